@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Helpers on descriptors: see fd.h. */
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+
+int fd_write_all(int fd, const void *buf, size_t len)
+{
+	const char *p = buf;
+
+	while (len > 0) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int fd_read_all(int fd, size_t max, char **ret, size_t *ret_len, struct err *e)
+{
+	_free_ char *data = NULL;
+	size_t len = 0, cap = 4096;
+
+	data = malloc(cap + 1);
+	if (!data)
+		return err_oom(e);
+	for (;;) {
+		ssize_t n;
+
+		if (len == cap) {
+			char *bigger = realloc(data, cap * 2 + 1);
+
+			if (!bigger)
+				return err_oom(e);
+			data = bigger;
+			cap *= 2;
+		}
+		n = read(fd, data + len, cap - len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(e, "cannot read");
+		if (n == 0)
+			break;
+		len += (size_t)n;
+		if (len > max)
+			return err_set(e, ERR_CONFIG, EFBIG, "is larger than %zu bytes", max);
+	}
+	data[len] = '\0';
+	*ret = take_ptr(&data);
+	if (ret_len)
+		*ret_len = len;
+	return 0;
+}
+
+int fd_cloexec(int fd, bool on)
+{
+	int flags = fcntl(fd, F_GETFD);
+
+	if (flags < 0)
+		return -errno;
+	flags = on ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC;
+	return fcntl(fd, F_SETFD, flags) < 0 ? -errno : 0;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Cleanup attributes for descriptors, memory and streams, and small helpers on descriptors. */
+#ifndef PURPLE_BASE_FD_H
+#define PURPLE_BASE_FD_H
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "base/err.h"
+
+static inline void fd_close(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static inline void ptr_free(void *p)
+{
+	free(*(void **)p);
+}
+
+static inline void stream_close(FILE **f)
+{
+	if (*f)
+		fclose(*f);
+}
+
+static inline void dir_close(DIR **d)
+{
+	if (*d)
+		closedir(*d);
+}
+
+#define _close_ __attribute__((cleanup(fd_close)))
+#define _free_ __attribute__((cleanup(ptr_free)))
+#define _fclose_ __attribute__((cleanup(stream_close)))
+#define _closedir_ __attribute__((cleanup(dir_close)))
+
+/* Takes the descriptor out of its owner's hands. */
+static inline int take_fd(int *fd)
+{
+	int r = *fd;
+
+	*fd = -1;
+	return r;
+}
+
+#define take_ptr(p)                         \
+	({                                  \
+		__typeof__(*(p)) _t = *(p); \
+		*(p) = NULL;                \
+		_t;                         \
+	})
+
+/* Writes all of buf, going on after a short write or EINTR. */
+int fd_write_all(int fd, const void *buf, size_t len);
+
+/*
+ * Reads to the end of file, at most `max` bytes (more is -EFBIG), into a NUL-terminated buffer
+ * of the caller's. `ret_len` may be NULL.
+ */
+int fd_read_all(int fd, size_t max, char **ret, size_t *ret_len, struct err *e);
+
+/* Sets or clears FD_CLOEXEC. */
+int fd_cloexec(int fd, bool on);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Strict numbers: see num.h. */
+#include "base/num.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+static int digit_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return 99;
+}
+
+static int parse_digits(const char *s, unsigned int base, uint64_t *ret)
+{
+	uint64_t v = 0;
+
+	if (!*s)
+		return -EINVAL;
+	for (; *s; s++) {
+		unsigned int d = (unsigned int)digit_value(*s);
+
+		if (d >= base)
+			return -EINVAL;
+		if (__builtin_mul_overflow(v, base, &v) || __builtin_add_overflow(v, d, &v)) {
+			/* Junk after an overflow is junk all the same. */
+			for (; *s; s++)
+				if ((unsigned int)digit_value(*s) >= base)
+					return -EINVAL;
+			return -ERANGE;
+		}
+	}
+	*ret = v;
+	return 0;
+}
+
+int num_u64(const char *s, uint64_t *ret)
+{
+	return parse_digits(s, 10, ret);
+}
+
+int num_i64(const char *s, int64_t *ret)
+{
+	uint64_t v = 0;
+	int r;
+
+	if (*s != '-') {
+		r = parse_digits(s, 10, &v);
+		if (r == 0 && v > INT64_MAX)
+			r = -ERANGE;
+		if (r == 0)
+			*ret = (int64_t)v;
+		return r;
+	}
+	r = parse_digits(s + 1, 10, &v);
+	if (r == 0 && v > (uint64_t)INT64_MAX + 1)
+		r = -ERANGE;
+	if (r == 0)
+		*ret = (int64_t)(0 - v);
+	return r;
+}
+
+int num_u32(const char *s, uint32_t *ret)
+{
+	uint64_t v;
+	int r = num_u64(s, &v);
+
+	if (r == 0 && v > UINT32_MAX)
+		r = -ERANGE;
+	if (r == 0)
+		*ret = (uint32_t)v;
+	return r;
+}
+
+int num_i32(const char *s, int32_t *ret)
+{
+	int64_t v;
+	int r = num_i64(s, &v);
+
+	if (r == 0 && (v > INT32_MAX || v < INT32_MIN))
+		r = -ERANGE;
+	if (r == 0)
+		*ret = (int32_t)v;
+	return r;
+}
+
+int num_u64_any_base(const char *s, uint64_t *ret)
+{
+	if (s[0] != '0' || s[1] == '\0')
+		return parse_digits(s, 10, ret);
+	if (s[1] == 'x' || s[1] == 'X')
+		return parse_digits(s + 2, 16, ret);
+	if (s[1] == 'o')
+		return parse_digits(s + 2, 8, ret);
+	return -EINVAL;
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The container's control group: where it is, its limits, its devices, freezing, killing, figures.
+ *
+ * One struct cgroup stands for one directory per hierarchy. On a v2 host that is one directory.
+ * On a hybrid host limits go to the v1 hierarchies and a group beside them in the cgroup2 mount
+ * serves CLONE_INTO_CGROUP, cgroup.kill and BPF. Each limit is set where its controller is; one
+ * that cannot be set is an error that names the member of config.json and the file.
+ */
+#ifndef PURPLE_CGROUP_CGROUP_H
+#define PURPLE_CGROUP_CGROUP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/json.h"
+#include "base/list.h"
+#include "base/str.h"
+#include "oci/spec.h"
+
+enum cgroup_mode {
+	CGROUP_NONE,   /* no group at all */
+	CGROUP_V1,     /* v1 hierarchies only */
+	CGROUP_HYBRID, /* v1 hierarchies and a cgroup2 mount beside them */
+	CGROUP_V2,     /* cgroup2 only */
+};
+
+/* One mounted hierarchy. */
+struct cgroup_hierarchy {
+	struct strv controllers; /* "cpu", "cpuacct", "name=systemd"; empty for cgroup2 */
+	char *mount;		 /* absolute mount point */
+	char *own;		 /* the caller's group below the mount point; begins with "/" */
+};
+
+/* What this host mounts, as the caller sees it. */
+struct cgroup_host {
+	enum cgroup_mode mode;
+	LIST_OF(struct cgroup_hierarchy) v1;
+	struct cgroup_hierarchy unified; /* mount is NULL: no cgroup2 */
+};
+
+/* The container's group. Kept in state.json through cgroup_type; free it with cgroup_clear(). */
+struct cgroup {
+	enum cgroup_mode mode;
+	char *path;	  /* below the mounts, begins with "/" (NULL for CGROUP_NONE): for people */
+	struct strmap v1; /* controller -> absolute directory */
+	char *unified;	  /* absolute directory in the cgroup2 mount, or NULL */
+};
+
+extern const struct json_type cgroup_type;
+
+typedef LIST_OF(pid_t) cgroup_pid_list;
+
+struct cgroup_io_stats {
+	uint32_t major, minor;
+	uint64_t read_bytes, write_bytes, reads, writes;
+};
+
+struct cgroup_hugetlb_stats {
+	char *page_size; /* "2MB" */
+	uint64_t usage, limit, failures;
+};
+
+struct cgroup_stat_value {
+	char *name;
+	uint64_t value;
+};
+
+#define CGROUP_UNLIMITED UINT64_MAX
+
+/* Figures of a group and all below it. A part whose has_ bit is false is not counted here. */
+struct cgroup_stats {
+	bool has_memory;
+	uint64_t memory_usage, memory_limit; /* bytes, page cache included */
+	uint64_t memory_peak;		     /* 0 on kernels before 5.19 with v2 */
+	uint64_t memory_failures;	     /* times the limit was hit */
+	uint64_t memory_cache;		     /* page cache part of the usage */
+	uint64_t memory_inactive_file;	     /* what engines subtract from the usage */
+	uint64_t oom_kills;
+	LIST_OF(struct cgroup_stat_value) memory_raw; /* memory.stat as it is */
+	bool has_swap;
+	uint64_t swap_usage, swap_limit; /* v2: swap alone; v1: memory plus swap, as the kernel counts */
+	bool has_kernel_memory;
+	uint64_t kernel_usage;
+
+	bool has_cpu;
+	uint64_t cpu_usage_ns, cpu_user_ns, cpu_system_ns;
+	LIST_OF(uint64_t) cpu_percpu_ns; /* v1 only */
+	uint64_t cpu_periods, cpu_throttled_periods, cpu_throttled_ns;
+
+	bool has_pids;
+	uint64_t pids_current, pids_limit;
+
+	bool has_io;
+	LIST_OF(struct cgroup_io_stats) io;
+	LIST_OF(struct cgroup_hugetlb_stats) hugetlb;
+};
+
+/* --- the host (host.c) --- */
+
+/* Reads /proc/self/mountinfo and /proc/self/cgroup. No cgroup mount at all is CGROUP_NONE, not an
+ * error. */
+int cgroup_host_detect(struct cgroup_host *ret, struct err *e);
+/* The pure part, from the text of both files. */
+int cgroup_host_parse(const char *mountinfo, const char *self_cgroup, struct cgroup_host *ret,
+		      struct err *e);
+void cgroup_host_clear(struct cgroup_host *h);
+/* Whether limits of this controller can be set here: "memory", "pids", "io" (v1: blkio), ... */
+bool cgroup_host_has(const struct cgroup_host *h, const char *controller);
+const char *cgroup_mode_name(enum cgroup_mode m);
+
+#define _cgroup_host_clear_ __attribute__((cleanup(cgroup_host_clear)))
+
+/* --- life of a group (path.c, create.c) --- */
+
+/*
+ * The group's path: `cgroups_path` absolute: exactly that; relative: below /purple; NULL:
+ * /purple/ID. When not `privileged`, a relative path is below the caller's own group, NULL is
+ * OWN/purple-ID, and *ret_own is set. Refused: "..", ".", "/" itself and systemd's form
+ * slice:prefix:name.
+ */
+int cgroup_path_choose(const char *cgroups_path, const char *id, bool privileged, bool *ret_own,
+		       char **ret, struct err *e);
+
+/*
+ * Makes the group in every hierarchy; sets no limit yet. A group that is there already is taken
+ * when it is empty and not frozen. Controllers that `r` (may be NULL) needs are enabled on the
+ * way down. On failure what was made is removed.
+ *
+ * A caller that is not root of the host and may not make groups, with no cgroups_path and no
+ * limit in `r`, gets CGROUP_NONE: everything below then does nothing, or fails if asked to limit.
+ */
+int cgroup_create(const char *cgroups_path, const char *id, const struct oci_resources *r,
+		  struct cgroup *ret, struct err *e);
+
+/* Removes the group with its sub-groups in every hierarchy, and /purple when that leaves it
+ * empty. Kills nothing; waits up to 5 s for dying processes. Missing is fine. */
+int cgroup_destroy(const struct cgroup *cg, struct err *e);
+
+void cgroup_clear(struct cgroup *cg);
+#define _cgroup_clear_ __attribute__((cleanup(cgroup_clear)))
+
+/* Directory descriptor of the group in the cgroup2 mount, for CLONE_INTO_CGROUP and BPF;
+ * *ret_fd is -1 when there is none. Note: a pids limit of 0 makes clone3() into the group fail;
+ * cgroup_enter() is not subject to it. */
+int cgroup_open(const struct cgroup *cg, int *ret_fd, struct err *e);
+
+/* Moves a process (0: the caller) into the group, everywhere or everywhere but the cgroup2
+ * mount. */
+int cgroup_enter(const struct cgroup *cg, pid_t pid, bool skip_unified, struct err *e);
+
+/* --- limits (apply.c, memory.c, cpu.c, blkio.c) --- */
+
+/*
+ * Sets what `r` (may be NULL) asks for, devices excepted. `update`: zero and absent leave a limit
+ * as it is, -1 lifts it. In a new container zero means "not given" too, as engines send it, but
+ * for pids.limit, swappiness, idle and hugepage limits, where it is a value.
+ */
+int cgroup_apply(const struct cgroup *cg, const struct oci_resources *r, bool update,
+		 struct err *e);
+
+/* cpu.weight for cpu.shares: 2..262144 to 1..10000 with 1024 giving 100 (the default on both
+ * sides); newer runc and crun use the same curve. */
+uint64_t cgroup_shares_to_weight(uint64_t shares);
+/* io.weight (1..10000) for blkio.weight (10..1000). */
+uint64_t cgroup_blkio_to_io_weight(uint32_t weight);
+
+/* --- devices (devices.c, devices_bpf.c) --- */
+
+/*
+ * Which devices the group may use. Rules hold in order, the last that matches decides, what no
+ * rule names is denied; so the caller passes the whole list, defaults included. v1: devices.allow
+ * and devices.deny; v2, and lists that v1 cannot express: a BPF program that stays with the group.
+ * Only for callers that are root of the host: in a user namespace there are no device nodes to be
+ * made, and the kernel refuses this.
+ */
+int cgroup_apply_devices(const struct cgroup *cg, const struct oci_device_cgroup *rules, size_t n,
+			 struct err *e);
+
+/* --- processes (freeze.c, kill.c) --- */
+
+/*
+ * Stops or continues every process. Uses the v1 freezer where there is one (on hybrid hosts
+ * engines look there), else cgroup.freeze. Waits for the kernel; after 10 s without success the
+ * group is thawed again and -ETIMEDOUT returned.
+ */
+int cgroup_freeze(const struct cgroup *cg, bool frozen, struct err *e);
+/* False when there is no group or no freezer. */
+int cgroup_is_frozen(const struct cgroup *cg, bool *ret, struct err *e);
+
+/* Pids as the caller sees them, sub-groups included, sorted and unique. Free ret->v. */
+int cgroup_pids(const struct cgroup *cg, cgroup_pid_list *ret, struct err *e);
+
+/* Sends a signal to every process of the group and its sub-groups; none there is fine. SIGKILL
+ * also thaws a v1 freezer, as a frozen process cannot die there. */
+int cgroup_kill(const struct cgroup *cg, int signum, struct err *e);
+
+/* --- figures (stats.c) --- */
+
+int cgroup_stats(const struct cgroup *cg, struct cgroup_stats *ret, struct err *e);
+void cgroup_stats_clear(struct cgroup_stats *s);
+#define _cgroup_stats_clear_ __attribute__((cleanup(cgroup_stats_clear)))
+
+#endif

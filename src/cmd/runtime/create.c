@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* purple-runtime create */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/num.h"
+#include "cmd/runtime/runtime.h"
+#include "container/container.h"
+
+static const struct option_row options[] = { CREATE_OPTION_ROWS(create_options), {} };
+
+unsigned int listen_fds_count(void)
+{
+	const char *fds = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
+	uint32_t n, p;
+
+	if (!fds || !pid || num_u32(fds, &n) < 0 || num_u32(pid, &p) < 0)
+		return 0;
+	return p == (uint32_t)getpid() ? n : 0;
+}
+
+static int check_cgroup_manager(const struct runtime_globals *g, bool *ret_disabled, struct err *e)
+{
+	const char *m = g->cgroup_manager;
+
+	*ret_disabled = false;
+	if (g->systemd_cgroup || (m && streq(m, "systemd")))
+		return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
+			       "--systemd-cgroup: cgroups made by systemd are not supported by this "
+			       "version; set the engine's cgroup manager to cgroupfs");
+	if (m && streq(m, "disabled"))
+		*ret_disabled = true;
+	else if (m && !streq(m, "cgroupfs"))
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "unknown --cgroup-manager '%s': expected cgroupfs or disabled", m);
+	return 0;
+}
+
+int create_request_fill(const struct runtime_globals *g, const struct create_options *o,
+			const char *id, struct container_create_request *ret, struct err *e)
+{
+	struct container_create_request rq = CONTAINER_CREATE_EMPTY;
+	int r = check_cgroup_manager(g, &rq.cgroup_disabled, e);
+
+	if (r < 0)
+		return r;
+	rq.root = g->root;
+	rq.id = id;
+	rq.bundle = o->bundle;
+	rq.config = o->config;
+	rq.pid_file = o->pid_file;
+	rq.console_socket = o->console_socket;
+	rq.listen_fds = listen_fds_count();
+	rq.preserve_fds = o->preserve_fds + rq.listen_fds;
+	rq.no_pivot = o->no_pivot;
+	rq.no_new_keyring = o->no_new_keyring;
+	rq.admin_policy = g->policy;
+	*ret = rq;
+	return 0;
+}
+
+static int run(const void *global, void *opts, char **args, int n, int *ret_status, struct err *e)
+{
+	struct container_create_request rq;
+	pid_t pid;
+	int r;
+
+	r = create_request_fill(global, opts, args[0], &rq, e);
+	return r < 0 ? r : container_create(&rq, &pid, e);
+}
+
+const struct command create_command = {
+	.name = "create",
+	.arguments = "ID",
+	.help = "Make a container whose program waits for start.",
+	.options = options,
+	.options_size = sizeof(struct create_options),
+	.min_args = 1,
+	.max_args = 1,
+	.run = run,
+};

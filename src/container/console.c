@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See console.h. */
+#include "container/console.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+#ifndef TIOCGPTPEER
+#define TIOCGPTPEER _IO('T', 0x41)
+#endif
+
+int console_connect(const char *path, int *ret_fd, struct err *e)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	_close_ int dir = -1, fd = -1;
+
+	/* A path too long for sun_path is reached through a descriptor on it. */
+	dir = open(path, O_PATH | O_CLOEXEC);
+	if (dir < 0)
+		return err_sys(e, "cannot open console socket '%s'", path);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d", dir);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return err_sys(e, "cannot connect to console socket '%s'", path);
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+/* The container may have put anything at /dev/pts/ptmx: only the real device will do. */
+static int open_ptmx(int *ret, struct err *e)
+{
+	_close_ int fd = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NOFOLLOW);
+	struct statfs fs;
+	struct stat st;
+
+	if (fd < 0)
+		return err_sys(e, "cannot open a terminal: '/dev/pts/ptmx'");
+	if (fstatfs(fd, &fs) < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, "cannot check '/dev/pts/ptmx'");
+	if (fs.f_type != DEVPTS_SUPER_MAGIC || !S_ISCHR(st.st_mode) ||
+	    st.st_rdev != makedev(5, 2))
+		return err_set(e, ERR_CONFIG, EINVAL,
+			       "cannot open a terminal: '/dev/pts' is not a devpts");
+	*ret = take_fd(&fd);
+	return 0;
+}
+
+int console_open(uid_t uid, const struct oci_box *size, int *ret_master, int *ret_slave,
+		 struct err *e)
+{
+	_close_ int master = -1, slave = -1;
+	int r, unlock = 0;
+
+	r = open_ptmx(&master, e);
+	if (r < 0)
+		return r;
+	if (ioctl(master, TIOCSPTLCK, &unlock) < 0)
+		return err_sys(e, "cannot unlock the terminal");
+	slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (slave < 0)
+		return err_sys(e, "cannot open the terminal's other side");
+	if (size && size->width && size->height) {
+		struct winsize ws = { .ws_row = (unsigned short)size->height,
+				      .ws_col = (unsigned short)size->width };
+
+		if (ioctl(slave, TIOCSWINSZ, &ws) < 0)
+			return err_sys(e, "cannot set the terminal's size");
+	}
+	/* An id that the user namespace does not map cannot own it: the mode suffices then. */
+	if (fchown(slave, uid, (gid_t)-1) < 0 && errno != EPERM && errno != EINVAL)
+		return err_sys(e, "cannot give the terminal to uid %u", uid);
+	*ret_master = take_fd(&master);
+	*ret_slave = take_fd(&slave);
+	return 0;
+}
+
+int console_send(int sock, int master, struct err *e)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {};
+	struct iovec iov;
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
+			      .msg_controllen = sizeof(control.buf) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	unsigned int number = 0;
+	char name[32];
+	ssize_t n;
+
+	if (ioctl(master, TIOCGPTN, &number) < 0)
+		return err_sys(e, "cannot name the terminal");
+	snprintf(name, sizeof(name), "/dev/pts/%u", number);
+	iov = (struct iovec){ .iov_base = name, .iov_len = strlen(name) };
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &master, sizeof(int));
+	do
+		n = sendmsg(sock, &msg, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? err_sys(e, "cannot send the terminal to the console socket") : 0;
+}
+
+int console_receive(int sock, int *ret_master, struct err *e)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {};
+	char name[128];
+	struct iovec iov = { .iov_base = name, .iov_len = sizeof(name) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
+			      .msg_controllen = sizeof(control.buf) };
+	struct cmsghdr *c;
+	ssize_t n;
+
+	do
+		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return err_sys(e, "cannot receive the terminal");
+	c = CMSG_FIRSTHDR(&msg);
+	if (n == 0 || !c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
+		return err_set(e, ERR_INTERNAL, EPROTO, "the terminal did not arrive");
+	memcpy(ret_master, CMSG_DATA(c), sizeof(int));
+	return 0;
+}
+
+int console_attach(int slave, struct err *e)
+{
+	if (ioctl(slave, TIOCSCTTY, 0) < 0)
+		return err_sys(e, "cannot set the controlling terminal");
+	for (int fd = 0; fd <= 2; fd++)
+		if (dup2(slave, fd) < 0)
+			return err_sys(e, "cannot set descriptor %d to the terminal", fd);
+	return 0;
+}

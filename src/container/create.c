@@ -1,0 +1,564 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * create: from a bundle to a container whose init waits to be started. Runs in the runtime, in the
+ * host's namespaces with the caller's privileges. What it does to the host is on an undo stack;
+ * what a runtime killed half-way leaves behind is found by `delete --force` from the state folder,
+ * which is made first.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/num.h"
+#include "container/console.h"
+#include "container/container.h"
+#include "container/devices.h"
+#include "container/init.h"
+#include "container/process.h"
+#include "container/sync.h"
+#include "container/undo.h"
+#include "linux/ns.h"
+#include "linux/rootfs.h"
+#include "linux/sysctl.h"
+#include "oci/hooks.h"
+
+/* Everything of one create, so that its steps are functions of one argument. */
+struct create {
+	const struct container_create_request *rq;
+	struct policy_plan plan;
+	struct oci_spec *spec; /* plan.spec */
+	char *bundle;	       /* absolute */
+	struct container c;
+	struct ns_plan ns;
+	struct rootfs rootfs;
+	struct seccomp_plan seccomp;
+	struct init_plan init;
+	struct init_shared *shared;
+	int sync_fd; /* the runtime's end */
+	int cgroup_fd;
+	pid_t pid;
+	bool in_cgroup;
+};
+
+static void create_clear(struct create *k)
+{
+	policy_plan_clear(&k->plan);
+	free(k->bundle);
+	container_close(&k->c);
+	ns_plan_clear(&k->ns);
+	rootfs_clear(&k->rootfs);
+	seccomp_plan_clear(&k->seccomp);
+	strmap_free(&k->init.cgroup_view.v1);
+	fd_close(&k->sync_fd);
+	fd_close(&k->cgroup_fd);
+	fd_close(&k->init.sync_fd);
+	fd_close(&k->init.start_fd);
+	fd_close(&k->init.process.listener_sock);
+	if (k->init.console_fd != k->rq->console_fd)
+		fd_close(&k->init.console_fd);
+	if (k->shared)
+		munmap(k->shared, sizeof(*k->shared));
+}
+
+static int load_plan(struct create *k, struct err *e)
+{
+	const struct container_create_request *rq = k->rq;
+	_oci_spec_free_ struct oci_spec *spec = NULL;
+	_free_ char *config = NULL;
+	struct policy_request pr = { .admin_policy = rq->admin_policy,
+				     .dirs = &policy_default_dirs };
+	int r;
+
+	if (rq->plan) {
+		k->plan = *rq->plan;
+		*rq->plan = (struct policy_plan){};
+		k->spec = k->plan.spec;
+		k->bundle = fs_join(rq->root, rq->id);
+		return k->bundle ? 0 : err_oom(e);
+	}
+	r = fs_realpath(rq->bundle ? rq->bundle : ".", &k->bundle, e);
+	if (r < 0)
+		return err_wrap(e, "bundle");
+	config = rq->config ? strdup(rq->config) : fs_join(k->bundle, "config.json");
+	if (!config)
+		return err_oom(e);
+	r = oci_spec_load(AT_FDCWD, config, &spec, e);
+	if (r < 0)
+		return r;
+	pr.bundle = k->bundle;
+	r = policy_plan_make(spec, &pr, &k->plan, e);
+	if (r < 0)
+		return r;
+	k->spec = k->plan.spec;
+	for (size_t i = 0; i < k->plan.sources.n; i++)
+		log_debug("policy %s (%s) holds, by %s", k->plan.sources.v[i].name,
+			  k->plan.sources.v[i].path, k->plan.sources.v[i].chosen_by);
+	return 0;
+}
+
+/* Socket activation: the program finds its descriptors by these, as PID 1 of its container. */
+static int add_listen_fds(struct create *k, struct err *e)
+{
+	struct oci_process *p = k->spec->process;
+
+	if (!p || k->rq->listen_fds == 0)
+		return 0;
+	if (strv_addf(&p->env, "LISTEN_FDS=%u", k->rq->listen_fds) < 0 ||
+	    strv_add(&p->env, "LISTEN_PID=1") < 0)
+		return err_oom(e);
+	return 0;
+}
+
+static int check_console(struct create *k, struct err *e)
+{
+	bool terminal = k->spec->process && k->spec->process->terminal;
+	bool socket = k->rq->console_socket || k->rq->console_fd >= 0;
+
+	if (terminal && !socket)
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "process.terminal is true: --console-socket is needed");
+	if (!terminal && k->rq->console_socket)
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "--console-socket is given, but process.terminal is false");
+	return 0;
+}
+
+/* What can be refused before anything is made. */
+static int check_plan(struct create *k, struct err *e)
+{
+	const struct oci_linux *l = k->spec->linux_;
+	int r;
+
+	r = check_console(k, e);
+	if (r == 0 && l->seccomp)
+		r = seccomp_check(l->seccomp, e);
+	if (r == 0)
+		r = rootfs_check(k->spec, e);
+	if (r == 0)
+		r = sysctl_check(k->spec, e);
+	if (r == 0 && k->spec->process)
+		r = process_plan_caps(k->spec->process, &k->init.process.caps, e);
+	if (r == 0)
+		r = seccomp_plan_make(l->seccomp, l->policy_seccomp.v, l->policy_seccomp.n,
+				      k->spec->process ? process_exec_fd(k->spec->process) : -1,
+				      &k->seccomp, e);
+	return r;
+}
+
+static char *timestamp(void)
+{
+	struct timespec ts;
+	struct tm tm;
+	char text[64];
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	gmtime_r(&ts.tv_sec, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	return str_printf("%s.%09ldZ", text, ts.tv_nsec);
+}
+
+static int fill_policies(struct create *k, struct err *e)
+{
+	struct container_state *st = &k->c.st;
+
+	for (size_t i = 0; i < k->plan.sources.n; i++) {
+		const struct policy_source *from = &k->plan.sources.v[i];
+		struct container_policy *to = list_add(&st->policies);
+
+		if (!to)
+			return err_oom(e);
+		to->name = strdup(from->name);
+		to->path = from->path ? strdup(from->path) : NULL;
+		to->chosen_by = strdup(from->chosen_by);
+		if (!to->name || !to->chosen_by)
+			return err_oom(e);
+	}
+	return strv_copy(&k->plan.explanations, &st->explanations) < 0 ? err_oom(e) : 0;
+}
+
+static int fill_state(struct create *k, struct err *e)
+{
+	struct container_state *st = &k->c.st;
+	const char *path = k->spec->root->path;
+
+	st->id = strdup(k->rq->id);
+	st->oci_version = strdup(k->spec->oci_version);
+	st->bundle = strdup(k->bundle);
+	st->rootfs = path[0] == '/' ? strdup(path) : fs_join(k->bundle, path);
+	st->created = timestamp();
+	st->owner = str_printf("%u", (unsigned int)getuid());
+	st->cgroups_path =
+		k->spec->linux_->cgroups_path ? strdup(k->spec->linux_->cgroups_path) : NULL;
+	if (!st->id || !st->oci_version || !st->bundle || !st->rootfs || !st->created || !st->owner)
+		return err_oom(e);
+	if (strmap_copy(&k->spec->annotations, &st->annotations) < 0)
+		return err_oom(e);
+	for (size_t i = 0; i < k->plan.sources.n; i++)
+		if (strmap_set(&st->annotations, "io.purple.effective-policy",
+			       k->plan.sources.v[i].name) < 0)
+			return err_oom(e);
+	if (k->rq->die_with_parent) {
+		st->supervisor = getpid();
+		st->supervisor_start = process_start_time(getpid());
+	}
+	return fill_policies(k, e);
+}
+
+static void undo_state(void *arg)
+{
+	struct create *k = arg;
+	struct err unused;
+
+	container_state_remove(&k->c, &unused);
+}
+
+static void undo_cgroup(void *arg)
+{
+	struct create *k = arg;
+	struct err unused;
+
+	cgroup_destroy(k->c.st.cgroup, &unused);
+}
+
+/* Init sees that the socket is gone and ends; SIGKILL for one that is stuck in a system call. */
+static void undo_init(void *arg)
+{
+	struct create *k = arg;
+	struct err unused;
+
+	fd_close(&k->sync_fd);
+	kill(k->pid, SIGKILL);
+	while (waitpid(k->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (k->c.st.cgroup)
+		cgroup_kill(k->c.st.cgroup, SIGKILL, &unused);
+}
+
+static int make_state(struct create *k, struct undo *u, struct err *e)
+{
+	int r = container_state_create(k->rq->root, k->rq->id, &k->c, e);
+
+	if (r < 0)
+		return r;
+	undo_push(u, undo_state, k);
+	if (k->rq->plan && mkdirat(k->c.dirfd, "rootfs", 0755) < 0)
+		return err_sys(e, "cannot make '%s/rootfs'", k->c.dir);
+	r = fill_state(k, e);
+	k->c.st.cgroup_pending = !k->rq->cgroup_disabled;
+	if (r == 0)
+		r = container_state_save(&k->c, e);
+	if (r == 0)
+		r = container_config_save(&k->c, k->spec, e);
+	return r;
+}
+
+static int make_cgroup(struct create *k, struct undo *u, struct err *e)
+{
+	const struct oci_resources *res = k->spec->linux_->resources;
+	struct cgroup *cg;
+	int r;
+
+	if (k->rq->cgroup_disabled)
+		return 0;
+	cg = calloc(1, sizeof(*cg));
+	if (!cg)
+		return err_oom(e);
+	r = cgroup_create(k->spec->linux_->cgroups_path, k->rq->id, res, cg, e);
+	if (r < 0) {
+		free(cg);
+		return r;
+	}
+	k->c.st.cgroup = cg;
+	k->c.st.cgroup_pending = false;
+	undo_push(u, undo_cgroup, k);
+	r = container_state_save(&k->c, e);
+	if (r == 0)
+		r = cgroup_apply(cg, res, false, e);
+	if (r == 0)
+		r = devices_apply(cg, k->spec, e);
+	if (r == 0)
+		r = cgroup_open(cg, &k->cgroup_fd, e);
+	return r;
+}
+
+static int fill_cgroup_view(struct create *k, struct err *e)
+{
+	static const enum rootfs_cgroup_mode modes[] = {
+		[CGROUP_NONE] = ROOTFS_CGROUP_NONE,
+		[CGROUP_V1] = ROOTFS_CGROUP_V1,
+		[CGROUP_HYBRID] = ROOTFS_CGROUP_HYBRID,
+		[CGROUP_V2] = ROOTFS_CGROUP_V2,
+	};
+	struct rootfs_cgroup_view *v = &k->init.cgroup_view;
+	const struct cgroup *cg = k->c.st.cgroup;
+
+	v->new_cgroupns = k->ns.new_cgroup;
+	if (!cg)
+		return 0;
+	v->mode = modes[cg->mode];
+	v->unified = cg->unified;
+	return strmap_copy(&cg->v1, &v->v1) < 0 ? err_oom(e) : 0;
+}
+
+/* A listening socket in the state folder, bound through its descriptor: the path may be long. */
+static int make_start_socket(struct create *k, struct err *e)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return err_sys(e, "cannot make the start socket");
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/start.sock", k->c.dirfd);
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 1) < 0)
+		return err_sys(e, "cannot make the start socket in '%s'", k->c.dir);
+	k->init.start_fd = take_fd(&fd);
+	return 0;
+}
+
+static int connect_listener(struct create *k, struct err *e)
+{
+	int r;
+
+	if (!k->seccomp.listener_path)
+		return 0;
+	r = console_connect(k->seccomp.listener_path, &k->init.process.listener_sock, e);
+	return r < 0 ? err_wrap(e, "linux.seccomp.listenerPath") : 0;
+}
+
+static int open_console(struct create *k, struct err *e)
+{
+	if (k->rq->console_fd >= 0) {
+		k->init.console_fd = k->rq->console_fd;
+		return 0;
+	}
+	if (!k->rq->console_socket)
+		return 0;
+	return console_connect(k->rq->console_socket, &k->init.console_fd, e);
+}
+
+static int prepare_init(struct create *k, struct err *e)
+{
+	int fds[2], r;
+
+	k->shared = mmap(NULL, sizeof(*k->shared), PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (k->shared == MAP_FAILED) {
+		k->shared = NULL;
+		return err_sys(e, "cannot map shared memory");
+	}
+	r = ns_plan_make(k->spec, &k->ns, e);
+	if (r == 0)
+		r = rootfs_prepare(k->spec, k->bundle, &k->rootfs, e);
+	if (r == 0)
+		r = fill_cgroup_view(k, e);
+	if (r == 0)
+		r = make_start_socket(k, e);
+	if (r == 0)
+		r = connect_listener(k, e);
+	if (r == 0)
+		r = open_console(k, e);
+	if (r == 0)
+		r = sync_pair(fds, e);
+	if (r < 0)
+		return r;
+	k->sync_fd = fds[0];
+	k->init.sync_fd = fds[1];
+	k->init.spec = k->spec;
+	k->init.id = k->rq->id;
+	k->init.bundle = k->bundle;
+	k->init.ns = &k->ns;
+	k->init.rootfs = &k->rootfs;
+	k->init.shared = k->shared;
+	k->init.no_pivot = k->rq->no_pivot;
+	k->init.no_new_keyring = k->rq->no_new_keyring;
+	k->init.reaper = k->rq->reaper;
+	k->init.process.process = k->spec->process;
+	k->init.process.seccomp = &k->seccomp;
+	k->init.process.listener_message = k->shared->listener_message;
+	k->init.process.preserve_fds = k->rq->preserve_fds;
+	k->init.process.die_with_parent = k->rq->die_with_parent;
+	return 0;
+}
+
+/* Documents that carry init's pid: written where init can read them. */
+static int fill_shared(struct create *k, struct err *e)
+{
+	_buf_free_ struct buf state = {}, message = {};
+	int r;
+
+	r = container_hook_state(&k->c, "creating", k->pid, &state, e);
+	if (r < 0)
+		return r;
+	if (state.len >= sizeof(k->shared->hook_state))
+		return err_set(e, ERR_CONFIG, E2BIG, "annotations are too large for hooks");
+	memcpy(k->shared->hook_state, state.s, state.len + 1);
+	if (!k->seccomp.listener_path)
+		return 0;
+	r = container_listener_message(&k->c, "creating", k->pid, k->seccomp.listener_metadata,
+				       &message, e);
+	if (r < 0)
+		return r;
+	if (message.len >= sizeof(k->shared->listener_message))
+		return err_set(e, ERR_CONFIG, E2BIG, "linux.seccomp.listenerMetadata is too large");
+	memcpy(k->shared->listener_message, message.s, message.len + 1);
+	return 0;
+}
+
+static int set_oom_score(struct create *k, struct err *e)
+{
+	const struct oci_process *p = k->spec->process;
+	char path[64], value[16];
+	int r;
+
+	if (!p || !p->oom_score_adj.set)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)k->pid);
+	snprintf(value, sizeof(value), "%d", p->oom_score_adj.value);
+	r = fs_write_existing(AT_FDCWD, path, value);
+	/* Rootless engines ask for less than what an ordinary user's processes have. */
+	if (r == -EACCES && userns_is_nested())
+		return 0;
+	return r < 0 ? err_errno(e, r, "cannot set process.oomScoreAdj %s", value) : 0;
+}
+
+static int spawn_init(struct create *k, struct undo *u, struct err *e)
+{
+	int r;
+
+	r = ns_spawn(&k->ns, k->cgroup_fd, init_main, &k->init, &k->pid, &k->in_cgroup, e);
+	if (r < 0)
+		return r;
+	undo_push(u, undo_init, k);
+	fd_close(&k->init.sync_fd);
+	if (ns_plan_has_new(&k->ns, CLONE_NEWUSER))
+		r = userns_write_maps(k->pid, &k->spec->linux_->uid_mappings,
+				      &k->spec->linux_->gid_mappings, e);
+	if (r == 0 && k->c.st.cgroup)
+		r = cgroup_enter(k->c.st.cgroup, k->pid, k->in_cgroup, e);
+	if (r == 0)
+		r = set_oom_score(k, e);
+	if (r == 0 && k->spec->process)
+		r = process_raise_limits(k->pid, k->spec->process, e);
+	if (r == 0)
+		r = fill_shared(k, e);
+	return r;
+}
+
+static int run_runtime_hooks(struct create *k, struct err *e)
+{
+	const struct oci_hooks *h = k->spec->hooks;
+	int r;
+
+	if (!h)
+		return 0;
+	r = hooks_run(&h->prestart, "prestart", k->shared->hook_state, k->bundle, e);
+	if (r == 0)
+		r = hooks_run(&h->create_runtime, "createRuntime", k->shared->hook_state,
+			      k->bundle, e);
+	return r;
+}
+
+static int go(struct create *k, struct err *e)
+{
+	return sync_send(k->sync_fd, &(struct sync_msg){ .type = SYNC_GO, .pid = k->pid }, e);
+}
+
+/* The conversation of sync.h, up to READY. */
+static int guide_init(struct create *k, struct err *e)
+{
+	int r;
+
+	r = go(k, e);
+	if (r == 0)
+		r = sync_expect(k->sync_fd, SYNC_HOOKS, NULL, e);
+	if (r == 0)
+		r = run_runtime_hooks(k, e);
+	if (r == 0)
+		r = go(k, e);
+	if (r == 0)
+		r = sync_expect(k->sync_fd, SYNC_READY, NULL, e);
+	return r;
+}
+
+static int write_pid_file(const char *path, pid_t pid, struct err *e)
+{
+	char text[16];
+	int n;
+
+	if (!path)
+		return 0;
+	/* Digits alone: containerd takes a newline for an error. */
+	n = snprintf(text, sizeof(text), "%d", (int)pid);
+	return fs_write_atomic(AT_FDCWD, path, text, (size_t)n, 0644, e);
+}
+
+static int commit(struct create *k, struct err *e)
+{
+	int r;
+
+	k->c.st.pid = k->pid;
+	k->c.st.pid_start = process_start_time(k->pid);
+	r = container_state_save(&k->c, e);
+	if (r == 0)
+		r = write_pid_file(k->rq->pid_file, k->pid, e);
+	if (r == 0) {
+		r = go(k, e);
+		if (r < 0 && k->rq->pid_file)
+			unlink(k->rq->pid_file);
+	}
+	return r;
+}
+
+int container_create(const struct container_create_request *rq, pid_t *ret_pid, struct err *e)
+{
+	__attribute__((cleanup(create_clear))) struct create k = {
+		.rq = rq,
+		.c = CONTAINER_EMPTY,
+		.sync_fd = -1,
+		.cgroup_fd = -1,
+		.init = { .sync_fd = -1,
+			  .start_fd = -1,
+			  .console_fd = -1,
+			  .process = { .listener_sock = -1 } },
+	};
+	_undo_ struct undo u = {};
+	int r;
+
+	r = container_check_id(rq->id, e);
+	if (r == 0)
+		r = load_plan(&k, e);
+	if (r == 0)
+		r = add_listen_fds(&k, e);
+	if (r == 0)
+		r = check_plan(&k, e);
+	if (r == 0)
+		r = make_state(&k, &u, e);
+	if (r == 0)
+		r = make_cgroup(&k, &u, e);
+	if (r == 0)
+		r = prepare_init(&k, e);
+	if (r == 0)
+		r = spawn_init(&k, &u, e);
+	if (r == 0)
+		r = guide_init(&k, e);
+	if (r == 0)
+		r = commit(&k, e);
+	if (r < 0)
+		return r;
+	undo_forget(&u);
+	log_debug("container %s is created, init is process %d", rq->id, (int)k.pid);
+	*ret_pid = k.pid;
+	return 0;
+}

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The container's init: a child of the runtime, born in its new namespaces with all privileges
+ * over them. It builds the container around itself and becomes its program, or, for `purple run`,
+ * PID 1 over it. Theory of operation:
+ *
+ *   - Everything that needs the host was opened by the runtime before the clone and is inherited:
+ *     the root, the sources of bind mounts, namespaces to join, sockets. Init opens host paths
+ *     only where an ordinary user's privileges begin with its user namespace.
+ *   - It speaks with the runtime over a socket pair (sync.h), and dies when the runtime does,
+ *     until the runtime has written down that the container exists. From then on it waits on
+ *     start.sock: whoever connects there (`start`) lets the program run, and hears over the same
+ *     connection what went wrong; a connection that closes means that the program runs.
+ *   - It never logs or prints. What fails is sent as a struct err, and it exits.
+ *   - It is not dumpable, so that no process of the container can look into it.
+ */
+#include "container/init.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/keyctl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "container/console.h"
+#include "container/sync.h"
+#include "linux/sysctl.h"
+#include "oci/hooks.h"
+
+static int wait_go(struct init_plan *p, struct err *e)
+{
+	return sync_expect(p->sync_fd, SYNC_GO, NULL, e);
+}
+
+/* Ids in a new user namespace are not those of the host any more: become its root. */
+static int become_root(struct init_plan *p, struct err *e)
+{
+	if (!ns_plan_has_new(p->ns, CLONE_NEWUSER))
+		return 0;
+	/* EINVAL: the namespace maps no id 0. Init has all capabilities in it all the same. */
+	if ((setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) && errno != EINVAL)
+		return err_sys(e, "cannot become root of the user namespace");
+	return 0;
+}
+
+/* A session keyring of its own; the kernel may be built without, or the engine forbid it. */
+static int join_keyring(struct init_plan *p, struct err *e)
+{
+	_free_ char *name = NULL;
+
+	if (p->no_new_keyring)
+		return 0;
+	name = str_printf("_ses.%s", p->id);
+	if (!name)
+		return err_oom(e);
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name) < 0 && errno != ENOSYS &&
+	    errno != EPERM)
+		return err_sys(e, "cannot make a session keyring");
+	return 0;
+}
+
+static int set_names(struct init_plan *p, struct err *e)
+{
+	const char *host = p->spec->hostname, *domain = p->spec->domainname;
+
+	if (host && sethostname(host, strlen(host)) < 0)
+		return err_sys(e, "cannot set the host name");
+	if (domain && setdomainname(domain, strlen(domain)) < 0)
+		return err_sys(e, "cannot set the domain name");
+	return 0;
+}
+
+static int set_loopback(struct init_plan *p, struct err *e)
+{
+	return ns_plan_has_new(p->ns, CLONE_NEWNET) ? ns_loopback_up(e) : 0;
+}
+
+/* Namespaces, names, session: what comes before the file system. */
+static int enter_namespaces(struct init_plan *p, struct err *e)
+{
+	int r;
+
+	r = ns_join_all(p->ns, e);
+	if (r == 0)
+		r = become_root(p, e);
+	if (r == 0 && prctl(PR_SET_DUMPABLE, 0) < 0)
+		r = err_sys(e, "cannot become undumpable");
+	if (r == 0 && setsid() < 0 && errno != EPERM)
+		r = err_sys(e, "cannot make a session");
+	if (r == 0)
+		r = join_keyring(p, e);
+	if (r == 0)
+		r = ns_unshare_cgroup(p->ns, e);
+	if (r == 0)
+		r = set_names(p, e);
+	if (r == 0)
+		r = set_loopback(p, e);
+	return r;
+}
+
+/* prestart and createRuntime hooks run in the runtime while init waits. */
+static int let_hooks_run(struct init_plan *p, struct err *e)
+{
+	int r = sync_send(p->sync_fd, &(struct sync_msg){ .type = SYNC_HOOKS }, e);
+
+	return r < 0 ? r : wait_go(p, e);
+}
+
+/*
+ * A policy's isolated network: hooks may have plugged devices into the namespace that the engine
+ * knows, so the container gets another one, made after them.
+ */
+static int isolate_network(struct init_plan *p, struct err *e)
+{
+	if (!p->spec->linux_->isolate_network)
+		return 0;
+	if (unshare(CLONE_NEWNET) < 0)
+		return err_sys(e, "cannot make the isolated network namespace");
+	return ns_loopback_up(e);
+}
+
+static int run_create_container_hooks(struct init_plan *p, struct err *e)
+{
+	const struct oci_hooks *h = p->spec->hooks;
+
+	if (!h || h->create_container.n == 0)
+		return 0;
+	return hooks_run(&h->create_container, "createContainer", p->shared->hook_state, p->bundle,
+			 e);
+}
+
+static int build_root(struct init_plan *p, struct err *e)
+{
+	int r = rootfs_mount(p->rootfs, p->spec, &p->cgroup_view, e);
+
+	if (r == 0)
+		r = let_hooks_run(p, e);
+	if (r == 0)
+		r = isolate_network(p, e);
+	if (r == 0)
+		r = run_create_container_hooks(p, e);
+	if (r == 0)
+		r = sysctl_apply(p->rootfs->proc_fd, &p->spec->linux_->sysctl, e);
+	if (r == 0)
+		r = rootfs_enter(p->rootfs, p->spec, p->no_pivot, e);
+	return r;
+}
+
+static int set_up_console(struct init_plan *p, int *ret_slave, struct err *e)
+{
+	const struct oci_process *process = p->spec->process;
+	_close_ int master = -1, slave = -1;
+	int r;
+
+	if (!process || !process->terminal) {
+		/* Whoever waits at the other end sees that no terminal will come. */
+		fd_close(&p->console_fd);
+		return 0;
+	}
+	r = console_open(process->user ? process->user->uid : 0, process->console_size, &master,
+			 &slave, e);
+	if (r == 0)
+		r = rootfs_bind_console(p->rootfs, slave, e);
+	if (r == 0)
+		r = console_send(p->console_fd, master, e);
+	if (r < 0)
+		return r;
+	fd_close(&p->console_fd);
+	/* PID 1 over a program leaves the terminal to the program's own session. */
+	if (!p->reaper)
+		r = console_attach(slave, e);
+	if (p->reaper)
+		*ret_slave = take_fd(&slave);
+	return r;
+}
+
+static int report_ready(struct init_plan *p, struct err *e)
+{
+	int r = 0;
+
+	/* What is certain to fail at start fails here already: engines expect it. */
+	if (p->process.process)
+		r = process_check_program(p->process.process, e);
+	if (r == 0)
+		r = sync_send(p->sync_fd, &(struct sync_msg){ .type = SYNC_READY }, e);
+	if (r == 0)
+		r = wait_go(p, e);
+	return r;
+}
+
+static int accept_start(struct init_plan *p, struct err *e)
+{
+	int fd;
+
+	do
+		fd = accept4(p->start_fd, NULL, NULL, SOCK_CLOEXEC);
+	while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+	if (fd < 0)
+		return err_sys(e, "cannot wait for start");
+	fd_close(&p->start_fd);
+	/* From here on errors go to who started us. */
+	fd_close(&p->sync_fd);
+	p->sync_fd = fd;
+	return 0;
+}
+
+static int run_start_container_hooks(struct init_plan *p, struct err *e)
+{
+	const struct oci_hooks *h = p->spec->hooks;
+
+	if (!h || h->start_container.n == 0)
+		return 0;
+	return hooks_run(&h->start_container, "startContainer", p->shared->hook_state, "/", e);
+}
+
+static void __attribute__((noreturn)) fail(int fd, struct err *e)
+{
+	struct sync_msg m = { .type = SYNC_FAILED, .err = *e };
+	struct err unused;
+
+	sync_send(fd, &m, &unused);
+	_exit(1);
+}
+
+/* PID 1 of `purple run`: hands signals on, reaps, and ends as the program does. */
+static void __attribute__((noreturn)) reap_until_done(pid_t program, const sigset_t *signals)
+{
+	for (;;) {
+		siginfo_t info;
+		int status;
+		pid_t pid;
+		int s = sigwaitinfo(signals, &info);
+
+		if (s > 0 && s != SIGCHLD)
+			kill(program, s);
+		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+			if (pid == program)
+				_exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) :
+							    WEXITSTATUS(status));
+	}
+}
+
+static int fork_program(struct init_plan *p, int slave, struct err *e)
+{
+	sigset_t all;
+	pid_t pid;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	pid = fork();
+	if (pid < 0)
+		return err_sys(e, "cannot fork the program");
+	if (pid == 0) {
+		if (setsid() < 0)
+			return err_sys(e, "cannot make a session");
+		return slave >= 0 ? console_attach(slave, e) : 0;
+	}
+	/* The program's process reports what goes wrong. A PID 1 that cannot drop its privileges
+	 * ends, and with it all others. */
+	if (process_drop_all(p->spec->process, e) < 0)
+		_exit(1);
+	/* The change of ids has cleared it. */
+	if (p->process.die_with_parent)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	reap_until_done(pid, &all);
+}
+
+void init_main(void *arg)
+{
+	struct init_plan *p = arg;
+	struct err e = {};
+	int slave = -1, r;
+
+	if (p->process.die_with_parent)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	r = wait_go(p, &e);
+	if (r == 0)
+		r = enter_namespaces(p, &e);
+	if (r == 0)
+		r = build_root(p, &e);
+	if (r == 0)
+		r = set_up_console(p, &slave, &e);
+	if (r == 0)
+		r = report_ready(p, &e);
+	if (r == 0)
+		r = accept_start(p, &e);
+	if (r == 0 && !p->process.process)
+		r = err_set(&e, ERR_CONFIG, EINVAL,
+			    "cannot start a container without process in config.json");
+	if (r == 0)
+		r = run_start_container_hooks(p, &e);
+	if (r == 0 && p->reaper)
+		r = fork_program(p, slave, &e);
+	if (r == 0)
+		process_exec(&p->process, &e);
+	fail(p->sync_fd, &e);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The container's first process, from the clone to its program. */
+#ifndef PURPLE_CONTAINER_INIT_H
+#define PURPLE_CONTAINER_INIT_H
+
+#include <stdbool.h>
+
+#include "cgroup/cgroup.h"
+#include "container/process.h"
+#include "linux/ns.h"
+#include "linux/rootfs.h"
+#include "oci/spec.h"
+
+/* Room for what the runtime knows only after the clone: shared memory, written before GO. */
+struct init_shared {
+	char hook_state[64 * 1024]; /* the state document, for hooks that init runs */
+	char listener_message[128 * 1024];
+};
+
+/* All that init needs: prepared by the runtime, inherited through the clone. */
+struct init_plan {
+	const struct oci_spec *spec;
+	const char *id;
+	const char *bundle;
+	struct ns_plan *ns;
+	struct rootfs *rootfs;
+	struct rootfs_cgroup_view cgroup_view;
+	struct process_plan process; /* process.process is NULL: no program */
+	struct init_shared *shared;
+	int sync_fd;	/* init's end */
+	int start_fd;	/* the listening start.sock */
+	int console_fd; /* connected; -1: none */
+	bool no_pivot;
+	bool no_new_keyring;
+	bool reaper;
+};
+
+/* Never returns. For ns_spawn(). */
+void init_main(void *plan);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The last steps of a container's process, shared by init and exec: who it is, what it may do, and
+ * the program itself. */
+#ifndef PURPLE_CONTAINER_PROCESS_H
+#define PURPLE_CONTAINER_PROCESS_H
+
+#include "base/err.h"
+#include "linux/caps.h"
+#include "linux/seccomp.h"
+#include "oci/spec.h"
+
+struct process_plan {
+	const struct oci_process *process;
+	struct caps caps;
+	const struct seccomp_plan *seccomp;
+	int listener_sock;	      /* -1: none */
+	const char *listener_message; /* NULL: none */
+	unsigned int preserve_fds;    /* descriptors 3 to 2+n stay open */
+	bool die_with_parent;	      /* SIGKILL when the parent dies */
+};
+
+/* Capabilities as the process gets them; names that are unknown, or not ours to give, are warned
+ * about. Runs in the runtime. */
+int process_plan_caps(const struct oci_process *p, struct caps *ret, struct err *e);
+
+/* The descriptor number by which an exec_once program is executed: just out of the process's
+ * reach. */
+int process_exec_fd(const struct oci_process *p);
+
+/*
+ * The runtime's part of process.rlimits: raises hard limits that init itself may not raise. The
+ * rest is done by process_exec().
+ */
+int process_raise_limits(pid_t pid, const struct oci_process *p, struct err *e);
+
+/* Whether the program is there and executable, with the errors that engines know. Runs in the
+ * container's root. */
+int process_check_program(const struct oci_process *p, struct err *e);
+
+/*
+ * Becomes the process: directory, limits, ids, capabilities, no_new_privs, seccomp, program.
+ * Returns only on failure.
+ * Runs in the container, with all its privileges, which it gives up on the way.
+ * Should: be followed by nothing but the report of the error.
+ */
+int process_exec(const struct process_plan *plan, struct err *e);
+
+/*
+ * What PID 1 of `purple run` keeps: the process's ids, no capability, no_new_privs, no descriptor.
+ * For a process that executes nothing.
+ */
+int process_drop_all(const struct oci_process *p, struct err *e);
+
+/* Default signal dispositions and an empty mask: what engines leave ignored must not get in. */
+void process_reset_signals(void);
+
+#endif

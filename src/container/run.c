@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run: create, start and, in the foreground, wait and clean up. Runs in the runtime. */
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "container/console.h"
+#include "container/container.h"
+#include "container/supervise.h"
+#include "container/run.h"
+
+static int make_console_pair(int ret[2], struct err *e)
+{
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret) < 0)
+		return err_sys(e, "cannot make a console socket");
+	return 0;
+}
+
+static void remove_failed(const struct container_create_request *rq)
+{
+	struct err unused;
+
+	container_delete(rq->root, rq->id, true, &unused);
+}
+
+int container_run_supervised(struct container_create_request *rq, struct supervise *s, bool keep,
+			     int *ret_status, struct err *e)
+{
+	_close_ int ours = -1, theirs = -1;
+	int fds[2], master = -1, r;
+	struct err unused;
+	pid_t pid = 0;
+
+	if (!rq->console_socket) {
+		r = make_console_pair(fds, e);
+		if (r < 0)
+			return r;
+		ours = fds[0];
+		theirs = rq->console_fd = fds[1];
+	}
+	r = container_create(rq, &pid, e);
+	rq->console_fd = -1;
+	fd_close(&theirs);
+	if (r < 0)
+		return r;
+	/* Without a terminal nothing was sent, and all other ends are closed. */
+	if (ours >= 0 && console_receive(ours, &master, &unused) == 0)
+		r = supervise_terminal(s, master, e);
+	if (r == 0)
+		r = container_start(rq->root, rq->id, e);
+	if (r < 0) {
+		supervise_end(s);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		remove_failed(rq);
+		return r;
+	}
+	r = supervise_wait(s, pid, ret_status, e);
+	supervise_end(s);
+	if (r < 0 || keep)
+		return r;
+	return container_delete(rq->root, rq->id, true, e);
+}
+
+static int run_detached(const struct container_create_request *rq, struct err *e)
+{
+	pid_t pid;
+	int r;
+
+	r = container_create(rq, &pid, e);
+	if (r < 0)
+		return r;
+	r = container_start(rq->root, rq->id, e);
+	if (r < 0)
+		remove_failed(rq);
+	return r;
+}
+
+int container_run(struct container_run_request *rq, int *ret_status, struct err *e)
+{
+	_supervise_end_ struct supervise s = SUPERVISE_EMPTY;
+	int r;
+
+	if (rq->detach) {
+		*ret_status = 0;
+		return run_detached(&rq->create, e);
+	}
+	r = supervise_begin(&s, !rq->no_subreaper, e);
+	if (r < 0)
+		return r;
+	return container_run_supervised(&rq->create, &s, rq->keep, ret_status, e);
+}

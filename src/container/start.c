@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* start: init waits on start.sock; connecting lets it run its program. Runs in the runtime. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "container/container.h"
+#include "container/sync.h"
+#include "oci/hooks.h"
+
+static int connect_init(const struct container *c, int *ret_fd, struct err *e)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return err_sys(e, "cannot make a socket");
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/start.sock", c->dirfd);
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return err_sys(e, "cannot reach the container's init");
+	if (unlinkat(c->dirfd, "start.sock", 0) < 0)
+		return err_sys(e, "cannot remove '%s/start.sock'", c->dir);
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+/* A poststart hook that fails ends the container (runtime-spec 1.3, "Lifecycle"). */
+static int run_poststart(struct container *c, struct err *e)
+{
+	_oci_spec_free_ struct oci_spec *spec = NULL;
+	_buf_free_ struct buf state = {};
+	int r;
+
+	r = container_config_load(c, &spec, e);
+	if (r < 0 || !spec->hooks || spec->hooks->poststart.n == 0)
+		return r;
+	r = container_hook_state(c, "running", c->st.pid, &state, e);
+	if (r == 0)
+		r = hooks_run(&spec->hooks->poststart, "poststart", state.s, c->st.bundle, e);
+	if (r < 0)
+		kill(c->st.pid, SIGKILL);
+	return r;
+}
+
+int container_start(const char *root, const char *id, struct err *e)
+{
+	_container_close_ struct container c = CONTAINER_EMPTY;
+	enum container_status status;
+	_close_ int fd = -1;
+	bool closed;
+	int r;
+
+	r = container_open(root, id, true, &c, e);
+	if (r == 0)
+		r = container_status(&c, &status, e);
+	if (r < 0)
+		return r;
+	if (status == CONTAINER_STOPPED)
+		return err_set(e, ERR_STATE, EINVAL, "cannot start a container that has stopped");
+	if (status != CONTAINER_CREATED)
+		return err_set(e, ERR_STATE, EINVAL,
+			       "cannot start an already %s container",
+			       container_status_name(status));
+	r = connect_init(&c, &fd, e);
+	if (r < 0)
+		return r;
+	/* The connection closes when the program runs. A message is a failure. */
+	r = sync_expect_or_close(fd, SYNC_FAILED, &closed, e);
+	if (r < 0)
+		return r;
+	return run_poststart(&c, e);
+}

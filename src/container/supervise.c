@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See supervise.h. Runs in the runtime in the foreground (`run`, `exec`, `purple run`), in the
+ * host's namespaces; an event loop over a signal descriptor and, with a terminal, its two ends.
+ */
+#include "container/supervise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+#define KILL_DELAY_S 10
+
+static struct termios saved_termios;
+
+/* Bytes on their way from one descriptor to another. */
+struct pipe_buffer {
+	char data[4096];
+	size_t from, to;
+};
+
+int supervise_begin(struct supervise *s, bool subreaper, struct err *e)
+{
+	sigset_t set;
+
+	sigfillset(&set);
+	/* Faults of our own, and what stops a process, keep their meaning. */
+	sigdelset(&set, SIGSEGV);
+	sigdelset(&set, SIGBUS);
+	sigdelset(&set, SIGILL);
+	sigdelset(&set, SIGFPE);
+	sigdelset(&set, SIGABRT);
+	sigdelset(&set, SIGTSTP);
+	sigdelset(&set, SIGTTIN);
+	sigdelset(&set, SIGTTOU);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return err_sys(e, "cannot block signals");
+	s->sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->sigfd < 0)
+		return err_sys(e, "cannot watch signals");
+	if (subreaper && prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		return err_sys(e, "cannot become subreaper");
+	return 0;
+}
+
+static void copy_size(const struct supervise *s)
+{
+	struct winsize ws;
+
+	if (s->master >= 0 && ioctl(STDIN_FILENO, TIOCGWINSZ, &ws) == 0)
+		ioctl(s->master, TIOCSWINSZ, &ws);
+}
+
+static int clear_onlcr(int master, struct err *e)
+{
+	struct termios t;
+
+	if (tcgetattr(master, &t) < 0)
+		return err_sys(e, "cannot read the terminal's settings");
+	/* The caller's own terminal adds carriage returns; two of them are one too many. */
+	t.c_oflag &= ~(tcflag_t)ONLCR;
+	if (tcsetattr(master, TCSANOW, &t) < 0)
+		return err_sys(e, "cannot set the terminal's settings");
+	return 0;
+}
+
+int supervise_terminal(struct supervise *s, int master, struct err *e)
+{
+	struct termios raw;
+	int r;
+
+	s->master = master;
+	if (fcntl(master, F_SETFL, O_NONBLOCK) < 0)
+		return err_sys(e, "cannot set the terminal up");
+	if (!isatty(STDIN_FILENO)) {
+		r = clear_onlcr(master, e);
+		return r;
+	}
+	copy_size(s);
+	if (tcgetattr(STDIN_FILENO, &saved_termios) < 0)
+		return err_sys(e, "cannot read the terminal's settings");
+	raw = saved_termios;
+	cfmakeraw(&raw);
+	if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) < 0)
+		return err_sys(e, "cannot set the terminal to raw mode");
+	s->raw = true;
+	return 0;
+}
+
+void supervise_end(struct supervise *s)
+{
+	if (s->raw)
+		tcsetattr(STDIN_FILENO, TCSANOW, &saved_termios);
+	s->raw = false;
+	fd_close(&s->master);
+	fd_close(&s->sigfd);
+}
+
+/* Reaps what died. True when it was pid. */
+static bool reap(pid_t pid, int *ret_status)
+{
+	bool done = false;
+	int status;
+	pid_t p;
+
+	while ((p = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (p != pid)
+			continue;
+		*ret_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+		done = true;
+	}
+	return done;
+}
+
+/* True when pid has ended. */
+static bool take_signals(struct supervise *s, pid_t pid, int *ret_status)
+{
+	struct signalfd_siginfo info;
+	bool done = false;
+
+	while (read(s->sigfd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		switch (info.ssi_signo) {
+		case SIGCHLD:
+			done |= reap(pid, ret_status);
+			break;
+		case SIGWINCH:
+			copy_size(s);
+			break;
+		case SIGPIPE:
+			break;
+		case SIGTERM:
+		case SIGINT:
+		case SIGHUP:
+		case SIGQUIT:
+			s->killed_by = (int)info.ssi_signo;
+			__attribute__((fallthrough));
+		default:
+			/* From the terminal's own keys the process hears itself, unless it has a
+			 * session of its own, which every container's process does. */
+			kill(pid, (int)info.ssi_signo);
+			break;
+		}
+	}
+	return done;
+}
+
+/* 0: more may come, -1: the end. */
+static int fill(struct pipe_buffer *b, int fd)
+{
+	ssize_t n = read(fd, b->data + b->to, sizeof(b->data) - b->to);
+
+	if (n > 0)
+		b->to += (size_t)n;
+	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)) ? 0 : -1;
+}
+
+static int flush(struct pipe_buffer *b, int fd)
+{
+	ssize_t n = write(fd, b->data + b->from, b->to - b->from);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+	b->from += (size_t)n;
+	if (b->from == b->to)
+		b->from = b->to = 0;
+	return 0;
+}
+
+/* What the program wrote before it ended is still in the terminal. */
+static void drain(struct supervise *s, struct pipe_buffer *out)
+{
+	while (s->master >= 0) {
+		if (out->from < out->to) {
+			if (flush(out, STDOUT_FILENO) < 0)
+				return;
+			continue;
+		}
+		if (fill(out, s->master) < 0 || out->from == out->to)
+			return;
+	}
+}
+
+struct loop {
+	struct pipe_buffer in, out;
+	bool in_open;
+};
+
+static void proxy(struct supervise *s, struct loop *l, const struct pollfd *p)
+{
+	if ((p[1].revents & (POLLIN | POLLHUP)) && fill(&l->in, STDIN_FILENO) < 0) {
+		l->in_open = false;
+		/* End of input that is no terminal: tell the program as a terminal would. */
+		if (!s->raw && l->in.to < sizeof(l->in.data))
+			l->in.data[l->in.to++] = 4;
+	}
+	if (p[2].revents & (POLLIN | POLLHUP)) {
+		if (fill(&l->out, s->master) < 0 && l->out.from == l->out.to)
+			fd_close(&s->master);
+	}
+	if (s->master >= 0 && l->in.from < l->in.to && flush(&l->in, s->master) < 0)
+		l->in.from = l->in.to = 0;
+	if (l->out.from < l->out.to && flush(&l->out, STDOUT_FILENO) < 0)
+		l->out.from = l->out.to = 0;
+}
+
+static long now_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return ts.tv_sec;
+}
+
+/* Milliseconds for poll(), and the signals of a time-out that is due. */
+static int check_timeout(struct supervise *s, pid_t pid, long start)
+{
+	long left;
+
+	if (s->timeout_s == 0)
+		return -1;
+	left = start + s->timeout_s - now_s();
+	if (left > 0)
+		return left > 3600 ? 3600 * 1000 : (int)left * 1000;
+	if (!s->timed_out)
+		kill(pid, SIGTERM);
+	s->timed_out = true;
+	if (left <= -KILL_DELAY_S)
+		kill(pid, SIGKILL);
+	return 1000;
+}
+
+int supervise_wait(struct supervise *s, pid_t pid, int *ret_status, struct err *e)
+{
+	_free_ struct loop *l = calloc(1, sizeof(*l));
+	long start = now_s();
+
+	if (!l)
+		return err_oom(e);
+	l->in_open = s->master >= 0;
+	/* It may have ended before the signal was watched. */
+	if (reap(pid, ret_status))
+		goto done;
+	for (;;) {
+		struct pollfd p[3] = { { .fd = s->sigfd, .events = POLLIN },
+				       { .fd = -1, .events = POLLIN },
+				       { .fd = -1 } };
+		int timeout = check_timeout(s, pid, start);
+
+		if (s->master >= 0 && l->in_open && l->in.to < sizeof(l->in.data))
+			p[1].fd = STDIN_FILENO;
+		if (s->master >= 0) {
+			p[2].fd = s->master;
+			p[2].events = (short)((l->out.to < sizeof(l->out.data) ? POLLIN : 0) |
+					      (l->in.from < l->in.to ? POLLOUT : 0));
+		}
+		if (poll(p, 3, timeout) < 0 && errno != EINTR)
+			return err_sys(e, "cannot wait for the container");
+		if (take_signals(s, pid, ret_status))
+			break;
+		proxy(s, l, p);
+	}
+done:
+	drain(s, &l->out);
+	return 0;
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The man page purple-policy(5): fixed prose around the table of language.c. Pure. Texts from
+ * the table are plain; the prose below is written in man(7) as it stands.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "policy/language.h"
+
+/* Plain text: nothing in it is a request, and minus signs stay what they are. */
+static void add_text(struct buf *out, const char *s)
+{
+	if (*s == '.' || *s == '\'')
+		buf_adds(out, "\\&");
+	for (; *s; s++) {
+		if (*s == '\\')
+			buf_adds(out, "\\e");
+		else if (*s == '-')
+			buf_adds(out, "\\-");
+		else if (*s == '^')
+			buf_adds(out, "\\(ha");
+		else if (*s == '~')
+			buf_adds(out, "\\(ti");
+		else
+			buf_add(out, s, 1);
+	}
+}
+
+static const char head[] =
+	".\\\" SPDX-License-Identifier: Apache-2.0\n"
+	".\\\" Generated from the language's table (src/policy/language.c).\n"
+	".TH PURPLE\\-POLICY 5 \"\" \"Purple\" \"File Formats\"\n"
+	".SH NAME\n"
+	"purple\\-policy \\- what an AI agent may do in its sandbox\n"
+	".SH SYNOPSIS\n"
+	".I /etc/purple/policies/NAME.yaml\n"
+	".br\n"
+	".I /usr/share/purple/policies/NAME.yaml\n"
+	".SH DESCRIPTION\n"
+	"A policy says in one YAML file what an agent may read and write, which system calls it may\n"
+	"make, what it may use and whom it may talk to.\n"
+	"Purple turns it into the configuration of a container and has the kernel enforce it.\n"
+	"A policy only ever tightens what a container engine asked for: it grants nothing.\n"
+	"A policy that cannot be enforced in full does not start.\n"
+	".SS Syntax\n"
+	"A policy is one YAML document, a map, of at most 1 MiB.\n"
+	"It is read strictly.\n"
+	"Refused are: an unknown key, a key given twice, a second document, anchors, aliases, tags,\n"
+	"directives and merge keys, nesting of more than 16 levels, and values of a wrong type.\n"
+	"Truth values are\n"
+	".B true\n"
+	"and\n"
+	".BR false ,\n"
+	"not\n"
+	".BR yes ,\n"
+	".B no\n"
+	"or\n"
+	".BR on .\n"
+	"Text that YAML takes for a number or a truth value needs quotes.\n"
+	"A section without content is written\n"
+	".B {}\n"
+	"and a list without content\n"
+	".BR [] .\n"
+	"JSON is YAML, so a policy may be written in JSON.\n"
+	".PP\n"
+	"A message about a fault has the form\n"
+	".PP\n"
+	".in +4n\n"
+	".nf\n"
+	"policy FILE:LINE:COLUMN: what is wrong\n"
+	".fi\n"
+	".in\n"
+	".PP\n"
+	".B purple policy check FILE\n"
+	"reads a policy, and warns of what is valid and probably not meant.\n"
+	".SH EXAMPLE\n"
+	".nf\n"
+	"name: code\\-reader\n"
+	"description: Reads the project, writes a report, talks to nobody.\n"
+	"\n"
+	"filesystem:\n"
+	"  immutable_paths:\n"
+	"    \\- host_path: /usr\n"
+	"    \\- host_path: /bin\n"
+	"    \\- host_path: /lib\n"
+	"    \\- host_path: /lib64\n"
+	"    \\- host_path: /home/alice/project\n"
+	"      sandbox_path: /project\n"
+	"  scratch_paths: [/tmp]\n"
+	"  output_paths:\n"
+	"    \\- host_path: /home/alice/reports\n"
+	"      sandbox_path: /out\n"
+	"  working_dir: /project\n"
+	"\n"
+	"syscalls:\n"
+	"  deny: [ptrace, mount]\n"
+	"  advanced_rules:\n"
+	"    # No sockets but those of the Unix domain (AF_UNIX is 1).\n"
+	"    \\- syscall: socket\n"
+	"      action: deny\n"
+	"      conditions:\n"
+	"        \\- { arg: 0, op: neq, value: 1 }\n"
+	"\n"
+	"resources:\n"
+	"  cpu_shares: 0.5\n"
+	"  memory_limit_bytes: \"512M\"\n"
+	"  pids_limit: 100\n"
+	"\n"
+	"capabilities:\n"
+	"  default_drop: true\n"
+	"\n"
+	"network:\n"
+	"  isolated: true\n"
+	".fi\n"
+	".SH VALUES\n"
+	".TP\n"
+	".B Paths\n"
+	"are absolute and have no\n"
+	".B ..\n"
+	"component.\n"
+	"Neither\n"
+	".B \\(ti\n"
+	"nor variables are expanded.\n"
+	"No two entries of a policy may have the same path in the sandbox.\n"
+	".TP\n"
+	".B Sizes\n"
+	"are bytes, or a number with at most 6 decimals and a unit: K, M, G or T, with or without i\n"
+	"and B after it.\n"
+	"All of them are powers of 1024: 1K, 1KB and 1KiB are 1024 bytes.\n"
+	".TP\n"
+	".B Rates\n"
+	"are bytes per second, or a size with\n"
+	".B ps\n"
+	"or\n"
+	".B /s\n"
+	"after the B: 50MBps.\n"
+	"The units are those of sizes.\n"
+	".TP\n"
+	".B Sums of money\n"
+	"are US dollars, with or without a $ before them, with at most 12 decimals.\n"
+	"They are kept exactly.\n"
+	".TP\n"
+	".B Network rules\n"
+	"are a destination, ports, or both with a colon between them:\n"
+	".BR 443 ,\n"
+	".BR 8000\\-8010 ,\n"
+	".BR 192.0.2.7 ,\n"
+	".BR 10.0.0.0/8:443 ,\n"
+	".BR 2001:db8::1 ,\n"
+	".BR [2001:db8::/32]:443 ,\n"
+	".BR api.example.com ,\n"
+	".BR *.example.com:443 .\n"
+	"At the end\n"
+	".B /tcp\n"
+	"or\n"
+	".B /udp\n"
+	"may be added; without it both are meant.\n"
+	"Without ports, all ports are meant; without a destination, all destinations.\n"
+	"A rule with\n"
+	".B *.\n"
+	"is for the names below the domain, not for the domain itself.\n"
+	"An IPv4 address has four decimal numbers; an IPv6 address with ports stands in brackets; a\n"
+	"prefix has no bits set beyond its length; a name that is not in ASCII is written in its\n"
+	"xn\\-\\- form.\n"
+	".TP\n"
+	".B System calls\n"
+	"go by the names that libseccomp knows, for all architectures.\n"
+	".SH KEYS\n";
+
+static const char tail[] =
+	".SH WHAT THIS VERSION ENFORCES\n"
+	"All of the language is read and checked.\n"
+	"Enforced are\n"
+	".BR filesystem ,\n"
+	".BR syscalls ,\n"
+	".BR resources ,\n"
+	".B capabilities\n"
+	"and\n"
+	".BR network.isolated .\n"
+	".PP\n"
+	"A policy that asks for one of the following does not start, and the message names the\n"
+	"line: rules in\n"
+	".B network\n"
+	"without\n"
+	".BR \"isolated: true\" ;\n"
+	".B audit\n"
+	"and\n"
+	".B ebpf_monitoring\n"
+	"(unless they say\n"
+	".BR \"enabled: false\" );\n"
+	".BR ai_policy ;\n"
+	".BR \"enforcement: audit\" .\n"
+	".SH FILES\n"
+	".TP\n"
+	".I /etc/purple/policies\n"
+	"The administrator's policies; they win over those of the same name below.\n"
+	".TP\n"
+	".I /usr/share/purple/policies\n"
+	"The policies that come with Purple.\n"
+	".TP\n"
+	".I /etc/purple/purple.yaml\n"
+	"Which policy holds by default, and which ones an annotation may choose.\n"
+	".SH SEE ALSO\n"
+	".BR capabilities (7),\n"
+	".BR cgroups (7),\n"
+	".BR namespaces (7),\n"
+	".BR seccomp (2),\n"
+	".BR syscalls (2)\n";
+
+static void add_choices(struct buf *out, const struct policy_key *k)
+{
+	size_t i;
+
+	for (i = 0; k->choices[i]; i++) {
+		buf_adds(out, i ? ", " : "");
+		add_text(out, k->choices[i]);
+	}
+}
+
+/* What may be written for the key. */
+static void add_type(struct buf *out, const struct policy_key *k)
+{
+	switch (k->kind) {
+	case POLICY_KIND_MAP:
+		buf_adds(out, "a map");
+		break;
+	case POLICY_KIND_MAPS:
+		buf_adds(out, "a list of maps");
+		break;
+	case POLICY_KIND_BOOL:
+		buf_adds(out, "true or false");
+		break;
+	case POLICY_KIND_ENUM:
+	case POLICY_KIND_FLAG:
+	case POLICY_KIND_WORD:
+		buf_adds(out, "one of ");
+		add_choices(out, k);
+		break;
+	case POLICY_KIND_WORDS:
+		buf_adds(out, "a list of ");
+		add_choices(out, k);
+		break;
+	case POLICY_KIND_TEXT:
+		add_text(out, k->scalar->what);
+		break;
+	case POLICY_KIND_NAMES:
+	case POLICY_KIND_STRINGS:
+		buf_adds(out, "a list; each: ");
+		add_text(out, k->scalar->what);
+		break;
+	case POLICY_KIND_INTEGERS32:
+		buf_adds(out, "a list; each: ");
+		/* fall through */
+	case POLICY_KIND_INTEGER:
+	case POLICY_KIND_INTEGER32:
+		buf_addf(out, "a whole number from %" PRIu64 " to %" PRIu64, k->min, k->max);
+		break;
+	case POLICY_KIND_REGISTER:
+		buf_adds(out, "a number of 64 bits, decimal or with 0x or 0o before it");
+		break;
+	case POLICY_KIND_SIZE:
+		buf_adds(out, "a size, at least 1M");
+		break;
+	case POLICY_KIND_RATE:
+		buf_adds(out, "a rate, at least 1KBps");
+		break;
+	case POLICY_KIND_CPUS:
+		buf_adds(out, "a number from 0.01 to 1024 with at most 3 decimals");
+		break;
+	case POLICY_KIND_MONEY:
+		buf_adds(out, "a sum of money");
+		break;
+	case POLICY_KIND_NET_RULES:
+		buf_adds(out, "a list of network rules");
+		break;
+	case POLICY_KIND_NET_BLOCKS:
+		buf_adds(out, "a list of addresses and prefixes");
+		break;
+	case POLICY_KIND_PORTS:
+		buf_adds(out,
+			 "a list of ports and ranges, each with or without /tcp or /udp");
+		break;
+	}
+}
+
+static void add_properties(struct buf *out, const struct policy_key *k)
+{
+	buf_adds(out, "Type: ");
+	add_type(out, k);
+	buf_adds(out, ".\n");
+	if (k->required)
+		buf_adds(out, "Required.\n");
+	if (k->preset) {
+		buf_adds(out, "Default: ");
+		add_text(out, k->preset);
+		buf_adds(out, ".\n");
+	}
+}
+
+static void add_choice_docs(struct buf *out, const struct policy_key *k)
+{
+	size_t i;
+
+	for (i = 0; k->choice_docs && k->choices[i]; i++) {
+		buf_adds(out, ".RS\n.TP\n.B ");
+		add_text(out, k->choices[i]);
+		buf_adds(out, "\n");
+		add_text(out, k->choice_docs[i]);
+		buf_adds(out, "\n.RE\n");
+	}
+}
+
+/* A key and what is below it; `prefix` is the dotted name of its map. */
+static void add_key(struct buf *out, const struct policy_key *k, const char *prefix)
+{
+	const struct policy_key *key;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s%s%s", prefix, *prefix ? "." : "", k->name);
+	buf_adds(out, ".TP\n.B ");
+	add_text(out, path);
+	buf_adds(out, k->kind == POLICY_KIND_MAPS ? "[]\n" : "\n");
+	add_text(out, k->doc);
+	buf_adds(out, "\n");
+	if (k->kind != POLICY_KIND_MAP) {
+		buf_adds(out, ".br\n");
+		add_properties(out, k);
+	}
+	add_choice_docs(out, k);
+	for (key = k->keys; key && key->name; key++)
+		add_key(out, key, path);
+}
+
+int policy_write_man_page(struct buf *out)
+{
+	const struct policy_key *k, *key;
+
+	buf_adds(out, head);
+	for (k = policy_language.keys; k->name; k++) {
+		if (k->kind != POLICY_KIND_MAP)
+			add_key(out, k, "");
+	}
+	for (k = policy_language.keys; k->name; k++) {
+		if (k->kind != POLICY_KIND_MAP)
+			continue;
+		buf_adds(out, ".SS ");
+		add_text(out, k->name);
+		buf_adds(out, "\n");
+		add_text(out, k->doc);
+		buf_adds(out, "\n");
+		for (key = k->keys; key->name; key++)
+			add_key(out, key, k->name);
+	}
+	buf_adds(out, tail);
+	return out->failed ? -ENOMEM : 0;
+}

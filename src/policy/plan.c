@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Which policies hold for a container, and what comes out of them. Runs in the runtime, before
+ * anything is made; reads files, changes nothing.
+ *
+ * An annotation may come from an untrusted image: it can only name an installed, selectable
+ * policy, and that policy is merged after the administrator's, under its rank.
+ */
+#include "policy/plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "policy/find.h"
+#include "policy/merge_parts.h"
+
+/* A policy that was chosen and read. */
+struct chosen {
+	struct policy *policy;
+	struct policy_source source;
+};
+
+static void source_clear(struct policy_source *s)
+{
+	free(s->name);
+	free(s->path);
+	free(s->chosen_by);
+	*s = (struct policy_source){ 0 };
+}
+
+static void chosen_clear(struct chosen *c)
+{
+	policy_free(c->policy);
+	source_clear(&c->source);
+	*c = (struct chosen){ 0 };
+}
+#define _chosen_clear_ __attribute__((cleanup(chosen_clear)))
+
+/* Reads c->source.path and checks that all of it can be enforced. */
+static int chosen_load(struct chosen *c, const char *name, const char *chosen_by,
+		       bool installed, struct err *e)
+{
+	int r;
+
+	c->source.name = strdup(name);
+	c->source.chosen_by = strdup(chosen_by);
+	if (!c->source.name || !c->source.chosen_by)
+		return err_oom(e);
+	r = installed ? policy_load_installed(c->source.path, &c->policy, e) :
+			policy_load(c->source.path, &c->policy, e);
+	return r ? r : policy_check_enforceable(c->policy, e);
+}
+
+static int choose(const struct policy_dirs *dirs, const char *name, const char *chosen_by,
+		  struct chosen *c, struct err *e)
+{
+	int r = policy_find(dirs, name, &c->source.path, e);
+
+	if (r == 0)
+		r = chosen_load(c, name, chosen_by, true, e);
+	return r ? err_wrap(e, "%s", chosen_by) : 0;
+}
+
+/* Takes over the source. */
+static int plan_add_source(struct policy_plan *plan, struct policy_source *s, struct err *e)
+{
+	struct policy_source *slot = list_add(&plan->sources);
+
+	if (!slot)
+		return err_oom(e);
+	*slot = *s;
+	*s = (struct policy_source){ 0 };
+	return 0;
+}
+
+static int plan_merge(struct policy_plan *plan, struct chosen *c,
+		      const struct policy *above, const char *bundle, struct err *e)
+{
+	struct merge_host host = { 0 };
+	int r;
+
+	r = merge_host_detect(plan->spec, c->policy, bundle, &host, e);
+	if (r == 0)
+		r = policy_merge(plan->spec, c->policy, above, &host, &plan->explanations,
+				 e);
+	merge_host_clear(&host);
+	if (r == 0)
+		r = policy_output_dirs(c->policy, above, &plan->output_dirs, e);
+	return r ? r : plan_add_source(plan, &c->source, e);
+}
+
+/* Marks of a pod's sandbox (pause) container, as CRI engines set them. */
+static bool is_kubernetes_sandbox(const struct oci_spec *s)
+{
+	static const char *const keys[] = { "io.kubernetes.cri.container-type",
+					    "io.kubernetes.cri-o.ContainerType" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(keys); i++) {
+		const char *type = strmap_get(&s->annotations, keys[i]);
+
+		if (type && streq(type, "sandbox"))
+			return true;
+	}
+	return false;
+}
+
+/* Nothing outlives `create` that could end a container after a time. */
+static int refuse_timeout(const struct policy *p, struct err *e)
+{
+	if (!p->resources.timeout_seconds)
+		return 0;
+	return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
+		       POLICY_AT
+		       "resources.session_timeout_seconds holds in 'purple run' only: this "
+		       "version of Purple does not watch containers of an engine",
+		       policy_at(p, p->resources.timeout_pos));
+}
+
+static int choose_by_annotation(const struct policy_settings *s,
+				const struct policy_dirs *dirs, const char *name,
+				struct chosen *c, struct err *e)
+{
+	bool may = s->selectable_all || strv_contains(&s->selectable, name);
+
+	/* The name first: what is not one is not repeated as one. */
+	if (policy_name_is_valid(name) && !may)
+		return err_set(e, ERR_POLICY, EINVAL,
+			       "annotation " POLICY_ANNOTATION
+			       ": policy \"%s\" is not selectable: the "
+			       "administrator lists those that are in %s",
+			       name, dirs->settings);
+	return choose(dirs, name, "annotation", c, e);
+}
+
+static int plan_fill(const struct policy_request *rq, struct policy_plan *plan,
+		     struct err *e)
+{
+	__attribute__((
+		cleanup(policy_settings_clear))) struct policy_settings settings = { 0 };
+	_chosen_clear_ struct chosen admin = { 0 }, user = { 0 };
+	const char *wanted = strmap_get(&plan->spec->annotations, POLICY_ANNOTATION);
+	const char *first = rq->admin_policy;
+	int r;
+
+	r = policy_settings_load(rq->dirs->settings, &settings, e);
+	if (r < 0 || (settings.kubernetes && is_kubernetes_sandbox(plan->spec)))
+		return r;
+	if (first)
+		r = choose(rq->dirs, first,
+			   rq->admin_chosen_by ? rq->admin_chosen_by : "--policy", &admin,
+			   e);
+	else if ((first = settings.default_policy))
+		r = choose(rq->dirs, first, "default_policy", &admin, e);
+	if (r == 0 && wanted && !(first && streq(first, wanted)))
+		r = choose_by_annotation(&settings, rq->dirs, wanted, &user, e);
+	if (r == 0 && admin.policy)
+		r = refuse_timeout(admin.policy, e);
+	if (r == 0 && user.policy)
+		r = refuse_timeout(user.policy, e);
+	if (r == 0 && admin.policy)
+		r = plan_merge(plan, &admin, NULL, rq->bundle, e);
+	if (r == 0 && user.policy)
+		r = plan_merge(plan, &user, admin.policy, rq->bundle, e);
+	return r;
+}
+
+int policy_plan_make(const struct oci_spec *spec, const struct policy_request *rq,
+		     struct policy_plan *ret, struct err *e)
+{
+	struct policy_plan plan = { .spec = oci_spec_dup(spec, e) };
+	int r;
+
+	if (!plan.spec)
+		return -e->code;
+	r = plan_fill(rq, &plan, e);
+	if (r < 0)
+		policy_plan_clear(&plan);
+	else
+		*ret = plan;
+	return r;
+}
+
+/* A policy named on the command line: installed, or the caller's own file. */
+static int choose_profile(const struct policy_dirs *dirs, const char *profile,
+			  struct chosen *c, struct err *e)
+{
+	if (!strchr(profile, '/') && !str_has_suffix(profile, ".yaml"))
+		return choose(dirs, profile, "--profile", c, e);
+	c->source.path = strdup(profile);
+	if (!c->source.path)
+		return err_oom(e);
+	return chosen_load(c, profile, "--profile", false, e);
+}
+
+static int sandbox_fill(const struct sandbox_request *sandbox, const char *profile,
+			const struct policy_dirs *dirs, struct policy_plan *plan,
+			struct err *e)
+{
+	__attribute__((
+		cleanup(policy_settings_clear))) struct policy_settings settings = { 0 };
+	_chosen_clear_ struct chosen own = { 0 }, admin = { 0 };
+	struct merge_host host = { 0 };
+	const char *first;
+	int r;
+
+	r = policy_settings_load(dirs->settings, &settings, e);
+	if (r == 0)
+		r = choose_profile(dirs, profile, &own, e);
+	first = settings.default_policy;
+	if (r == 0 && first && !streq(first, profile))
+		r = choose(dirs, first, "default_policy", &admin, e);
+	if (r == 0)
+		r = merge_host_detect(NULL, own.policy, NULL, &host, e);
+	if (r == 0)
+		r = policy_sandbox_spec(own.policy, sandbox, &host, &plan->spec,
+					&plan->explanations, e);
+	merge_host_clear(&host);
+	if (r < 0)
+		return r;
+	plan->timeout_seconds = own.policy->resources.timeout_seconds;
+	/* With an administrator's policy, its word on the sandbox: what it does not name is
+	 * read-only, and its own paths are there too. */
+	if (admin.policy) {
+		uint64_t t = admin.policy->resources.timeout_seconds;
+
+		if (t && (!plan->timeout_seconds || t < plan->timeout_seconds))
+			plan->timeout_seconds = t;
+		r = plan_merge(plan, &admin, NULL, NULL, e);
+	}
+	if (r == 0)
+		r = policy_output_dirs(own.policy, admin.policy, &plan->output_dirs, e);
+	return r ? r : plan_add_source(plan, &own.source, e);
+}
+
+int policy_plan_sandbox(const struct sandbox_request *sandbox, const char *profile,
+			const struct policy_dirs *dirs, struct policy_plan *ret,
+			struct err *e)
+{
+	struct policy_plan plan = { 0 };
+	int r = sandbox_fill(sandbox, profile, dirs, &plan, e);
+
+	if (r < 0)
+		policy_plan_clear(&plan);
+	else
+		*ret = plan;
+	return r;
+}
+
+void policy_plan_clear(struct policy_plan *p)
+{
+	size_t i;
+
+	oci_spec_free(p->spec);
+	for (i = 0; i < p->sources.n; i++)
+		source_clear(&p->sources.v[i]);
+	free(p->sources.v);
+	strv_free(&p->explanations);
+	strv_free(&p->output_dirs);
+	*p = (struct policy_plan){ 0 };
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From what the engine asked and what the administrator and the annotation say, to the one
+ * configuration that is carried out. The only header of policy/ that container/ includes.
+ */
+#ifndef PURPLE_POLICY_PLAN_H
+#define PURPLE_POLICY_PLAN_H
+
+#include "oci/spec.h"
+
+/* Where policies and settings are looked up; tests use their own. */
+struct policy_dirs {
+	const char *settings;	/* default /etc/purple/purple.yaml */
+	const char *admin_dir;	/* default /etc/purple/policies: wins over system_dir */
+	const char *system_dir; /* default /usr/share/purple/policies */
+};
+/* The built-in places (SYSCONFDIR and DATADIR of the build). */
+extern const struct policy_dirs policy_default_dirs;
+
+#define POLICY_ANNOTATION "io.purple.policy"
+
+struct policy_request {
+	const char *admin_policy; /* --policy NAME, or from the program's name; NULL: none */
+	const char *admin_chosen_by; /* "--policy", "program name"; NULL: "--policy" */
+	const struct policy_dirs *dirs;
+	const char *bundle; /* absolute: what relative mount sources are relative to */
+};
+
+/* One policy that holds for the container, and who chose it. */
+struct policy_source {
+	char *name;
+	char *path; /* the file it was read from */
+	char *chosen_by; /* "--policy", "program name", "default_policy", "annotation", "--profile" */
+};
+
+struct policy_plan {
+	struct oci_spec *spec;		       /* the effective configuration; owned */
+	LIST_OF(struct policy_source) sources; /* empty: no policy */
+	struct strv explanations; /* a line for each thing that a policy changed */
+	/* Host directories to make (mode 0700, with parents) before anything is mounted, where
+	 * they are missing. */
+	struct strv output_dirs;
+	/* 0: none. Only policy_plan_sandbox() sets it; whoever runs the plan must keep it. */
+	uint64_t timeout_seconds;
+};
+
+/*
+ * Finds the policies for a container, reads them, and merges them into a copy of `spec`. The
+ * trust order: the administrator's (rq->admin_policy, else `default_policy` of the settings),
+ * then the annotation io.purple.policy, which may name selectable policies only. Both apply; one
+ * that is named twice applies once. Kubernetes sandboxes get none where the settings say
+ * `kubernetes: true` (find.h says why only there).
+ *
+ * ERR_POLICY or ERR_UNSUPPORTED when a policy is unknown, wrong, not selectable or not
+ * enforceable: also for session_timeout_seconds, since nothing watches a container that an engine
+ * started.
+ */
+int policy_plan_make(const struct oci_spec *spec, const struct policy_request *rq,
+		     struct policy_plan *ret, struct err *e);
+
+struct sandbox_request; /* merge.h */
+/*
+ * As above, for `purple run --profile PROFILE`: the configuration comes from the policy alone
+ * (policy_sandbox_spec()). `profile` is the name of an installed policy, or the path of a file
+ * (with a slash, or ending in .yaml). The administrator's default_policy holds besides, first.
+ */
+int policy_plan_sandbox(const struct sandbox_request *sandbox, const char *profile,
+			const struct policy_dirs *dirs, struct policy_plan *ret,
+			struct err *e);
+
+void policy_plan_clear(struct policy_plan *p);
+
+/*
+ * What the container's policies demand of a further process (exec): capabilities as far as the
+ * container's own program has them, no_new_privs, and the limit of open files on which exec_once
+ * rests. `effective` is the plan's spec, or the same read back from the state folder; without
+ * policy filters in it nothing is changed. The filters are the caller's to load.
+ */
+int policy_limit_process(const struct oci_spec *effective, struct oci_process *process,
+			 struct err *e);
+
+#endif
