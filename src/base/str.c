@@ -266,30 +266,38 @@ void buf_free(struct buf *b)
 
 #define SUGGEST_MAX 64
 
-/* Levenshtein distance; both strings are shorter than SUGGEST_MAX. */
+/* Edits from a to b: insert, remove, change, or swap two neighbours. Both are shorter than
+ * SUGGEST_MAX. */
 static size_t edit_distance(const char *a, const char *b)
 {
 	size_t la = strlen(a), lb = strlen(b);
-	size_t row[SUGGEST_MAX + 1];
+	size_t rows[3][SUGGEST_MAX + 1];
+	size_t *before = rows[0], *above = rows[1], *row = rows[2];
 
 	for (size_t j = 0; j <= lb; j++)
-		row[j] = j;
+		above[j] = j;
 	for (size_t i = 1; i <= la; i++) {
-		size_t diagonal = row[0];
+		size_t *spare;
 
 		row[0] = i;
 		for (size_t j = 1; j <= lb; j++) {
-			size_t best = diagonal + (a[i - 1] != b[j - 1]);
+			size_t best = above[j - 1] + (a[i - 1] != b[j - 1]);
 
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
+			if (above[j] + 1 < best)
+				best = above[j] + 1;
 			if (row[j - 1] + 1 < best)
 				best = row[j - 1] + 1;
-			diagonal = row[j];
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    before[j - 2] + 1 < best)
+				best = before[j - 2] + 1;
 			row[j] = best;
 		}
+		spare = before;
+		before = above;
+		above = row;
+		row = spare;
 	}
-	return row[lb];
+	return above[lb];
 }
 
 const char *str_suggest(const char *word, const char *(*next)(const void *arg, size_t i),

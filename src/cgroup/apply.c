@@ -14,7 +14,8 @@
 const char *const cgroup_controller_names[] = {
 	"memory", "cpu", "cpuset", "pids", "io", "hugetlb", "rdma",
 };
-_Static_assert(ARRAY_SIZE(cgroup_controller_names) == CGROUP_CONTROLLERS, "one name per bit");
+_Static_assert(ARRAY_SIZE(cgroup_controller_names) == CGROUP_CONTROLLERS,
+	       "one name per bit");
 
 /* -1 needs no controller: where there is none, nothing is limited. */
 static bool is_limit(struct opt_i64 v)
@@ -24,8 +25,8 @@ static bool is_limit(struct opt_i64 v)
 
 static unsigned int memory_needs(const struct oci_memory *m)
 {
-	return m && (is_limit(m->limit) || is_limit(m->swap) || is_limit(m->reservation) ||
-		     m->swappiness.set ||
+	return m && (is_limit(m->limit) || is_limit(m->swap) ||
+		     is_limit(m->reservation) || m->swappiness.set ||
 		     (m->disable_oom_killer.set && m->disable_oom_killer.value) ||
 		     is_limit(m->kernel_tcp)) ?
 		       CGROUP_NEEDS_MEMORY :
@@ -38,9 +39,10 @@ static unsigned int cpu_needs(const struct oci_cpu *c)
 
 	if (!c)
 		return 0;
-	if (cgroup_given_u64(c->shares) || is_limit(c->quota) || cgroup_given_u64(c->period) ||
-	    cgroup_given_u64(c->burst) || cgroup_given(c->idle) ||
-	    cgroup_given(c->realtime_runtime) || cgroup_given_u64(c->realtime_period))
+	if (cgroup_given_u64(c->shares) || is_limit(c->quota) ||
+	    cgroup_given_u64(c->period) || cgroup_given_u64(c->burst) ||
+	    cgroup_given(c->idle) || cgroup_given(c->realtime_runtime) ||
+	    cgroup_given_u64(c->realtime_period))
 		needs |= CGROUP_NEEDS_CPU;
 	if ((c->cpus && *c->cpus) || (c->mems && *c->mems))
 		needs |= CGROUP_NEEDS_CPUSET;
@@ -51,8 +53,8 @@ static unsigned int block_io_needs(const struct oci_block_io *b)
 {
 	return b && ((b->weight.set && b->weight.value) ||
 		     (b->leaf_weight.set && b->leaf_weight.value) || b->weight_device.n ||
-		     b->throttle_read_bps.n || b->throttle_write_bps.n || b->throttle_read_iops.n ||
-		     b->throttle_write_iops.n) ?
+		     b->throttle_read_bps.n || b->throttle_write_bps.n ||
+		     b->throttle_read_iops.n || b->throttle_write_iops.n) ?
 		       CGROUP_NEEDS_IO :
 		       0;
 }
@@ -108,11 +110,12 @@ static int apply_pids(const struct cgroup *cg, const struct oci_pids *p, bool up
 	r = cgroup_place(cg, "pids", "linux.resources.pids.limit", &at, e);
 	if (r < 0)
 		return r;
-	return cgroup_set_max("linux.resources.pids.limit", at.dir, "pids.max", p->limit.value, e);
+	return cgroup_set_max("linux.resources.pids.limit", at.dir, "pids.max",
+			      p->limit.value, e);
 }
 
-static int apply_hugepage_limit(const struct cgroup_place *at, const struct oci_hugepage_limit *l,
-				struct err *e)
+static int apply_hugepage_limit(const struct cgroup_place *at,
+				const struct oci_hugepage_limit *l, struct err *e)
 {
 	const char *field = "linux.resources.hugepageLimits";
 	const char *end = at->v2 ? "max" : "limit_in_bytes";
@@ -129,10 +132,12 @@ static int apply_hugepage_limit(const struct cgroup_place *at, const struct oci_
 		return r;
 	/* Reservations are counted apart since 5.7; without this limit they fault in later. */
 	snprintf(file, sizeof(file), "hugetlb.%s.rsvd.%s", l->page_size, end);
-	return cgroup_has_file(at->dir, file) ? cgroup_set(field, at->dir, file, value, e) : 0;
+	return cgroup_has_file(at->dir, file) ? cgroup_set(field, at->dir, file, value, e) :
+						0;
 }
 
-static int apply_hugepages(const struct cgroup *cg, const struct oci_resources *r, struct err *e)
+static int apply_hugepages(const struct cgroup *cg, const struct oci_resources *r,
+			   struct err *e)
 {
 	struct cgroup_place at;
 	int res;
@@ -154,7 +159,8 @@ static int place_v1(const struct cgroup *cg, const char *controller, const char 
 		return 0;
 	return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
 		       "cannot set %s: it needs the v1 controller %s, which is not mounted here "
-		       "(cgroup v2 has none like it)", field, controller);
+		       "(cgroup v2 has none like it)",
+		       field, controller);
 }
 
 static int apply_network(const struct cgroup *cg, const struct oci_network *n, struct err *e)
@@ -167,7 +173,8 @@ static int apply_network(const struct cgroup *cg, const struct oci_network *n, s
 	if (n->class_id.set && n->class_id.value) {
 		r = place_v1(cg, "net_cls", field, &dir, e);
 		if (r == 0)
-			r = cgroup_set_i64(field, dir, "net_cls.classid", n->class_id.value, e);
+			r = cgroup_set_i64(field, dir, "net_cls.classid",
+					   n->class_id.value, e);
 		if (r < 0)
 			return r;
 	}
@@ -219,8 +226,8 @@ static int apply_rdma(const struct cgroup *cg, const struct oci_resources *r, st
 static bool is_no_limit(const char *key)
 {
 	static const char *const names[] = {
-		"cgroup.procs", "cgroup.threads", "cgroup.type", "cgroup.kill", "cgroup.freeze",
-		"cgroup.subtree_control",
+		"cgroup.procs", "cgroup.threads", "cgroup.type",
+		"cgroup.kill",	"cgroup.freeze",  "cgroup.subtree_control",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -242,7 +249,8 @@ static int apply_unified_key(const struct cgroup *cg, const char *key, const cha
 	if (!field || !lines)
 		return err_oom(e);
 	if (is_no_limit(key))
-		return err_set(e, ERR_CONFIG, EINVAL, "%s is not a limit of cgroup v2", field);
+		return err_set(e, ERR_CONFIG, EINVAL, "%s is not a limit of cgroup v2",
+			       field);
 	if (!cg->unified)
 		return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
 			       "cannot set %s: there is no cgroup v2 group here", field);

@@ -35,7 +35,8 @@ static struct weight_file find_weight_file(const struct cgroup_place *at)
 	if (at->v2)
 		return (struct weight_file){ "io.weight", "io.weight", true };
 	if (cgroup_has_file(at->dir, "blkio.bfq.weight"))
-		return (struct weight_file){ "blkio.bfq.weight", "blkio.bfq.weight_device", false };
+		return (struct weight_file){ "blkio.bfq.weight",
+					     "blkio.bfq.weight_device", false };
 	return (struct weight_file){ "blkio.weight", "blkio.weight_device", false };
 }
 
@@ -82,15 +83,17 @@ static int apply_weights(const struct cgroup_place *at, const struct oci_block_i
 
 		r = 0;
 		if (is_given(d->weight)) {
-			snprintf(text, sizeof(text), "%" PRId64 ":%" PRId64 " %" PRIu64, d->major,
-				 d->minor, scale(&f, d->weight.value));
-			r = cgroup_set(FIELD ".weightDevice", at->dir, f.device_name, text, e);
+			snprintf(text, sizeof(text), "%" PRId64 ":%" PRId64 " %" PRIu64,
+				 d->major, d->minor, scale(&f, d->weight.value));
+			r = cgroup_set(FIELD ".weightDevice", at->dir, f.device_name,
+				       text, e);
 		}
 		if (r == 0 && is_given(d->leaf_weight)) {
 			if (at->v2)
-				return refuse_leaf_weight(FIELD ".weightDevice.leafWeight", e);
-			snprintf(text, sizeof(text), "%" PRId64 ":%" PRId64 " %" PRIu32, d->major,
-				 d->minor, d->leaf_weight.value);
+				return refuse_leaf_weight(FIELD ".weightDevice.leafWeight",
+							  e);
+			snprintf(text, sizeof(text), "%" PRId64 ":%" PRId64 " %" PRIu32,
+				 d->major, d->minor, d->leaf_weight.value);
 			r = cgroup_set(FIELD ".weightDevice.leafWeight", at->dir,
 				       "blkio.leaf_weight_device", text, e);
 		}
@@ -109,22 +112,23 @@ static int apply_throttles(const struct cgroup_place *at, const oci_throttles *l
 
 	for (size_t i = 0; i < l->n; i++) {
 		const struct oci_throttle *t = &l->v[i];
-		int at_text = snprintf(text, sizeof(text), "%" PRId64 ":%" PRId64 " ", t->major,
-				       t->minor);
+		int at_text = snprintf(text, sizeof(text), "%" PRId64 ":%" PRId64 " ",
+				       t->major, t->minor);
 
 		/* A rate of zero is no throttle, which v2 calls max. */
 		if (!at->v2)
-			snprintf(text + at_text, sizeof(text) - (size_t)at_text, "%" PRIu64,
-				 t->rate);
+			snprintf(text + at_text, sizeof(text) - (size_t)at_text,
+				 "%" PRIu64, t->rate);
 		else if (t->rate)
-			snprintf(text + at_text, sizeof(text) - (size_t)at_text, "%s=%" PRIu64,
-				 v2_key, t->rate);
+			snprintf(text + at_text, sizeof(text) - (size_t)at_text,
+				 "%s=%" PRIu64, v2_key, t->rate);
 		else
-			snprintf(text + at_text, sizeof(text) - (size_t)at_text, "%s=max", v2_key);
+			snprintf(text + at_text, sizeof(text) - (size_t)at_text, "%s=max",
+				 v2_key);
 		r = cgroup_set(field, at->dir, at->v2 ? "io.max" : v1_file, text, e);
 		if (r == -ENODEV)
-			return err_wrap(e, "there is no block device %" PRId64 ":%" PRId64, t->major,
-					t->minor);
+			return err_wrap(e, "there is no block device %" PRId64 ":%" PRId64,
+					t->major, t->minor);
 		if (r < 0)
 			return r;
 	}
@@ -149,7 +153,8 @@ static const char *first_member(const struct oci_block_io *b)
 	return b->throttle_write_iops.n ? FIELD ".throttleWriteIOPSDevice" : NULL;
 }
 
-int cgroup_apply_block_io(const struct cgroup *cg, const struct oci_block_io *b, struct err *e)
+int cgroup_apply_block_io(const struct cgroup *cg, const struct oci_block_io *b,
+			  struct err *e)
 {
 	const char *member = first_member(b);
 	struct cgroup_place at;
@@ -161,16 +166,20 @@ int cgroup_apply_block_io(const struct cgroup *cg, const struct oci_block_io *b,
 	if (r == 0)
 		r = apply_weights(&at, b, e);
 	if (r == 0)
-		r = apply_throttles(&at, &b->throttle_read_bps, FIELD ".throttleReadBpsDevice",
+		r = apply_throttles(&at, &b->throttle_read_bps,
+				    FIELD ".throttleReadBpsDevice",
 				    "blkio.throttle.read_bps_device", "rbps", e);
 	if (r == 0)
-		r = apply_throttles(&at, &b->throttle_write_bps, FIELD ".throttleWriteBpsDevice",
+		r = apply_throttles(&at, &b->throttle_write_bps,
+				    FIELD ".throttleWriteBpsDevice",
 				    "blkio.throttle.write_bps_device", "wbps", e);
 	if (r == 0)
-		r = apply_throttles(&at, &b->throttle_read_iops, FIELD ".throttleReadIOPSDevice",
+		r = apply_throttles(&at, &b->throttle_read_iops,
+				    FIELD ".throttleReadIOPSDevice",
 				    "blkio.throttle.read_iops_device", "riops", e);
 	if (r == 0)
-		r = apply_throttles(&at, &b->throttle_write_iops, FIELD ".throttleWriteIOPSDevice",
+		r = apply_throttles(&at, &b->throttle_write_iops,
+				    FIELD ".throttleWriteIOPSDevice",
 				    "blkio.throttle.write_iops_device", "wiops", e);
 	return r;
 }

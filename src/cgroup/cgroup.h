@@ -31,7 +31,7 @@ enum cgroup_mode {
 struct cgroup_hierarchy {
 	struct strv controllers; /* "cpu", "cpuacct", "name=systemd"; empty for cgroup2 */
 	char *mount;		 /* absolute mount point */
-	char *own;		 /* the caller's group below the mount point; begins with "/" */
+	char *own; /* the caller's group below the mount point; begins with "/" */
 };
 
 /* What this host mounts, as the caller sees it. */
@@ -44,7 +44,7 @@ struct cgroup_host {
 /* The container's group. Kept in state.json through cgroup_type; free it with cgroup_clear(). */
 struct cgroup {
 	enum cgroup_mode mode;
-	char *path;	  /* below the mounts, begins with "/" (NULL for CGROUP_NONE): for people */
+	char *path; /* below the mounts, begins with "/" (NULL for CGROUP_NONE): for people */
 	struct strmap v1; /* controller -> absolute directory */
 	char *unified;	  /* absolute directory in the cgroup2 mount, or NULL */
 };
@@ -81,7 +81,8 @@ struct cgroup_stats {
 	uint64_t oom_kills;
 	LIST_OF(struct cgroup_stat_value) memory_raw; /* memory.stat as it is */
 	bool has_swap;
-	uint64_t swap_usage, swap_limit; /* v2: swap alone; v1: memory plus swap, as the kernel counts */
+	uint64_t swap_usage,
+		swap_limit; /* v2: swap alone; v1: memory plus swap, as the kernel counts */
 	bool has_kernel_memory;
 	uint64_t kernel_usage;
 
@@ -104,8 +105,8 @@ struct cgroup_stats {
  * error. */
 int cgroup_host_detect(struct cgroup_host *ret, struct err *e);
 /* The pure part, from the text of both files. */
-int cgroup_host_parse(const char *mountinfo, const char *self_cgroup, struct cgroup_host *ret,
-		      struct err *e);
+int cgroup_host_parse(const char *mountinfo, const char *self_cgroup,
+		      struct cgroup_host *ret, struct err *e);
 void cgroup_host_clear(struct cgroup_host *h);
 /* Whether limits of this controller can be set here: "memory", "pids", "io" (v1: blkio), ... */
 bool cgroup_host_has(const struct cgroup_host *h, const char *controller);
@@ -121,8 +122,8 @@ const char *cgroup_mode_name(enum cgroup_mode m);
  * OWN/purple-ID, and *ret_own is set. Refused: "..", ".", "/" itself and systemd's form
  * slice:prefix:name.
  */
-int cgroup_path_choose(const char *cgroups_path, const char *id, bool privileged, bool *ret_own,
-		       char **ret, struct err *e);
+int cgroup_path_choose(const char *cgroups_path, const char *id, bool privileged,
+		       bool *ret_own, char **ret, struct err *e);
 
 /*
  * Makes the group in every hierarchy; sets no limit yet. A group that is there already is taken
@@ -176,8 +177,8 @@ uint64_t cgroup_blkio_to_io_weight(uint32_t weight);
  * Only for callers that are root of the host: in a user namespace there are no device nodes to be
  * made, and the kernel refuses this.
  */
-int cgroup_apply_devices(const struct cgroup *cg, const struct oci_device_cgroup *rules, size_t n,
-			 struct err *e);
+int cgroup_apply_devices(const struct cgroup *cg, const struct oci_device_cgroup *rules,
+			 size_t n, struct err *e);
 
 /* --- processes (freeze.c, kill.c) --- */
 
@@ -202,5 +203,13 @@ int cgroup_kill(const struct cgroup *cg, int signum, struct err *e);
 int cgroup_stats(const struct cgroup *cg, struct cgroup_stats *ret, struct err *e);
 void cgroup_stats_clear(struct cgroup_stats *s);
 #define _cgroup_stats_clear_ __attribute__((cleanup(cgroup_stats_clear)))
+
+/* --- out of memory (oom.c) --- */
+
+/*
+ * v1: *ret_fd becomes readable when the group runs out of memory, before the kernel kills anything,
+ * and again when the group is removed. v2: -1, since memory.oom.group kills the group.
+ */
+int cgroup_watch_oom(const struct cgroup *cg, int *ret_fd, struct err *e);
 
 #endif

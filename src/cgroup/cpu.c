@@ -36,7 +36,8 @@ static int set_u64(const char *field, const char *dir, const char *file, uint64_
 }
 
 /* Weight and idle: an idle group has no weight, so leaving idle comes first, going idle last. */
-static int apply_weight(const struct cgroup_place *at, const struct oci_cpu *c, struct err *e)
+static int apply_weight(const struct cgroup_place *at, const struct oci_cpu *c,
+			struct err *e)
 {
 	bool leave = c->idle.set && c->idle.value == 0;
 	int r = 0;
@@ -77,8 +78,8 @@ static int v1_bandwidth(const char *dir, const struct oci_cpu *c, struct err *e)
 		retry = code == -EINVAL && cgroup_given(c->quota);
 		snprintf(text, sizeof(text), "%" PRIu64, c->period.value);
 		if (!retry)
-			return cgroup_set_failed(FIELD ".period", dir, "cpu.cfs_period_us", text,
-						 code, e);
+			return cgroup_set_failed(FIELD ".period", dir,
+						 "cpu.cfs_period_us", text, code, e);
 	}
 	if (cgroup_given(c->quota)) {
 		r = cgroup_set_i64(FIELD ".quota", dir, "cpu.cfs_quota_us",
@@ -87,7 +88,8 @@ static int v1_bandwidth(const char *dir, const struct oci_cpu *c, struct err *e)
 			return r;
 	}
 	if (retry && v1_period(dir, c, &code) < 0)
-		return cgroup_set_failed(FIELD ".period", dir, "cpu.cfs_period_us", text, code, e);
+		return cgroup_set_failed(FIELD ".period", dir, "cpu.cfs_period_us", text,
+					 code, e);
 	return 0;
 }
 
@@ -112,12 +114,13 @@ static int v2_bandwidth(const char *dir, const struct oci_cpu *c, struct err *e)
 		snprintf(text, sizeof(text), "%s %" PRIu64, quota, c->period.value);
 	else
 		snprintf(text, sizeof(text), "%s", quota);
-	return cgroup_set(cgroup_given(c->quota) ? FIELD ".quota" : FIELD ".period", dir, "cpu.max",
-			  text, e);
+	return cgroup_set(cgroup_given(c->quota) ? FIELD ".quota" : FIELD ".period", dir,
+			  "cpu.max", text, e);
 }
 
 /* The burst may be no more than the quota, so it goes before a lower and after a higher one. */
-static int apply_bandwidth(const struct cgroup_place *at, const struct oci_cpu *c, struct err *e)
+static int apply_bandwidth(const struct cgroup_place *at, const struct oci_cpu *c,
+			   struct err *e)
 {
 	const char *file = at->v2 ? "cpu.max.burst" : "cpu.cfs_burst_us";
 	/* No burst is what a kernel without it has. */
@@ -136,7 +139,8 @@ static int apply_bandwidth(const struct cgroup_place *at, const struct oci_cpu *
 	return r;
 }
 
-static int apply_realtime(const struct cgroup_place *at, const struct oci_cpu *c, struct err *e)
+static int apply_realtime(const struct cgroup_place *at, const struct oci_cpu *c,
+			  struct err *e)
 {
 	int r = 0;
 
@@ -190,7 +194,8 @@ static int apply_cpuset(const struct cgroup *cg, const struct oci_cpu *c, struct
 	return r;
 }
 
-int cgroup_apply_cpu(const struct cgroup *cg, const struct oci_cpu *c, bool update, struct err *e)
+int cgroup_apply_cpu(const struct cgroup *cg, const struct oci_cpu *c, bool update,
+		     struct err *e)
 {
 	const char *member = first_member(c);
 	struct cgroup_place at;
@@ -198,11 +203,14 @@ int cgroup_apply_cpu(const struct cgroup *cg, const struct oci_cpu *c, bool upda
 	int r = 0;
 
 	/* Zeros of idle and burst are values in an update: they undo an earlier one. */
-	if (!member && update && (c->idle.set || c->burst.set) && cgroup_find(cg, "cpu", &v2))
+	if (!member && update && (c->idle.set || c->burst.set) &&
+	    cgroup_find(cg, "cpu", &v2))
 		member = c->idle.set ? FIELD ".idle" : FIELD ".burst";
 	/* Limits are only lifted, and there are none. */
-	if (member && !(cgroup_needs(&(struct oci_resources){ .cpu = (struct oci_cpu *)c }) &
-			CGROUP_NEEDS_CPU) && !cgroup_find(cg, "cpu", &v2))
+	if (member &&
+	    !(cgroup_needs(&(struct oci_resources){ .cpu = (struct oci_cpu *)c }) &
+	      CGROUP_NEEDS_CPU) &&
+	    !cgroup_find(cg, "cpu", &v2))
 		member = NULL;
 	if (member) {
 		r = cgroup_place(cg, "cpu", member, &at, e);

@@ -75,25 +75,29 @@ static int pass_on(const char *dir, const char *controller, struct err *e)
 		return 0;
 	if (r == -ENOENT)
 		return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
-			       "the %s controller is not in '%s/cgroup.controllers'", controller, dir);
+			       "the %s controller is not in '%s/cgroup.controllers'",
+			       controller, dir);
 	if (r == -EBUSY)
 		return err_set(e, ERR_KERNEL, EBUSY,
 			       "cannot enable the %s controller: group '%s' holds processes itself, and "
 			       "then the kernel passes no controllers on to its sub-groups (choose another "
-			       "parent group)", controller, dir);
+			       "parent group)",
+			       controller, dir);
 	if (r == -EOPNOTSUPP)
 		return err_set(e, ERR_KERNEL, EOPNOTSUPP,
-			       "cannot enable the %s controller: group '%s' is threaded", controller,
-			       dir);
-	return err_errno(e, r, "cannot enable the %s controller: write '%s' to "
-			 "'%s/cgroup.subtree_control'", controller, value, dir);
+			       "cannot enable the %s controller: group '%s' is threaded",
+			       controller, dir);
+	return err_errno(e, r,
+			 "cannot enable the %s controller: write '%s' to "
+			 "'%s/cgroup.subtree_control'",
+			 controller, value, dir);
 }
 
 /* What a level of the cgroup2 mount passes on: what limits need, and what figures are made of. */
 static int pass_on_all(const struct making *m, const char *dir, struct err *e)
 {
-	const unsigned int wanted = CGROUP_NEEDS_MEMORY | CGROUP_NEEDS_CPU | CGROUP_NEEDS_PIDS |
-				    CGROUP_NEEDS_IO;
+	const unsigned int wanted = CGROUP_NEEDS_MEMORY | CGROUP_NEEDS_CPU |
+				    CGROUP_NEEDS_PIDS | CGROUP_NEEDS_IO;
 	_free_ char *has = NULL;
 	struct err ignored;
 	int r;
@@ -167,8 +171,8 @@ static int inherit_cpuset(const char *dir, const char *parent, struct err *e)
 
 /* --- directories --- */
 
-static int make_level(struct making *m, const struct cgroup_hierarchy *h, const char *parent,
-		      const char *dir, struct err *e)
+static int make_level(struct making *m, const struct cgroup_hierarchy *h,
+		      const char *parent, const char *dir, struct err *e)
 {
 	bool v2 = h->controllers.n == 0;
 	struct stat st;
@@ -186,15 +190,19 @@ static int make_level(struct making *m, const struct cgroup_hierarchy *h, const 
 		}
 	} else if (errno != EEXIST) {
 		return err_sys(e, "cannot make cgroup '%s'", dir);
-	} else if (stat(dir, &st) < 0 || !S_ISDIR(st.st_mode)) {
-		return err_set(e, ERR_CONFIG, ENOTDIR, "linux.cgroupsPath: '%s' is a control file",
-			       dir);
+	} else if (stat(dir, &st) < 0) {
+		/* Removed in between: the caller begins again. */
+		return err_sys(e, "cannot make cgroup '%s'", dir);
+	} else if (!S_ISDIR(st.st_mode)) {
+		return err_set(e, ERR_CONFIG, ENOTDIR,
+			       "linux.cgroupsPath: '%s' is a control file", dir);
 	}
-	return strv_contains(&h->controllers, "cpuset") ? inherit_cpuset(dir, parent, e) : 0;
+	return strv_contains(&h->controllers, "cpuset") ? inherit_cpuset(dir, parent, e) :
+							  0;
 }
 
-static int make_levels(struct making *m, const struct cgroup_hierarchy *h, const char *rel,
-		       char **ret, struct err *e)
+static int make_levels(struct making *m, const struct cgroup_hierarchy *h,
+		       const char *rel, char **ret, struct err *e)
 {
 	_free_ char *dir = str_printf("%s%s", streq(h->mount, "/") ? "" : h->mount, rel);
 	_free_ char *parent = strdup(h->mount);
@@ -202,7 +210,8 @@ static int make_levels(struct making *m, const struct cgroup_hierarchy *h, const
 
 	if (!dir || !parent)
 		return err_oom(e);
-	for (char *slash = strchr(dir + strlen(h->mount) + 1, '/');; slash = strchr(slash + 1, '/')) {
+	for (char *slash = strchr(dir + strlen(h->mount) + 1, '/');;
+	     slash = strchr(slash + 1, '/')) {
 		if (slash)
 			*slash = '\0';
 		r = make_level(m, h, parent, dir, e);
@@ -220,10 +229,9 @@ static int make_levels(struct making *m, const struct cgroup_hierarchy *h, const
 	return 0;
 }
 
-/* A group that was there before must be nobody's: empty, not frozen, able to take processes. */
+/* A group that was there before must be nobody's: empty and not frozen. */
 static int check_unused(const struct cgroup *cg, const char *dir, struct err *e)
 {
-	_free_ char *type = NULL;
 	cgroup_pid_list pids = {};
 	uint64_t frozen = 0;
 	pid_t first;
@@ -235,17 +243,29 @@ static int check_unused(const struct cgroup *cg, const char *dir, struct err *e)
 	if (r < 0)
 		return r;
 	if (first)
-		return err_set(e, ERR_STATE, EBUSY, "cgroup '%s' is in use: process %d is in it", dir,
+		return err_set(e, ERR_STATE, EBUSY,
+			       "cgroup '%s' is in use: process %d is in it", dir,
 			       (int)first);
-	if (!cg->unified || !streq(dir, cg->unified))
+	if (cg->unified && streq(dir, cg->unified) &&
+	    cgroup_read_u64(dir, "cgroup.freeze", &frozen) == 0 && frozen)
+		return err_set(e, ERR_STATE, EBUSY,
+			       "cgroup '%s' is there already and frozen", dir);
+	return 0;
+}
+
+/* In a threaded part of the tree a group takes no processes of other parts. */
+static int check_type(const char *dir, struct err *e)
+{
+	_free_ char *type = NULL;
+
+	if (cgroup_read(dir, "cgroup.type", &type) < 0)
 		return 0;
-	if (cgroup_read_u64(dir, "cgroup.freeze", &frozen) == 0 && frozen)
-		return err_set(e, ERR_STATE, EBUSY, "cgroup '%s' is there already and frozen", dir);
-	if (cgroup_read(dir, "cgroup.type", &type) == 0 && !cgroup_has_word(type, "domain"))
+	if (!cgroup_has_word(type, "domain"))
 		return err_set(e, ERR_STATE, EOPNOTSUPP, "cgroup '%s' is threaded", dir);
-	if (type && cgroup_has_word(type, "invalid"))
+	if (cgroup_has_word(type, "invalid"))
 		return err_set(e, ERR_STATE, EOPNOTSUPP,
-			       "cgroup '%s' can take no processes: a group above it is threaded", dir);
+			       "cgroup '%s' can take no processes: a group above it is threaded",
+			       dir);
 	return 0;
 }
 
@@ -256,13 +276,14 @@ static int check_v1_thawed(const struct cgroup *cg, struct err *e)
 
 	if (dir && cgroup_read(dir, "freezer.state", &state) == 0 &&
 	    !cgroup_has_word(state, "THAWED"))
-		return err_set(e, ERR_STATE, EBUSY, "cgroup '%s' is there already and frozen", dir);
+		return err_set(e, ERR_STATE, EBUSY,
+			       "cgroup '%s' is there already and frozen", dir);
 	return 0;
 }
 
 /* Makes the group in one hierarchy and notes it in `cg`. */
-static int make_in(struct making *m, const struct cgroup_hierarchy *h, const char *path, bool own,
-		   struct cgroup *cg, struct err *e)
+static int make_in(struct making *m, const struct cgroup_hierarchy *h, const char *path,
+		   bool own, struct cgroup *cg, struct err *e)
 {
 	_free_ char *rel = own && !streq(h->own, "/") ? str_printf("%s%s", h->own, path) :
 							strdup(path);
@@ -287,16 +308,18 @@ static int make_in(struct making *m, const struct cgroup_hierarchy *h, const cha
 	}
 	if (!cg->path || (h->controllers.n == 0 && !cg->unified))
 		return err_oom(e);
-	return check_unused(cg, dir, e);
+	if (m->made.n == 0 || !streq(m->made.v[m->made.n - 1], dir))
+		r = check_unused(cg, dir, e);
+	return r == 0 && h->controllers.n == 0 ? check_type(dir, e) : r;
 }
 
 /*
  * Makes the group everywhere. Where `lenient`, hierarchies in which the caller has no rights are
  * left out, and `denied` keeps the first refusal.
  */
-static int make_everywhere(struct making *m, const struct cgroup_host *h, const char *path,
-			   bool own, bool lenient, struct cgroup *cg, struct err *denied,
-			   struct err *e)
+static int make_everywhere(struct making *m, const struct cgroup_host *h,
+			   const char *path, bool own, bool lenient, struct cgroup *cg,
+			   struct err *denied, struct err *e)
 {
 	for (size_t i = 0; i <= h->v1.n; i++) {
 		const struct cgroup_hierarchy *at = i < h->v1.n ? &h->v1.v[i] : &h->unified;
@@ -331,9 +354,10 @@ static int go_without(const char *cgroups_path, const struct cgroup_host *h,
 	else
 		err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP, "no cgroup file system is mounted");
 	if (h->mode != CGROUP_NONE)
-		return err_wrap(e, "%s", m->needs ? "linux.resources asks for limits, which need a "
-						    "cgroup (run as root, or in a delegated group)" :
-						    "linux.cgroupsPath");
+		return err_wrap(e, "%s",
+				m->needs ? "linux.resources asks for limits, which need a "
+					   "cgroup (run as root, or in a delegated group)" :
+					   "linux.cgroupsPath");
 	return err_wrap(e, "%s", m->needs ? "linux.resources" : "linux.cgroupsPath");
 }
 
@@ -407,11 +431,15 @@ static int enter_dir(const char *dir, pid_t pid, struct err *e)
 	if (r == -EBUSY)
 		return err_set(e, ERR_KERNEL, EBUSY,
 			       "cannot enter cgroup '%s': it passes controllers on to sub-groups, and "
-			       "then the kernel lets no process be in it", dir);
+			       "then the kernel lets no process be in it",
+			       dir);
 	if (r == -EOPNOTSUPP)
 		return err_set(e, ERR_KERNEL, EOPNOTSUPP,
-			       "cannot enter cgroup '%s': it is threaded, or a group above it is", dir);
-	return r < 0 ? err_errno(e, r, "cannot move process %d into cgroup '%s'", (int)pid, dir) : 0;
+			       "cannot enter cgroup '%s': it is threaded, or a group above it is",
+			       dir);
+	return r < 0 ? err_errno(e, r, "cannot move process %d into cgroup '%s'",
+				 (int)pid, dir) :
+		       0;
 }
 
 int cgroup_enter(const struct cgroup *cg, pid_t pid, bool skip_unified, struct err *e)

@@ -97,7 +97,8 @@ static int remove_below(int *fd, uint64_t deadline, struct err *e)
 			if (r == 0) {
 				r = remove_dir(*fd, name, deadline);
 				if (r < 0)
-					return err_errno(e, r, "cannot remove sub-group '%s'",
+					return err_errno(e, r,
+							 "cannot remove sub-group '%s'",
 							 name);
 				continue;
 			}
@@ -134,8 +135,9 @@ static int destroy_dir(const char *dir, uint64_t deadline, struct err *e)
 		free(pids.v);
 	}
 	if (holder)
-		return err_errno(e, r, "cannot remove cgroup '%s': process %d is still in it", dir,
-				 holder);
+		return err_errno(e, r,
+				 "cannot remove cgroup '%s': process %d is still in it",
+				 dir, holder);
 	return r < 0 ? err_errno(e, r, "cannot remove cgroup '%s'", dir) : 0;
 }
 

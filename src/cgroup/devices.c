@@ -31,17 +31,20 @@ static int read_access(const char *text, unsigned int *ret, size_t i, struct err
 			access |= CGROUP_DEV_MKNOD;
 		else
 			return err_set(e, ERR_CONFIG, EINVAL,
-				       FIELD "[%zu].access: '%s' is not made of r, w and m", i, text);
+				       FIELD "[%zu].access: '%s' is not made of r, w and m",
+				       i, text);
 	}
 	*ret = access ? access : CGROUP_DEV_ALL;
 	return 0;
 }
 
-static int read_number(struct opt_i64 v, const char *name, size_t i, int64_t *ret, struct err *e)
+static int read_number(struct opt_i64 v, const char *name, size_t i, int64_t *ret,
+		       struct err *e)
 {
 	if (v.set && (v.value < -1 || v.value > UINT32_MAX))
-		return err_set(e, ERR_CONFIG, ERANGE, FIELD "[%zu].%s: %" PRId64 " is out of range",
-			       i, name, v.value);
+		return err_set(e, ERR_CONFIG, ERANGE,
+			       FIELD "[%zu].%s: %" PRId64 " is out of range", i, name,
+			       v.value);
 	*ret = v.set ? v.value : -1;
 	return 0;
 }
@@ -56,7 +59,8 @@ int cgroup_device_rules_read(const struct oci_device_cgroup *rules, size_t n,
 
 		if (type[1] || !strchr("abcu", type[0]))
 			return err_set(e, ERR_CONFIG, EINVAL,
-				       FIELD "[%zu].type: '%s' is none of a, b and c", i, type);
+				       FIELD "[%zu].type: '%s' is none of a, b and c", i,
+				       type);
 		rule = list_add(ret);
 		if (!rule)
 			return err_oom(e);
@@ -121,12 +125,14 @@ static int take_exceptions(cgroup_device_rules *l, const struct cgroup_device_ru
 static int fold_rule(cgroup_device_rules *l, bool default_allow,
 		     const struct cgroup_device_rule *rule)
 {
-	return rule->allow == default_allow ? take_exceptions(l, rule) : add_exception(l, rule);
+	return rule->allow == default_allow ? take_exceptions(l, rule) :
+					      add_exception(l, rule);
 }
 
 static bool is_everything(const struct cgroup_device_rule *r)
 {
-	return r->type == 'a' && r->major == -1 && r->minor == -1 && r->access == CGROUP_DEV_ALL;
+	return r->type == 'a' && r->major == -1 && r->minor == -1 &&
+	       r->access == CGROUP_DEV_ALL;
 }
 
 int cgroup_device_rules_to_v1(const cgroup_device_rules *rules, bool *ret_default_allow,
@@ -179,12 +185,13 @@ static void format_rule(char *out, size_t size, const struct cgroup_device_rule 
 	format_number(major, sizeof(major), r->major);
 	format_number(minor, sizeof(minor), r->minor);
 	snprintf(out, size, "%c %s:%s %s%s%s", r->type, major, minor,
-		 r->access & CGROUP_DEV_READ ? "r" : "", r->access & CGROUP_DEV_WRITE ? "w" : "",
+		 r->access & CGROUP_DEV_READ ? "r" : "",
+		 r->access & CGROUP_DEV_WRITE ? "w" : "",
 		 r->access & CGROUP_DEV_MKNOD ? "m" : "");
 }
 
-static int write_v1(const char *dir, bool default_allow, const cgroup_device_rules *exceptions,
-		    struct err *e)
+static int write_v1(const char *dir, bool default_allow,
+		    const cgroup_device_rules *exceptions, struct err *e)
 {
 	const char *file = default_allow ? "devices.deny" : "devices.allow";
 	char text[64];
@@ -199,8 +206,8 @@ static int write_v1(const char *dir, bool default_allow, const cgroup_device_rul
 	return r;
 }
 
-int cgroup_apply_devices(const struct cgroup *cg, const struct oci_device_cgroup *rules, size_t n,
-			 struct err *e)
+int cgroup_apply_devices(const struct cgroup *cg, const struct oci_device_cgroup *rules,
+			 size_t n, struct err *e)
 {
 	const char *v1 = strmap_get(&cg->v1, "devices");
 	cgroup_device_rules list = {}, exceptions = {};
@@ -218,13 +225,15 @@ int cgroup_apply_devices(const struct cgroup *cg, const struct oci_device_cgroup
 			r = cgroup_device_bpf_attach(cg->unified, &list, e);
 		else
 			err_set(e, ERR_UNSUPPORTED, ENOTSUP,
-				"cannot set " FIELD ": cgroup v1 cannot express a rule that takes a part "
+				"cannot set " FIELD
+				": cgroup v1 cannot express a rule that takes a part "
 				"out of an earlier wildcard, and this host has no cgroup2 mount");
 	} else if (r == 0 && cg->unified) {
 		r = cgroup_device_bpf_attach(cg->unified, &list, e);
 	} else if (r == 0) {
 		r = err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
-			    "cannot set " FIELD ": the container has no group in a devices hierarchy "
+			    "cannot set " FIELD
+			    ": the container has no group in a devices hierarchy "
 			    "or a cgroup2 mount");
 	}
 	free(list.v);

@@ -48,7 +48,11 @@ static void emit(struct program *p, uint8_t code, uint8_t dst, uint8_t src, int1
 		 int32_t imm)
 {
 	p->v[p->n++] = (struct bpf_insn){
-		.code = code, .dst_reg = dst, .src_reg = src, .off = off, .imm = imm,
+		.code = code,
+		.dst_reg = dst,
+		.src_reg = src,
+		.off = off,
+		.imm = imm,
 	};
 }
 
@@ -62,7 +66,8 @@ static void emit_head(struct program *p)
 {
 	const uint8_t load = BPF_LDX | BPF_MEM | BPF_W;
 
-	emit(p, load, BPF_REG_6, BPF_REG_1, offsetof(struct bpf_cgroup_dev_ctx, access_type), 0);
+	emit(p, load, BPF_REG_6, BPF_REG_1,
+	     offsetof(struct bpf_cgroup_dev_ctx, access_type), 0);
 	emit(p, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_7, BPF_REG_6, 0, 0);
 	emit(p, BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_6, 0, 0, 0xffff);
 	emit(p, BPF_ALU64 | BPF_RSH | BPF_K, BPF_REG_7, 0, 0, 16);
@@ -71,8 +76,9 @@ static void emit_head(struct program *p)
 }
 
 _Static_assert(CGROUP_DEV_MKNOD == (int)BPF_DEVCG_ACC_MKNOD &&
-	       CGROUP_DEV_READ == (int)BPF_DEVCG_ACC_READ &&
-	       CGROUP_DEV_WRITE == (int)BPF_DEVCG_ACC_WRITE, "the kernel's bits are ours");
+		       CGROUP_DEV_READ == (int)BPF_DEVCG_ACC_READ &&
+		       CGROUP_DEV_WRITE == (int)BPF_DEVCG_ACC_WRITE,
+	       "the kernel's bits are ours");
 
 static void emit_rule(struct program *p, const struct cgroup_device_rule *r)
 {
@@ -88,7 +94,8 @@ static void emit_rule(struct program *p, const struct cgroup_device_rule *r)
 	if (r->minor >= 0)
 		emit(p, differs, BPF_REG_9, 0, 0, (int32_t)(uint32_t)r->minor);
 	if (r->allow) {
-		emit(p, BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_7, 0, 0, CGROUP_DEV_ALL & ~r->access);
+		emit(p, BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_7, 0, 0,
+		     CGROUP_DEV_ALL & ~r->access);
 		emit(p, differs, BPF_REG_7, 0, 0, 0);
 		emit_return(p, 1);
 	} else {
@@ -130,7 +137,7 @@ static int load(const struct program *p, int *ret_fd, struct err *e)
 	attr.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
 	attr.insns = (uintptr_t)p->v;
 	attr.insn_cnt = (uint32_t)p->n;
-	attr.license = (uintptr_t)"Apache-2.0";
+	attr.license = (uintptr_t) "Apache-2.0";
 	memcpy(attr.prog_name, PROGRAM_NAME, sizeof(PROGRAM_NAME));
 	fd = (int)sys_bpf(BPF_PROG_LOAD, &attr);
 	if (fd >= 0) {
@@ -151,7 +158,8 @@ static int load(const struct program *p, int *ret_fd, struct err *e)
 		*ret_fd = fd;
 		return 0;
 	}
-	return err_sys(e, "cannot load the BPF program for linux.resources.devices (%.300s)", log);
+	return err_sys(e, "cannot load the BPF program for linux.resources.devices (%.300s)",
+		       log);
 }
 
 /* A descriptor of this runtime's program on the group: -1 when it has none yet. */
@@ -196,7 +204,8 @@ static int find_attached(int group, int *ret_fd)
 	return 0;
 }
 
-int cgroup_device_bpf_attach(const char *dir, const cgroup_device_rules *rules, struct err *e)
+int cgroup_device_bpf_attach(const char *dir, const cgroup_device_rules *rules,
+			     struct err *e)
 {
 	_close_ int group = -1, fd = -1, old = -1;
 	_free_ struct bpf_insn *insns = NULL;
@@ -218,7 +227,8 @@ int cgroup_device_bpf_attach(const char *dir, const cgroup_device_rules *rules, 
 	/* Programs add up: a second list must replace the first, not narrow it. */
 	r = find_attached(group, &old);
 	if (r < 0)
-		return err_errno(e, r, "cannot list the device programs of cgroup '%s'", dir);
+		return err_errno(e, r, "cannot list the device programs of cgroup '%s'",
+				 dir);
 	memset(&attr, 0, sizeof(attr));
 	attr.target_fd = (uint32_t)group;
 	attr.attach_bpf_fd = (uint32_t)fd;
@@ -227,7 +237,8 @@ int cgroup_device_bpf_attach(const char *dir, const cgroup_device_rules *rules, 
 	if (old >= 0)
 		attr.replace_bpf_fd = (uint32_t)old;
 	if (sys_bpf(BPF_PROG_ATTACH, &attr) < 0)
-		return err_sys(e, "cannot set linux.resources.devices: attach the BPF program to '%s'",
+		return err_sys(e,
+			       "cannot set linux.resources.devices: attach the BPF program to '%s'",
 			       dir);
 	return 0;
 }

@@ -85,14 +85,16 @@ bool cgroup_has_word(const char *text, const char *word)
 	return false;
 }
 
-int cgroup_set_failed(const char *field, const char *dir, const char *file, const char *value,
-		      int code, struct err *e)
+int cgroup_set_failed(const char *field, const char *dir, const char *file,
+		      const char *value, int code, struct err *e)
 {
 	/* Not as "No such file": engines take these words for a missing command. */
 	if (code == -ENOENT)
 		return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
-			       "cannot set %s: this kernel offers no '%s/%s'", field, dir, file);
-	return err_errno(e, code, "cannot set %s: write '%s' to '%s/%s'", field, value, dir, file);
+			       "cannot set %s: this kernel offers no '%s/%s'", field, dir,
+			       file);
+	return err_errno(e, code, "cannot set %s: write '%s' to '%s/%s'", field, value,
+			 dir, file);
 }
 
 int cgroup_set(const char *field, const char *dir, const char *file, const char *value,
@@ -167,7 +169,8 @@ int cgroup_place(const struct cgroup *cg, const char *controller, const char *fi
 	if (!dir)
 		return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
 			       "cannot set %s: the %s controller is not available to cgroup '%s' "
-			       "(%s host)", field, controller, cg->path, cgroup_mode_name(cg->mode));
+			       "(%s host)",
+			       field, controller, cg->path, cgroup_mode_name(cg->mode));
 	ret->dir = dir;
 	ret->v2 = v2;
 	return 0;

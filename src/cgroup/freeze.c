@@ -25,8 +25,8 @@ static int err_timeout(struct err *e, const char *dir, bool frozen)
 {
 	if (frozen)
 		return err_set(e, ERR_KERNEL, ETIMEDOUT,
-			       "cannot freeze cgroup '%s': a process did not stop within %d s", dir,
-			       FREEZE_TIMEOUT_MS / 1000);
+			       "cannot freeze cgroup '%s': a process did not stop within %d s",
+			       dir, FREEZE_TIMEOUT_MS / 1000);
 	return err_set(e, ERR_KERNEL, ETIMEDOUT,
 		       "cannot thaw cgroup '%s': it is still frozen, which a group above may cause",
 		       dir);
@@ -75,7 +75,8 @@ static int v2_freeze(const char *dir, bool frozen, struct err *e)
 		return err_sys(e, "cannot open '%s'", events);
 	r = cgroup_write(dir, "cgroup.freeze", frozen ? "1" : "0");
 	if (r < 0)
-		return err_errno(e, r, "cannot write '%d' to '%s/cgroup.freeze'", frozen, dir);
+		return err_errno(e, r, "cannot write '%d' to '%s/cgroup.freeze'", frozen,
+				 dir);
 	r = v2_wait(fd, frozen);
 	if (r == 0)
 		return 0;
@@ -103,7 +104,9 @@ static int v1_write(const char *dir, bool frozen, struct err *e)
 	const char *state = frozen ? "FROZEN" : "THAWED";
 	int r = cgroup_write(dir, "freezer.state", state);
 
-	return r < 0 ? err_errno(e, r, "cannot write '%s' to '%s/freezer.state'", state, dir) : 0;
+	return r < 0 ? err_errno(e, r, "cannot write '%s' to '%s/freezer.state'", state,
+				 dir) :
+		       0;
 }
 
 static int v1_wait(const char *dir, bool frozen, struct err *e)

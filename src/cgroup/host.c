@@ -79,8 +79,8 @@ static int parse_self_cgroup(const char *text, cgroup_lines *ret, struct err *e)
 		if (r == -ENOMEM)
 			return err_oom(e);
 		if (r < 0)
-			return err_set(e, ERR_KERNEL, EINVAL, "/proc/self/cgroup: bad line '%s'",
-				       line);
+			return err_set(e, ERR_KERNEL, EINVAL,
+				       "/proc/self/cgroup: bad line '%s'", line);
 	}
 	return 0;
 }
@@ -91,9 +91,10 @@ static void unescape(char *s)
 	char *out = s;
 
 	for (; *s; s++) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
-		    s[3] >= '0' && s[3] <= '7') {
-			*out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' &&
+		    s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
+			*out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 |
+					(s[3] - '0'));
 			s += 3;
 		} else {
 			*out++ = *s;
@@ -141,7 +142,8 @@ static bool has_option(const char *options, const char *name)
 	return false;
 }
 
-static const struct cgroup_line *find_line(const cgroup_lines *lines, const struct mount_line *m)
+static const struct cgroup_line *find_line(const cgroup_lines *lines,
+					   const struct mount_line *m)
 {
 	bool v2 = streq(m->fstype, "cgroup2");
 
@@ -269,8 +271,8 @@ static int parse_host(const char *mountinfo, const char *self_cgroup, bool visib
 	return 0;
 }
 
-int cgroup_host_parse(const char *mountinfo, const char *self_cgroup, struct cgroup_host *ret,
-		      struct err *e)
+int cgroup_host_parse(const char *mountinfo, const char *self_cgroup,
+		      struct cgroup_host *ret, struct err *e)
 {
 	return parse_host(mountinfo, self_cgroup, false, ret, e);
 }

@@ -29,8 +29,8 @@ int cgroup_set_i64(const char *field, const char *dir, const char *file, int64_t
 int cgroup_set_max(const char *field, const char *dir, const char *file, int64_t value,
 		   struct err *e);
 /* The error of a limit that could not be set: `code` is the -errno of the write. */
-int cgroup_set_failed(const char *field, const char *dir, const char *file, const char *value,
-		      int code, struct err *e);
+int cgroup_set_failed(const char *field, const char *dir, const char *file,
+		      const char *value, int code, struct err *e);
 
 /* Where a limit is to be set. */
 struct cgroup_place {
@@ -83,7 +83,8 @@ int cgroup_apply_memory(const struct cgroup *cg, const struct oci_memory *m, boo
 			struct err *e);
 int cgroup_apply_cpu(const struct cgroup *cg, const struct oci_cpu *c, bool update,
 		     struct err *e);
-int cgroup_apply_block_io(const struct cgroup *cg, const struct oci_block_io *b, struct err *e);
+int cgroup_apply_block_io(const struct cgroup *cg, const struct oci_block_io *b,
+			  struct err *e);
 
 /*
  * memory.swap.max (swap alone) for the spec's swap (memory plus swap) and a memory limit, both
@@ -93,7 +94,12 @@ int cgroup_swap_to_v2(int64_t swap, int64_t limit, int64_t *ret, struct err *e);
 
 /* --- devices (devices.c, devices_bpf.c) --- */
 
-enum { CGROUP_DEV_MKNOD = 1, CGROUP_DEV_READ = 2, CGROUP_DEV_WRITE = 4, CGROUP_DEV_ALL = 7 };
+enum {
+	CGROUP_DEV_MKNOD = 1,
+	CGROUP_DEV_READ = 2,
+	CGROUP_DEV_WRITE = 4,
+	CGROUP_DEV_ALL = 7
+};
 
 /* A rule, checked: type is 'a', 'b' or 'c'; -1 is any number. */
 struct cgroup_device_rule {
@@ -114,7 +120,8 @@ int cgroup_device_rules_read(const struct oci_device_cgroup *rules, size_t n,
 int cgroup_device_rules_to_v1(const cgroup_device_rules *rules, bool *ret_default_allow,
 			      cgroup_device_rules *ret);
 
-int cgroup_device_bpf_attach(const char *dir, const cgroup_device_rules *rules, struct err *e);
+int cgroup_device_bpf_attach(const char *dir, const cgroup_device_rules *rules,
+			     struct err *e);
 
 /* --- processes (kill.c) --- */
 

@@ -213,7 +213,8 @@ int cgroup_kill(const struct cgroup *cg, int signum, struct err *e)
 	if (signum == SIGKILL && cg->unified && cgroup_has_file(cg->unified, "cgroup.kill")) {
 		r = cgroup_write(cg->unified, "cgroup.kill", "1");
 		if (r < 0 && r != -ENOENT && r != -ENODEV)
-			return err_errno(e, r, "cannot write '1' to '%s/cgroup.kill'", cg->unified);
+			return err_errno(e, r, "cannot write '1' to '%s/cgroup.kill'",
+					 cg->unified);
 		/* Frozen by the v1 freezer they do not die before they are thawed. */
 		freezer = strmap_get(&cg->v1, "freezer");
 		return freezer && cgroup_has_file(freezer, "freezer.state") ?

@@ -30,11 +30,14 @@ int cgroup_swap_to_v2(int64_t swap, int64_t limit, int64_t *ret, struct err *e)
 	}
 	if (limit <= 0)
 		return err_set(e, ERR_CONFIG, EINVAL,
-			       FIELD ".swap: memory plus swap can be limited only with a memory limit");
+			       FIELD
+			       ".swap: memory plus swap can be limited only with a memory limit");
 	if (swap < limit)
 		return err_set(e, ERR_CONFIG, EINVAL,
-			       FIELD ".swap: memory plus swap (%" PRId64 ") is less than the memory "
-			       "limit (%" PRId64 ")", swap, limit);
+			       FIELD ".swap: memory plus swap (%" PRId64
+				     ") is less than the memory "
+				     "limit (%" PRId64 ")",
+			       swap, limit);
 	*ret = swap - limit;
 	return 0;
 }
@@ -59,7 +62,8 @@ static int without_swap_accounting(int64_t swap_alone, const char *dir, const ch
 	if (swap_alone < 0 || (swap_alone == 0 && host_has_no_swap()))
 		return 0;
 	return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
-		       "cannot set " FIELD ".swap: this kernel has no '%s/%s' (swap accounting is off; "
+		       "cannot set " FIELD
+		       ".swap: this kernel has no '%s/%s' (swap accounting is off; "
 		       "boot with swapaccount=1, or turn swap off and set swap to the memory limit)",
 		       dir, file);
 }
@@ -75,16 +79,19 @@ static int check_usage(const struct oci_memory *m, const char *dir, bool v2, str
 		return err_errno(e, r, "cannot read the memory usage in '%s'", dir);
 	if (m->limit.set && m->limit.value > 0 && (uint64_t)m->limit.value < usage)
 		return err_set(e, ERR_STATE, EBUSY,
-			       FIELD ".limit: %" PRId64 " is below the present usage of %" PRIu64,
+			       FIELD ".limit: %" PRId64
+				     " is below the present usage of %" PRIu64,
 			       m->limit.value, usage);
-	r = cgroup_read_u64(dir, v2 ? "memory.swap.current" : "memory.memsw.usage_in_bytes", &swap);
+	r = cgroup_read_u64(dir, v2 ? "memory.swap.current" : "memory.memsw.usage_in_bytes",
+			    &swap);
 	if (r < 0)
 		return 0; /* not counted, so there is nothing to compare */
 	if (v2)
 		swap += usage;
 	if (m->swap.set && m->swap.value > 0 && (uint64_t)m->swap.value < swap)
 		return err_set(e, ERR_STATE, EBUSY,
-			       FIELD ".swap: %" PRId64 " is below the present usage of %" PRIu64,
+			       FIELD ".swap: %" PRId64
+				     " is below the present usage of %" PRIu64,
 			       m->swap.value, swap);
 	return 0;
 }
@@ -96,8 +103,10 @@ static int v1_set_limit(const char *dir, int64_t limit, struct err *e)
 	/* What the two refusals mean, which the kernel does not say. */
 	if (r == -EBUSY)
 		return err_set(e, ERR_STATE, EBUSY,
-			       "cannot set " FIELD ".limit: write '%" PRId64 "' to '%s/" V1_LIMIT
-			       "': more than that is in use and cannot be freed", limit, dir);
+			       "cannot set " FIELD ".limit: write '%" PRId64
+			       "' to '%s/" V1_LIMIT
+			       "': more than that is in use and cannot be freed",
+			       limit, dir);
 	if (r == -EINVAL)
 		return err_wrap(e, "the limit is above the present memory plus swap limit, if that is "
 				   "lower (set swap too)");
@@ -148,7 +157,8 @@ static int v1_set_hierarchy(const char *dir, bool wanted, struct err *e)
 
 	if (cgroup_read_u64(dir, "memory.use_hierarchy", &now) == 0 && (now != 0) == wanted)
 		return 0;
-	return cgroup_set(FIELD ".useHierarchy", dir, "memory.use_hierarchy", wanted ? "1" : "0", e);
+	return cgroup_set(FIELD ".useHierarchy", dir, "memory.use_hierarchy",
+			  wanted ? "1" : "0", e);
 }
 
 static int apply_v1(const char *dir, const struct oci_memory *m, bool update, struct err *e)
@@ -161,10 +171,11 @@ static int apply_v1(const char *dir, const struct oci_memory *m, bool update, st
 	if (r == 0)
 		r = v1_limits(dir, m, e);
 	if (r == 0 && cgroup_given(m->reservation))
-		r = cgroup_set_i64(FIELD ".reservation", dir, "memory.soft_limit_in_bytes",
-				   m->reservation.value, e);
+		r = cgroup_set_i64(FIELD ".reservation", dir,
+				   "memory.soft_limit_in_bytes", m->reservation.value, e);
 	if (r == 0 && cgroup_given(m->kernel_tcp) &&
-	    (m->kernel_tcp.value > 0 || cgroup_has_file(dir, "memory.kmem.tcp.limit_in_bytes")))
+	    (m->kernel_tcp.value > 0 ||
+	     cgroup_has_file(dir, "memory.kmem.tcp.limit_in_bytes")))
 		r = cgroup_set_i64(FIELD ".kernelTCP", dir, "memory.kmem.tcp.limit_in_bytes",
 				   m->kernel_tcp.value, e);
 	if (r == 0 && m->swappiness.set && (m->swappiness.value || !update))
@@ -190,7 +201,8 @@ static int refuse_v1_members(const struct oci_memory *m, bool update, struct err
 	else if (m->kernel_tcp.set && m->kernel_tcp.value > 0)
 		name = "kernelTCP";
 	return name ? err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
-			      "cannot set " FIELD ".%s: cgroup v2 has no such setting", name) :
+			      "cannot set " FIELD ".%s: cgroup v2 has no such setting",
+			      name) :
 		      0;
 }
 
@@ -217,7 +229,8 @@ static int apply_v2(const char *dir, const struct oci_memory *m, bool update, st
 	int r = refuse_v1_members(m, update, e);
 
 	/* As on v1, unlimited memory without a word about swap lifts the swap limit too. */
-	if (r == 0 && (cgroup_given(m->swap) || (cgroup_given(m->limit) && m->limit.value < 0)))
+	if (r == 0 &&
+	    (cgroup_given(m->swap) || (cgroup_given(m->limit) && m->limit.value < 0)))
 		r = v2_swap(dir, m, e);
 	if (r == 0 && cgroup_given(m->limit))
 		r = cgroup_set_max(FIELD ".limit", dir, "memory.max", m->limit.value, e);
@@ -231,7 +244,8 @@ static int apply_v2(const char *dir, const struct oci_memory *m, bool update, st
 /* Whether there is anything to set, or to refuse. */
 static bool asks_for_something(const struct oci_memory *m, bool update)
 {
-	return cgroup_given(m->limit) || cgroup_given(m->swap) || cgroup_given(m->reservation) ||
+	return cgroup_given(m->limit) || cgroup_given(m->swap) ||
+	       cgroup_given(m->reservation) ||
 	       (m->kernel_tcp.set && m->kernel_tcp.value > 0) ||
 	       (m->swappiness.set && (m->swappiness.value || !update)) ||
 	       (m->disable_oom_killer.set && m->disable_oom_killer.value) ||
@@ -256,13 +270,15 @@ int cgroup_apply_memory(const struct cgroup *cg, const struct oci_memory *m, boo
 
 	if (m->kernel.set && m->kernel.value > 0)
 		return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
-			       "cannot set " FIELD ".kernel: kernel memory limits are deprecated and "
+			       "cannot set " FIELD
+			       ".kernel: kernel memory limits are deprecated and "
 			       "current kernels have none (leave it out)");
 	if (!asks_for_something(m, update))
 		return 0;
 	/* Limits are only lifted, and there are none. */
 	if (!(cgroup_needs(&(struct oci_resources){ .memory = (struct oci_memory *)m }) &
-	      CGROUP_NEEDS_MEMORY) && !cgroup_find(cg, "memory", &v2))
+	      CGROUP_NEEDS_MEMORY) &&
+	    !cgroup_find(cg, "memory", &v2))
 		return 0;
 	r = cgroup_place(cg, "memory", first_member(m), &at, e);
 	if (r < 0)

@@ -27,7 +27,8 @@ static int check_path(const char *path, struct err *e)
 			       "supported (let the engine use cgroupfs: podman --cgroup-manager=cgroupfs)",
 			       path);
 	if (strchr(path, '\n'))
-		return err_set(e, ERR_CONFIG, EINVAL, "linux.cgroupsPath: a newline in the path");
+		return err_set(e, ERR_CONFIG, EINVAL,
+			       "linux.cgroupsPath: a newline in the path");
 	for (const char *p = path; *p; p += strcspn(p, "/")) {
 		size_t n;
 
@@ -35,13 +36,14 @@ static int check_path(const char *path, struct err *e)
 		n = strcspn(p, "/");
 		if ((n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
 			return err_set(e, ERR_CONFIG, EINVAL,
-				       "linux.cgroupsPath '%s': '.' and '..' are not allowed", path);
+				       "linux.cgroupsPath '%s': '.' and '..' are not allowed",
+				       path);
 	}
 	return 0;
 }
 
-int cgroup_path_choose(const char *cgroups_path, const char *id, bool privileged, bool *ret_own,
-		       char **ret, struct err *e)
+int cgroup_path_choose(const char *cgroups_path, const char *id, bool privileged,
+		       bool *ret_own, char **ret, struct err *e)
 {
 	_free_ char *joined = NULL;
 	bool given = cgroups_path && *cgroups_path;
@@ -55,8 +57,9 @@ int cgroup_path_choose(const char *cgroups_path, const char *id, bool privileged
 			return r;
 	}
 	if (given)
-		joined = cgroups_path[0] == '/' || own ? str_printf("/%s", cgroups_path) :
-							 str_printf("/purple/%s", cgroups_path);
+		joined = cgroups_path[0] == '/' || own ?
+				 str_printf("/%s", cgroups_path) :
+				 str_printf("/purple/%s", cgroups_path);
 	else
 		joined = own ? str_printf("/purple-%s", id) : str_printf("/purple/%s", id);
 	path = joined ? fs_clean_path(joined) : NULL;
@@ -80,7 +83,8 @@ static const struct json_field cgroup_fields[] = {
 	JSON_F(cgroup, unified, "unified", JSON_STR),
 	{},
 };
-_Static_assert(sizeof(enum cgroup_mode) == sizeof(uint32_t), "mode is kept as a 32-bit number");
+_Static_assert(sizeof(enum cgroup_mode) == sizeof(uint32_t),
+	       "mode is kept as a 32-bit number");
 
 const struct json_type cgroup_type = { sizeof(struct cgroup), cgroup_fields };
 

@@ -63,7 +63,9 @@ static int read_raw_memory(const char *dir, struct cgroup_stats *s, struct err *
 	int r = cgroup_read(dir, "memory.stat", &text);
 
 	if (r < 0)
-		return is_missing(r) ? 0 : err_errno(e, r, "cannot read '%s/memory.stat'", dir);
+		return is_missing(r) ?
+			       0 :
+			       err_errno(e, r, "cannot read '%s/memory.stat'", dir);
 	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		struct cgroup_stat_value *at;
 		char *blank = strchr(line, ' ');
@@ -101,7 +103,8 @@ static int read_memory_v1(const char *dir, struct cgroup_stats *s, struct err *e
 		s->has_swap = true;
 		r = read_number(dir, "memory.memsw.usage_in_bytes", &s->swap_usage, e);
 		if (r == 0)
-			r = read_v1_limit(dir, "memory.memsw.limit_in_bytes", &s->swap_limit, e);
+			r = read_v1_limit(dir, "memory.memsw.limit_in_bytes",
+					  &s->swap_limit, e);
 	}
 	if (r == 0 && cgroup_has_file(dir, "memory.kmem.usage_in_bytes")) {
 		s->has_kernel_memory = true;
@@ -163,7 +166,8 @@ static int read_percpu(const char *dir, struct cgroup_stats *s, struct err *e)
 		return is_missing(r) ?
 			       0 :
 			       err_errno(e, r, "cannot read '%s/cpuacct.usage_percpu'", dir);
-	for (word = strtok_r(text, " \n", &save); word; word = strtok_r(NULL, " \n", &save)) {
+	for (word = strtok_r(text, " \n", &save); word;
+	     word = strtok_r(NULL, " \n", &save)) {
 		uint64_t *at, value;
 
 		if (num_u64(word, &value) < 0)
@@ -178,7 +182,8 @@ static int read_percpu(const char *dir, struct cgroup_stats *s, struct err *e)
 
 static int read_cpu_v1(const struct cgroup *cg, struct cgroup_stats *s, struct err *e)
 {
-	const char *usage = strmap_get(&cg->v1, "cpuacct"), *cpu = strmap_get(&cg->v1, "cpu");
+	const char *usage = strmap_get(&cg->v1, "cpuacct"),
+		   *cpu = strmap_get(&cg->v1, "cpu");
 	int r = 0;
 
 	if (usage) {
@@ -233,7 +238,8 @@ static int read_pids(const struct cgroup *cg, struct cgroup_stats *s, struct err
 }
 
 /* The entry of a device, made when it is new. */
-static struct cgroup_io_stats *io_device(struct cgroup_stats *s, uint32_t major, uint32_t minor)
+static struct cgroup_io_stats *io_device(struct cgroup_stats *s, uint32_t major,
+					 uint32_t minor)
 {
 	struct cgroup_io_stats *at;
 
@@ -249,23 +255,24 @@ static struct cgroup_io_stats *io_device(struct cgroup_stats *s, uint32_t major,
 }
 
 /* "254:0 Read 4096" */
-static int read_io_v1(const char *dir, const char *file, bool bytes, struct cgroup_stats *s,
-		      struct err *e)
+static int read_io_v1(const char *dir, const char *file, bool bytes,
+		      struct cgroup_stats *s, struct err *e)
 {
 	_free_ char *text = NULL;
 	char *line, *save = NULL;
 	int r = cgroup_read(dir, file, &text);
 
 	if (r < 0)
-		return is_missing(r) ? 0 : err_errno(e, r, "cannot read '%s/%s'", dir, file);
+		return is_missing(r) ? 0 :
+				       err_errno(e, r, "cannot read '%s/%s'", dir, file);
 	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		struct cgroup_io_stats *at;
 		uint32_t major, minor;
 		uint64_t value;
 		char what[16];
 
-		if (sscanf(line, "%" SCNu32 ":%" SCNu32 " %15s %" SCNu64, &major, &minor, what,
-			   &value) != 4)
+		if (sscanf(line, "%" SCNu32 ":%" SCNu32 " %15s %" SCNu64, &major, &minor,
+			   what, &value) != 4)
 			continue;
 		at = io_device(s, major, minor);
 		if (!at)
@@ -319,12 +326,13 @@ static int read_io(const struct cgroup *cg, struct cgroup_stats *s, struct err *
 	if (v2)
 		return read_io_v2(dir, s, e);
 	r = read_io_v1(dir, "blkio.throttle.io_service_bytes_recursive", true, s, e);
-	return r < 0 ? r : read_io_v1(dir, "blkio.throttle.io_serviced_recursive", false, s, e);
+	return r < 0 ? r :
+		       read_io_v1(dir, "blkio.throttle.io_serviced_recursive", false, s, e);
 }
 
 /* One page size, from the name of its limit file. */
-static int read_hugetlb_size(const char *dir, const char *size, bool v2, struct cgroup_stats *s,
-			     struct err *e)
+static int read_hugetlb_size(const char *dir, const char *size, bool v2,
+			     struct cgroup_stats *s, struct err *e)
 {
 	struct cgroup_hugetlb_stats *at = list_add(&s->hugetlb);
 	char file[96];
@@ -335,7 +343,8 @@ static int read_hugetlb_size(const char *dir, const char *size, bool v2, struct 
 	at->page_size = strdup(size);
 	if (!at->page_size)
 		return err_oom(e);
-	snprintf(file, sizeof(file), "hugetlb.%s.%s", size, v2 ? "current" : "usage_in_bytes");
+	snprintf(file, sizeof(file), "hugetlb.%s.%s", size,
+		 v2 ? "current" : "usage_in_bytes");
 	r = read_number(dir, file, &at->usage, e);
 	snprintf(file, sizeof(file), "hugetlb.%s.%s", size, v2 ? "max" : "limit_in_bytes");
 	if (r == 0)
@@ -363,7 +372,8 @@ static int read_hugetlb(const struct cgroup *cg, struct cgroup_stats *s, struct 
 		return err_sys(e, "cannot read cgroup '%s'", dir);
 	while ((entry = readdir(d))) {
 		char size[32];
-		size_t len = strlen(entry->d_name), head = strlen("hugetlb."), tail = strlen(end);
+		size_t len = strlen(entry->d_name), head = strlen("hugetlb."),
+		       tail = strlen(end);
 		int r;
 
 		if (len <= head + tail || len - head - tail >= sizeof(size) ||

@@ -24,6 +24,7 @@ struct container_create_request {
 	bool no_new_keyring;
 	bool cgroup_disabled;
 	const char *admin_policy; /* NULL: none */
+	const char *admin_chosen_by; /* "--policy" or "program name" */
 
 	/* `purple run`: the configuration is made from the policy, not read from a bundle; its
 	 * root.path is "rootfs", an empty directory that is made in the state folder. */
@@ -81,10 +82,16 @@ int container_kill(const char *root, const char *id, int signum, bool all, struc
 int container_delete(const char *root, const char *id, bool force, struct err *e);
 int container_pause(const char *root, const char *id, struct err *e);
 int container_resume(const char *root, const char *id, struct err *e);
-int container_update(const char *root, const char *id, const struct oci_resources *r,
-		     struct err *e);
+/* What the container's policies limit is lowered in r first. */
+int container_update(const char *root, const char *id, struct oci_resources *r, struct err *e);
 /* Host pids of the container's processes. */
 int container_processes(const char *root, const char *id, cgroup_pid_list *ret, struct err *e);
+
+/* The features document (runtime-spec, "Features Structure"); annotations as given. */
+int container_features(const struct strmap *annotations, struct buf *out, struct err *e);
+
+/* exe_protect() of linux/exe.h: first thing in a program that puts a process into containers. */
+int container_protect_program(char *const argv[], struct err *e);
 
 /* "TERM", "SIGTERM", "15": a signal number, or -EINVAL. */
 int signal_parse(const char *s, int *ret);

@@ -29,6 +29,7 @@
 #include "container/process.h"
 #include "container/sync.h"
 #include "container/undo.h"
+#include "linux/exe.h"
 #include "linux/ns.h"
 #include "linux/rootfs.h"
 #include "linux/sysctl.h"
@@ -78,6 +79,7 @@ static int load_plan(struct create *k, struct err *e)
 	_oci_spec_free_ struct oci_spec *spec = NULL;
 	_free_ char *config = NULL;
 	struct policy_request pr = { .admin_policy = rq->admin_policy,
+				     .admin_chosen_by = rq->admin_chosen_by,
 				     .dirs = &policy_default_dirs };
 	int r;
 
@@ -348,6 +350,19 @@ static int open_console(struct create *k, struct err *e)
 	return console_connect(k->rq->console_socket, &k->init.console_fd, e);
 }
 
+/* A policy's output paths are made for the caller where they are missing. They stay: what a failed
+ * create made is an empty directory that the next one uses. */
+static int make_output_dirs(struct create *k, struct err *e)
+{
+	for (size_t i = 0; i < k->plan.output_dirs.n; i++) {
+		int r = fs_mkdir_p(k->plan.output_dirs.v[i], 0700, e);
+
+		if (r < 0)
+			return err_wrap(e, "filesystem.output_paths");
+	}
+	return 0;
+}
+
 static int prepare_init(struct create *k, struct err *e)
 {
 	int fds[2], r;
@@ -358,7 +373,9 @@ static int prepare_init(struct create *k, struct err *e)
 		k->shared = NULL;
 		return err_sys(e, "cannot map shared memory");
 	}
-	r = ns_plan_make(k->spec, &k->ns, e);
+	r = make_output_dirs(k, e);
+	if (r == 0)
+		r = ns_plan_make(k->spec, &k->ns, e);
 	if (r == 0)
 		r = rootfs_prepare(k->spec, k->bundle, &k->rootfs, e);
 	if (r == 0)
@@ -561,4 +578,9 @@ int container_create(const struct container_create_request *rq, pid_t *ret_pid, 
 	log_debug("container %s is created, init is process %d", rq->id, (int)k.pid);
 	*ret_pid = k.pid;
 	return 0;
+}
+
+int container_protect_program(char *const argv[], struct err *e)
+{
+	return exe_protect(argv, e);
 }

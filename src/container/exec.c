@@ -200,59 +200,6 @@ static int load_process(struct exec *x, struct err *e)
 	return r < 0 ? r : oci_process_check(x->process, e);
 }
 
-static void keep_common(struct strv *set, const struct strv *limit)
-{
-	for (size_t i = set->n; i > 0; i--)
-		if (!strv_contains(limit, set->v[i - 1]))
-			strv_remove(set, i - 1);
-}
-
-/* A policy holds for every process of the container: exec cannot ask for more than init has. */
-static int tighten_to_policy(struct exec *x, struct err *e)
-{
-	const struct oci_process *init = x->spec->process;
-	struct oci_capabilities *caps = x->process->capabilities;
-	const struct strv none = {}, *limit = &none;
-	struct oci_rlimit *l;
-
-	if (x->c.st.policies.n == 0)
-		return 0;
-	x->process->no_new_privileges = true;
-	if (init && init->capabilities)
-		limit = &init->capabilities->bounding;
-	if (caps) {
-		keep_common(&caps->bounding, limit);
-		keep_common(&caps->effective, limit);
-		keep_common(&caps->permitted, limit);
-		keep_common(&caps->inheritable, limit);
-		keep_common(&caps->ambient, limit);
-	}
-	/* The hard limits of init are those of all. */
-	for (size_t i = 0; init && i < init->rlimits.n; i++) {
-		const struct oci_rlimit *from = &init->rlimits.v[i];
-
-		l = NULL;
-		for (size_t k = 0; k < x->process->rlimits.n; k++)
-			if (streq(x->process->rlimits.v[k].type, from->type))
-				l = &x->process->rlimits.v[k];
-		if (!l) {
-			l = list_add(&x->process->rlimits);
-			if (!l)
-				return err_oom(e);
-			l->type = strdup(from->type);
-			if (!l->type)
-				return err_oom(e);
-			l->soft = from->soft;
-			l->hard = from->hard;
-		}
-		if (l->hard > from->hard)
-			l->hard = from->hard;
-		if (l->soft > l->hard)
-			l->soft = l->hard;
-	}
-	return 0;
-}
-
 static int plan_process(struct exec *x, struct err *e)
 {
 	const struct oci_linux *l = x->spec->linux_;
@@ -265,7 +212,8 @@ static int plan_process(struct exec *x, struct err *e)
 	if (!x->process->terminal && socket)
 		return err_set(e, ERR_USAGE, EINVAL,
 			       "--console-socket is given, but the process has no terminal");
-	r = tighten_to_policy(x, e);
+	/* A policy holds for every process of the container. */
+	r = policy_limit_process(x->spec, x->process, e);
 	if (r == 0)
 		r = process_plan_caps(x->process, &x->plan.caps, e);
 	if (r == 0)

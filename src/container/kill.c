@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "container/container.h"
-#include "container/devices.h"
+#include "container/limits.h"
 #include "oci/hooks.h"
 
 #define KILL_WAIT_MS 10000
@@ -228,8 +228,7 @@ int container_resume(const char *root, const char *id, struct err *e)
 	return cgroup_freeze(c.st.cgroup, false, e);
 }
 
-int container_update(const char *root, const char *id, const struct oci_resources *res,
-		     struct err *e)
+int container_update(const char *root, const char *id, struct oci_resources *res, struct err *e)
 {
 	_container_close_ struct container c = CONTAINER_EMPTY;
 	enum container_status status;
@@ -246,6 +245,11 @@ int container_update(const char *root, const char *id, const struct oci_resource
 	if (!c.st.cgroup)
 		return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
 			       "cannot update a container without cgroup");
+	if (c.st.policy_limits) {
+		r = limits_tighten(c.st.policy_limits, res, e);
+		if (r < 0)
+			return r;
+	}
 	return cgroup_apply(c.st.cgroup, res, true, e);
 }
 

@@ -26,9 +26,36 @@ static void remove_failed(const struct container_create_request *rq)
 	container_delete(rq->root, rq->id, true, &unused);
 }
 
+/* On hosts where the kernel does not do it (v1), supervise_wait() kills what is out of memory. */
+static int watch_oom(const struct container_create_request *rq, struct container *c,
+		     struct supervise *s, struct err *e)
+{
+	int r;
+
+	if (!s->kill_on_oom)
+		return 0;
+	r = container_open(rq->root, rq->id, false, c, e);
+	if (r < 0 || !c->st.cgroup)
+		return r;
+	s->cgroup = c->st.cgroup;
+	return cgroup_watch_oom(s->cgroup, &s->oom_fd, e);
+}
+
+/* Before the group is gone with its figures. */
+static void note_oom(struct supervise *s)
+{
+	_cgroup_stats_clear_ struct cgroup_stats stats = {};
+	struct err unused;
+
+	if (s->cgroup && cgroup_stats(s->cgroup, &stats, &unused) == 0)
+		s->oom_killed |= stats.oom_kills > 0;
+	s->cgroup = NULL;
+}
+
 int container_run_supervised(struct container_create_request *rq, struct supervise *s, bool keep,
 			     int *ret_status, struct err *e)
 {
+	_container_close_ struct container c = CONTAINER_EMPTY;
 	_close_ int ours = -1, theirs = -1;
 	int fds[2], master = -1, r;
 	struct err unused;
@@ -50,6 +77,8 @@ int container_run_supervised(struct container_create_request *rq, struct supervi
 	if (ours >= 0 && console_receive(ours, &master, &unused) == 0)
 		r = supervise_terminal(s, master, e);
 	if (r == 0)
+		r = watch_oom(rq, &c, s, e);
+	if (r == 0)
 		r = container_start(rq->root, rq->id, e);
 	if (r < 0) {
 		supervise_end(s);
@@ -60,6 +89,7 @@ int container_run_supervised(struct container_create_request *rq, struct supervi
 	}
 	r = supervise_wait(s, pid, ret_status, e);
 	supervise_end(s);
+	note_oom(s);
 	if (r < 0 || keep)
 		return r;
 	return container_delete(rq->root, rq->id, true, e);

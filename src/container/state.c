@@ -43,6 +43,7 @@ static const struct json_field state_fields[] = {
 	JSON_F(container_state, cgroup_pending, "cgroupPending", JSON_BOOL),
 	JSON_FT(container_state, policies, "policies", JSON_STRUCTS, &policy_type),
 	JSON_F(container_state, explanations, "explanations", JSON_STRV),
+	JSON_FT(container_state, policy_limits, "policyLimits", JSON_STRUCT, &oci_resources_type),
 	JSON_F(container_state, supervisor, "supervisor", JSON_I32),
 	JSON_F(container_state, supervisor_start, "supervisorStart", JSON_U64),
 	{},

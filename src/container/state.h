@@ -43,6 +43,7 @@ struct container_state {
 	bool cgroup_pending;   /* the group may exist though `cgroup` is not filled in */
 	LIST_OF(struct container_policy) policies;
 	struct strv explanations;
+	struct oci_resources *policy_limits; /* what policies limit, for update; NULL: nothing */
 	int32_t supervisor;	/* `purple run`: pid of the process in front of it; 0: none */
 	uint64_t supervisor_start;
 };

@@ -105,6 +105,7 @@ void supervise_end(struct supervise *s)
 	s->raw = false;
 	fd_close(&s->master);
 	fd_close(&s->sigfd);
+	fd_close(&s->oom_fd);
 }
 
 /* Reaps what died. True when it was pid. */
@@ -240,6 +241,16 @@ static int check_timeout(struct supervise *s, pid_t pid, long start)
 	return 1000;
 }
 
+/* The kernel kills one process of a v1 group; the policy says: the whole container. */
+static void take_oom(struct supervise *s)
+{
+	struct err unused;
+
+	s->oom_killed = true;
+	fd_close(&s->oom_fd);
+	cgroup_kill(s->cgroup, SIGKILL, &unused);
+}
+
 int supervise_wait(struct supervise *s, pid_t pid, int *ret_status, struct err *e)
 {
 	_free_ struct loop *l = calloc(1, sizeof(*l));
@@ -252,9 +263,10 @@ int supervise_wait(struct supervise *s, pid_t pid, int *ret_status, struct err *
 	if (reap(pid, ret_status))
 		goto done;
 	for (;;) {
-		struct pollfd p[3] = { { .fd = s->sigfd, .events = POLLIN },
+		struct pollfd p[4] = { { .fd = s->sigfd, .events = POLLIN },
 				       { .fd = -1, .events = POLLIN },
-				       { .fd = -1 } };
+				       { .fd = -1 },
+				       { .fd = s->oom_fd, .events = POLLIN } };
 		int timeout = check_timeout(s, pid, start);
 
 		if (s->master >= 0 && l->in_open && l->in.to < sizeof(l->in.data))
@@ -264,8 +276,13 @@ int supervise_wait(struct supervise *s, pid_t pid, int *ret_status, struct err *
 			p[2].events = (short)((l->out.to < sizeof(l->out.data) ? POLLIN : 0) |
 					      (l->in.from < l->in.to ? POLLOUT : 0));
 		}
-		if (poll(p, 3, timeout) < 0 && errno != EINTR)
-			return err_sys(e, "cannot wait for the container");
+		if (poll(p, 4, timeout) < 0) {
+			if (errno != EINTR)
+				return err_sys(e, "cannot wait for the container");
+			continue;
+		}
+		if (p[3].revents)
+			take_oom(s);
 		if (take_signals(s, pid, ret_status))
 			break;
 		proxy(s, l, p);

@@ -236,11 +236,16 @@ static int open_destination(struct rootfs *r, const struct oci_mount *m,
 
 static int attach(int tree, int target, struct err *e)
 {
-	int r = mount_attach(tree, target);
+	struct stat a, b;
+	int r;
 
-	if (r == -ENOTDIR)
-		return err_set(e, ERR_CONFIG, ENOTDIR,
-			       "source and destination are not both directories or both files");
+	if (fstat(tree, &a) < 0 || fstat(target, &b) < 0)
+		return err_sys(e, "cannot examine source and destination");
+	/* The kernel's word for it is EINVAL or ENOTDIR, as it comes. */
+	if (S_ISDIR(a.st_mode) != S_ISDIR(b.st_mode))
+		return err_set(e, ERR_CONFIG, ENOTDIR, "the destination is a %s, the source is not",
+			       S_ISDIR(b.st_mode) ? "directory" : "file");
+	r = mount_attach(tree, target);
 	return r < 0 ? err_errno(e, r, "cannot attach the mount") : 0;
 }
 

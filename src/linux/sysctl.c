@@ -112,16 +112,31 @@ int sysctl_check(const struct oci_spec *s, struct err *e)
 	return 0;
 }
 
+/*
+ * The two names of the uts namespace are set by their system calls: the files belong to the root
+ * of the initial user namespace, so a container's own root may not write them.
+ */
+static int write_one(int proc_fd, const char *path, const char *value, struct err *e)
+{
+	_free_ char *full = NULL;
+
+	if (streq(path, "kernel/hostname"))
+		return sethostname(value, strlen(value)) < 0 ? err_sys(e, "sethostname") : 0;
+	if (streq(path, "kernel/domainname"))
+		return setdomainname(value, strlen(value)) < 0 ? err_sys(e, "setdomainname") : 0;
+	full = str_printf("sys/%s", path);
+	return full ? proc_write(proc_fd, full, value, e) : err_oom(e);
+}
+
 int sysctl_apply(int proc_fd, const struct strmap *sysctl, struct err *e)
 {
 	for (size_t i = 0; i < sysctl->n; i++) {
-		_free_ char *path = to_path(sysctl->k[i]), *full = NULL;
+		_free_ char *path = to_path(sysctl->k[i]);
 		int r;
 
-		full = path ? str_printf("sys/%s", path) : NULL;
-		if (!full)
+		if (!path)
 			return err_oom(e);
-		r = proc_write(proc_fd, full, sysctl->v[i], e);
+		r = write_one(proc_fd, path, sysctl->v[i], e);
 		if (r < 0)
 			return err_wrap(e, "cannot set sysctl '%s'", sysctl->k[i]);
 	}

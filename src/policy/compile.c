@@ -373,76 +373,112 @@ static int compile_exec(const struct policy *p, bool *ret_once, struct err *e)
 	return 0;
 }
 
+/* A call that can have a rule. */
+struct named_call {
+	const char *name; /* its owner's */
+	bool in_policy;	  /* the policy says something of it */
+	bool is_plain;	  /* in seccomp_default_plain */
+};
+typedef LIST_OF(struct named_call) named_calls;
+
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
+	return strcmp(((const struct named_call *)a)->name,
+		      ((const struct named_call *)b)->name);
 }
 
-typedef LIST_OF(const char *) call_names;
-
-static int call_names_add(call_names *l, const char *name)
+static int named_calls_add(named_calls *l, const char *name, bool in_policy, bool is_plain)
 {
-	const char **slot = list_add(l);
+	struct named_call *c = list_add(l);
 
-	if (!slot)
+	if (!c)
 		return -ENOMEM;
-	*slot = name;
+	*c = (struct named_call){ name, in_policy, is_plain };
 	return 0;
 }
 
-/* Every call that can have a rule, once, sorted. The names stay their owners'. */
-static int call_names_collect(const struct policy *p, call_names *ret)
+static int named_calls_add_names(named_calls *l, const policy_names *names)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < names->n; i++)
+		r = named_calls_add(l, names->v[i].name, true, false);
+	return r;
+}
+
+/* Every call that can have a rule, once, sorted. */
+static int named_calls_collect(const struct policy *p, named_calls *ret)
 {
 	const struct seccomp_default_rule *rule;
 	const char *const *s;
 	size_t i, n;
-	int r = call_names_add(ret, "clone3");
+	int r = named_calls_add(ret, "clone3", false, false);
 
 	for (s = seccomp_default_plain; r == 0 && *s; s++)
-		r = call_names_add(ret, *s);
+		r = named_calls_add(ret, *s, false, true);
 	for (rule = seccomp_default_rules; r == 0 && rule->name; rule++)
-		r = call_names_add(ret, rule->name);
-	for (i = 0; r == 0 && i < p->syscalls.allow.n; i++)
-		r = call_names_add(ret, p->syscalls.allow.v[i].name);
+		r = named_calls_add(ret, rule->name, false, false);
+	if (r == 0)
+		r = named_calls_add_names(ret, &p->syscalls.allow);
+	if (r == 0)
+		r = named_calls_add_names(ret, &p->syscalls.deny);
 	for (i = 0; r == 0 && i < p->syscalls.advanced_rules.n; i++)
-		r = call_names_add(ret, p->syscalls.advanced_rules.v[i].syscall);
+		r = named_calls_add(ret, p->syscalls.advanced_rules.v[i].syscall, true,
+				    false);
 	if (r < 0)
 		return r;
 	qsort(ret->v, ret->n, sizeof(*ret->v), by_name);
-	for (i = 1, n = 1; i < ret->n; i++)
-		if (!streq(ret->v[i], ret->v[n - 1]))
-			ret->v[n++] = ret->v[i];
-	ret->n = n;
+	for (i = 1, n = 0; i < ret->n; i++) {
+		if (!streq(ret->v[i].name, ret->v[n].name)) {
+			ret->v[++n] = ret->v[i];
+			continue;
+		}
+		ret->v[n].in_policy |= ret->v[i].in_policy;
+		ret->v[n].is_plain |= ret->v[i].is_plain;
+	}
+	ret->n = n + 1;
 	return 0;
 }
 
-static int compile_calls(const struct policy *p, const call_names *names,
+static int compile_call(const struct policy *p, const char *name, struct oci_seccomp *s,
+			struct err *e)
+{
+	struct call c;
+	int r = call_read(p, name, &c, e);
+
+	if (r == 0) {
+		r = call_emit(p, &c, s);
+		r = r ? compile_fail(p, &c, r, e) : 0;
+	}
+	call_clear(&c);
+	return r;
+}
+
+static int compile_calls(const struct policy *p, const named_calls *calls,
 			 struct oci_seccomp *s, struct err *e)
 {
 	size_t i;
-	int r;
+	int r = 0;
 
-	for (i = 0; i < names->n; i++) {
-		struct call c;
+	for (i = 0; r == 0 && i < calls->n; i++) {
+		const struct named_call *c = &calls->v[i];
 
-		if (s->exec_once && call_is_exec(names->v[i]))
+		if (s->exec_once && call_is_exec(c->name))
 			continue;
-		r = call_read(p, names->v[i], &c, e);
-		if (r == 0) {
-			r = call_emit(p, &c, s);
-			r = r ? compile_fail(p, &c, r, e) : 0;
-		}
-		call_clear(&c);
-		if (r < 0)
-			return r;
+		/* Most calls, so the short way: nothing to combine. */
+		if (c->is_plain && !c->in_policy && !p->syscalls.default_deny)
+			r = add_plain(s, c->name, "SCMP_ACT_ALLOW") < 0 ? err_oom(e) : 0;
+		else
+			r = compile_call(p, c->name, s, e);
 	}
-	return 0;
+	return r;
 }
 
 int policy_compile_seccomp(const struct policy *p, struct oci_seccomp *ret, struct err *e)
 {
 	struct oci_seccomp s = { 0 };
-	call_names names = { 0 };
+	named_calls calls = { 0 };
 	int r;
 
 	r = compile_exec(p, &s.exec_once, e);
@@ -455,11 +491,11 @@ int policy_compile_seccomp(const struct policy *p, struct oci_seccomp *ret, stru
 		s.default_errno_ret = (struct opt_u32){ .set = true, .value = EPERM };
 	}
 	if (!s.default_action || strv_add(&s.architectures, NATIVE_ARCH) < 0 ||
-	    call_names_collect(p, &names) < 0)
+	    named_calls_collect(p, &calls) < 0)
 		r = err_oom(e);
 	if (r == 0)
-		r = compile_calls(p, &names, &s, e);
-	free(names.v);
+		r = compile_calls(p, &calls, &s, e);
+	free(calls.v);
 	if (r < 0)
 		json_clear(&oci_seccomp_type, &s);
 	else

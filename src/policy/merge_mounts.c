@@ -85,7 +85,7 @@ static bool source_is_harmless_device(const struct oci_mount *mnt)
 /* What a mount entry is, as far as the merge has to tell. */
 enum mount_class {
 	MOUNT_OF_DATA,	    /* reaches files that outlive the container, or may */
-	MOUNT_OF_MEMORY,    /* tmpfs: private, gone at the end */
+	MOUNT_OF_MEMORY,    /* tmpfs and the like: private, gone at the end */
 	MOUNT_OF_KERNEL,    /* control files: sysfs, cgroup, a second procfs */
 	MOUNT_OF_CONTAINER, /* the container's own proc, mqueue, devpts */
 };
@@ -103,7 +103,8 @@ static enum mount_class mount_classify(const struct oci_mount *mnt, const char *
 	if (streq(type, "sysfs") || streq(type, "cgroup") || streq(type, "cgroup2"))
 		return MOUNT_OF_KERNEL;
 	if (streq(type, "mqueue") || streq(type, "devpts"))
-		return MOUNT_OF_CONTAINER;
+		return path_is_within(destination, "/dev") ? MOUNT_OF_CONTAINER :
+							     MOUNT_OF_MEMORY;
 	return MOUNT_OF_DATA;
 }
 
@@ -253,7 +254,10 @@ static int immutable_own_paths(struct merge *m)
 		const struct policy_path *path = &m->p->filesystem.immutable_paths.v[i];
 		const char *const sandbox_path = path->sandbox_path;
 
-		if (!policy_path_is_images_own(path) || streq(sandbox_path, "/"))
+		/* What the administrator does not grant is still not to be written. */
+		if ((!policy_path_is_images_own(path) &&
+		     policy_immutable_is_granted(m->above, path)) ||
+		    streq(sandbox_path, "/"))
 			continue;
 		if (has_writable_below(m->p, sandbox_path)) {
 			if (is_in_writable(m->p, sandbox_path))

@@ -67,6 +67,8 @@ enum path_rule { PATH_NONE, PATH_IMMUTABLE, PATH_SCRATCH, PATH_OUTPUT };
 enum path_rule policy_path_rule(const struct policy *p, const char *path);
 /* Under an engine: the path of the image, not one of the host. */
 bool policy_path_is_images_own(const struct policy_path *path);
+/* `above` as in policy_merge(). */
+bool policy_immutable_is_granted(const struct policy *above, const struct policy_path *x);
 /* Bytes of memory that a tmpfs may hold; 0: no limit is known. */
 int64_t spec_memory_limit(const struct oci_spec *s);
 

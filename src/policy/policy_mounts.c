@@ -67,7 +67,7 @@ static bool output_is_granted(const struct policy *above, const struct policy_pa
 				    above->filesystem.output_paths.n, x);
 }
 
-static bool immutable_is_granted(const struct policy *above, const struct policy_path *x)
+bool policy_immutable_is_granted(const struct policy *above, const struct policy_path *x)
 {
 	return !above || paths_have(above->filesystem.immutable_paths.v,
 				    above->filesystem.immutable_paths.n, x);
@@ -106,7 +106,7 @@ static int add_immutables(struct merge *m, bool in_sandbox, struct policy_mounts
 				       "filesystem.immutable_paths: '/' holds for an image; a "
 				       "sandbox without one needs the directories by name",
 				       policy_at(m->p, x->pos));
-		if (!immutable_is_granted(m->above, x))
+		if (!policy_immutable_is_granted(m->above, x))
 			r = left_out(m, x->sandbox_path);
 		else
 			r = add_mount(m, l, x->sandbox_path, "bind",

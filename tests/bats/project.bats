@@ -147,8 +147,10 @@ tree_with() { # FILE HEADER
 	requires private_etc podman
 	sed "s|@bindir@|${PURPLE_RUNTIME%/*}|" "$PURPLE_SRCDIR/contrib/50-purple.conf.in" \
 		>/etc/containers/containers.conf.d/50-purple.conf
-	run podman --root "$PWD/storage" --runroot "$PWD/run" --storage-driver vfs --runtime purple \
-		--tmpdir "$PWD/tmp" --network-config-dir "$PWD/networks" info --format '{{.Host.OCIRuntime.Name}} {{.Host.OCIRuntime.Path}}'
+	# Podman wants a short path for its run folder.
+	local dir=$PURPLE_TEST_DIR/dropin
+	run podman --root "$dir/storage" --runroot "$dir/run" --storage-driver vfs --runtime purple \
+		--tmpdir "$dir/tmp" --network-config-dir "$dir/networks" info --format '{{.Host.OCIRuntime.Name}} {{.Host.OCIRuntime.Path}}'
 	rm /etc/containers/containers.conf.d/50-purple.conf
 	assert_status 0
 	assert_output "purple $PURPLE_RUNTIME"

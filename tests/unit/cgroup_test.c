@@ -27,9 +27,9 @@
 #include "base/fs.h"
 #include "cgroup/internal.h"
 
-#define assert_ok(call) \
-	do { \
-		if ((call) < 0) \
+#define assert_ok(call)                                   \
+	do {                                              \
+		if ((call) < 0)                           \
 			fail_msg("%s: %s", #call, e.msg); \
 	} while (0)
 
@@ -67,7 +67,8 @@ static void swap_is_what_exceeds_memory(void **state)
 	assert_int_equal(cgroup_swap_to_v2(99, -1, &v, &e), -EINVAL);
 }
 
-static void check_path_rule(const char *given, bool privileged, const char *want, bool want_own)
+static void check_path_rule(const char *given, bool privileged, const char *want,
+			    bool want_own)
 {
 	_free_ char *path = NULL;
 	struct err e;
@@ -94,8 +95,9 @@ static void paths_follow_the_rules(void **state)
 
 static void bad_paths_are_refused(void **state)
 {
-	static const char *const bad[] = { "/a/../b", "..",  "../x", "/",	 "/a/./b", "/..",
-					   "/a/..",   "///", "a\nb", "s.slice:p:n" };
+	static const char *const bad[] = { "/a/../b", "..",	    "../x",  "/",
+					   "/a/./b",  "/..",	    "/a/..", "///",
+					   "a\nb",    "s.slice:p:n" };
 	struct err e;
 	char *path = NULL;
 	bool own;
@@ -114,16 +116,18 @@ static void a_hybrid_host_is_recognised(void **state)
 	_cgroup_host_clear_ struct cgroup_host h = {};
 	struct err e;
 
-	assert_int_equal(cgroup_host_parse(
-		"25 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
-		"31 23 0:28 / /sys/fs/cgroup ro shared:9 - tmpfs tmpfs ro,mode=755\n"
-		"32 31 0:29 / /sys/fs/cgroup/unified rw shared:10 - cgroup2 cgroup2 rw,nsdelegate\n"
-		"33 31 0:30 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n"
-		"34 31 0:31 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
-		"35 31 0:32 / /mnt/with\\040blank rw - cgroup cgroup rw,memory\n"
-		"36 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n",
-		"5:memory:/user/me\n4:cpu,cpuacct:/\n1:name=systemd:/user/me\n0::/user/me\n", &h,
-		&e), 0);
+	assert_int_equal(
+		cgroup_host_parse(
+			"25 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
+			"31 23 0:28 / /sys/fs/cgroup ro shared:9 - tmpfs tmpfs ro,mode=755\n"
+			"32 31 0:29 / /sys/fs/cgroup/unified rw shared:10 - cgroup2 cgroup2 rw,nsdelegate\n"
+			"33 31 0:30 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n"
+			"34 31 0:31 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
+			"35 31 0:32 / /mnt/with\\040blank rw - cgroup cgroup rw,memory\n"
+			"36 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n",
+			"5:memory:/user/me\n4:cpu,cpuacct:/\n1:name=systemd:/user/me\n0::/user/me\n",
+			&h, &e),
+		0);
 	assert_int_equal(h.mode, CGROUP_HYBRID);
 	assert_int_equal(h.v1.n, 3);
 	assert_string_equal(h.unified.mount, "/sys/fs/cgroup/unified");
@@ -140,10 +144,10 @@ static void a_v2_host_is_recognised_beside_a_stray_v1_mount(void **state)
 	_cgroup_host_clear_ struct cgroup_host h = {};
 	struct err e;
 
-	assert_int_equal(cgroup_host_parse(
-		"32 31 0:29 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
-		"33 31 0:30 / /run/vpn/net_cls rw - cgroup cgroup rw,net_cls\n",
-		"2:net_cls:/\n0::/\n", &h, &e), 0);
+	assert_int_equal(cgroup_host_parse("32 31 0:29 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
+					   "33 31 0:30 / /run/vpn/net_cls rw - cgroup cgroup rw,net_cls\n",
+					   "2:net_cls:/\n0::/\n", &h, &e),
+			 0);
 	assert_int_equal(h.mode, CGROUP_V2);
 	assert_int_equal(h.v1.n, 0);
 }
@@ -153,11 +157,14 @@ static void a_mount_of_a_part_shortens_the_callers_path(void **state)
 	_cgroup_host_clear_ struct cgroup_host h = {};
 	struct err e;
 
-	assert_int_equal(cgroup_host_parse(
-		"36 31 0:32 /docker/abc /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
-		"37 31 0:33 /docker/abc /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"
-		"38 31 0:34 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n",
-		"3:memory:/docker/abc/sub\n2:pids:/docker/abcd\n1:cpu:/../other\n", &h, &e), 0);
+	assert_int_equal(
+		cgroup_host_parse(
+			"36 31 0:32 /docker/abc /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+			"37 31 0:33 /docker/abc /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"
+			"38 31 0:34 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n",
+			"3:memory:/docker/abc/sub\n2:pids:/docker/abcd\n1:cpu:/../other\n",
+			&h, &e),
+		0);
 	assert_int_equal(h.mode, CGROUP_V1);
 	assert_string_equal(h.v1.v[0].own, "/sub");
 	assert_string_equal(h.v1.v[1].own, "/");
@@ -169,16 +176,26 @@ static void no_mounts_is_no_error(void **state)
 	_cgroup_host_clear_ struct cgroup_host h = {};
 	struct err e;
 
-	assert_int_equal(cgroup_host_parse("1 0 8:1 / / rw - ext4 /dev/sda rw\nbroken line\n", "0::/\n",
-					   &h, &e), 0);
+	assert_int_equal(cgroup_host_parse("1 0 8:1 / / rw - ext4 /dev/sda rw\nbroken line\n",
+					   "0::/\n", &h, &e),
+			 0);
 	assert_int_equal(h.mode, CGROUP_NONE);
 	assert_true(cgroup_host_parse("", "nonsense\n", &h, &e) < 0);
 }
 
-#define ANY { .set = false }
-#define NUM(n) { .set = true, .value = (n) }
-#define RULE(al, t, ma, mi, acc) \
-	{ .allow = (al), .type = (char *)(t), .major = ma, .minor = mi, .access = (char *)(acc) }
+#define ANY                  \
+	{                    \
+		.set = false \
+	}
+#define NUM(n)                            \
+	{                                 \
+		.set = true, .value = (n) \
+	}
+#define RULE(al, t, ma, mi, acc)                                              \
+	{                                                                     \
+		.allow = (al), .type = (char *)(t), .major = ma, .minor = mi, \
+		.access = (char *)(acc)                                       \
+	}
 
 static int fold(const struct oci_device_cgroup *rules, size_t n, bool *allow,
 		cgroup_device_rules *out)
@@ -282,7 +299,7 @@ static void needs_follow_what_is_given(void **state)
 	r.pids = &pids;
 	strmap_set(&r.unified, "io.max", "x");
 	assert_int_equal(cgroup_needs(&r), CGROUP_NEEDS_MEMORY | CGROUP_NEEDS_CPUSET |
-					   CGROUP_NEEDS_PIDS | CGROUP_NEEDS_IO);
+						   CGROUP_NEEDS_PIDS | CGROUP_NEEDS_IO);
 	strmap_free(&r.unified);
 }
 
@@ -315,9 +332,22 @@ static void no_group_does_nothing_and_refuses_limits(void **state)
 /* --- what is written to the files of cgroup2 --- */
 
 static const char *const v2_files[] = {
-	"cgroup.subtree_control", "memory.max", "memory.low", "memory.swap.max", "cpu.max",
-	"cpu.max.burst", "cpu.weight", "cpu.idle", "cpuset.cpus", "cpuset.mems", "pids.max",
-	"io.max", "io.weight", "hugetlb.2MB.max", "hugetlb.2MB.rsvd.max", "rdma.max",
+	"cgroup.subtree_control",
+	"memory.max",
+	"memory.low",
+	"memory.swap.max",
+	"cpu.max",
+	"cpu.max.burst",
+	"cpu.weight",
+	"cpu.idle",
+	"cpuset.cpus",
+	"cpuset.mems",
+	"pids.max",
+	"io.max",
+	"io.weight",
+	"hugetlb.2MB.max",
+	"hugetlb.2MB.rsvd.max",
+	"rdma.max",
 	"memory.high",
 };
 
@@ -355,7 +385,8 @@ static int make_fake(void **state)
 	snprintf(fake_dir, sizeof(fake_dir), "/tmp/purple-test-XXXXXX");
 	if (!mkdtemp(fake_dir))
 		return -1;
-	fake = (struct cgroup){ .mode = CGROUP_V2, .path = strdup("/group"),
+	fake = (struct cgroup){ .mode = CGROUP_V2,
+				.path = strdup("/group"),
 				.unified = str_printf("%s/group", fake_dir) };
 	if (!fake.path || !fake.unified || mkdir(fake.unified, 0755) < 0)
 		return -1;
@@ -373,7 +404,9 @@ static int remove_fake(void **state)
 
 static void v2_memory_is_written(void **state)
 {
-	struct oci_memory m = { .limit = NUM(1000), .swap = NUM(1500), .reservation = NUM(400) };
+	struct oci_memory m = { .limit = NUM(1000),
+				.swap = NUM(1500),
+				.reservation = NUM(400) };
 	struct oci_resources r = { .memory = &m };
 	struct err e;
 
@@ -406,7 +439,8 @@ static void v2_refuses_what_only_v1_has(void **state)
 		{ .kernel_tcp = NUM(100) },
 		{ .use_hierarchy = NUM(false) },
 	};
-	const char *names[] = { "swappiness", "disableOOMKiller", "kernelTCP", "useHierarchy" };
+	const char *names[] = { "swappiness", "disableOOMKiller", "kernelTCP",
+				"useHierarchy" };
 	struct oci_cpu c = { .realtime_runtime = NUM(100) };
 	struct oci_block_io b = { .leaf_weight = NUM(100) };
 	struct oci_interface_priority p = { .name = (char *)"lo", .priority = 1 };
@@ -432,8 +466,12 @@ static void v2_refuses_what_only_v1_has(void **state)
 
 static void v2_cpu_is_written(void **state)
 {
-	struct oci_cpu c = { .quota = NUM(5000), .period = NUM(20000), .shares = NUM(1024),
-			     .burst = NUM(100), .cpus = (char *)"0-1", .mems = (char *)"0" };
+	struct oci_cpu c = { .quota = NUM(5000),
+			     .period = NUM(20000),
+			     .shares = NUM(1024),
+			     .burst = NUM(100),
+			     .cpus = (char *)"0-1",
+			     .mems = (char *)"0" };
 	struct oci_resources r = { .cpu = &c };
 	struct err e;
 
@@ -466,9 +504,12 @@ static void v2_other_limits_are_written(void **state)
 	struct oci_throttle t = { .major = 8, .minor = 16, .rate = 1000 };
 	struct oci_block_io b = { .throttle_write_bps = { &t, 1 }, .weight = NUM(1000) };
 	struct oci_hugepage_limit l = { .page_size = (char *)"2MB", .limit = 9 };
-	struct oci_rdma d = { .device = (char *)"mlx", .hca_handles = NUM(3), .hca_objects = NUM(4) };
-	struct oci_resources r = { .pids = &p, .block_io = &b, .hugepage_limits = { &l, 1 },
-				   .rdma = { &d, 1 } };
+	struct oci_rdma d = { .device = (char *)"mlx",
+			      .hca_handles = NUM(3),
+			      .hca_objects = NUM(4) };
+	struct oci_resources r = {
+		.pids = &p, .block_io = &b, .hugepage_limits = { &l, 1 }, .rdma = { &d, 1 }
+	};
 	struct err e;
 
 	strmap_set(&r.unified, "memory.high", "77");
@@ -491,7 +532,8 @@ static void v2_other_limits_are_written(void **state)
 
 static void v2_controllers_are_passed_on_from_the_root(void **state)
 {
-	_free_ char *root = strdup(fake_dir), *text = NULL, *file = fs_join(fake_dir, "cgroup.subtree_control");
+	_free_ char *root = strdup(fake_dir), *text = NULL,
+		    *file = fs_join(fake_dir, "cgroup.subtree_control");
 	struct err e;
 	FILE *f = fopen(file, "we");
 
@@ -525,14 +567,15 @@ static void v2_figures_are_read(void **state)
 			"nr_throttled 3\nthrottled_usec 2\n");
 	put("pids.current", "6\n");
 	put("pids.max", "9\n");
-	put("io.stat", "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0\n254:1 rbytes=5\n");
+	put("io.stat",
+	    "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0\n254:1 rbytes=5\n");
 	put("hugetlb.2MB.current", "11\n");
 	put("hugetlb.2MB.rsvd.current", "99\n");
 	put("hugetlb.2MB.max", "12\n");
 	put("hugetlb.2MB.events", "max 13\n");
 	assert_ok(cgroup_stats(&fake, &s, &e));
-	assert_true(s.has_memory && s.has_swap && s.has_kernel_memory && s.has_cpu && s.has_pids &&
-		    s.has_io);
+	assert_true(s.has_memory && s.has_swap && s.has_kernel_memory && s.has_cpu &&
+		    s.has_pids && s.has_io);
 	assert_int_equal(s.memory_usage, 4096);
 	assert_int_equal(s.memory_peak, 8192);
 	assert_true(s.memory_limit == CGROUP_UNLIMITED);

@@ -29,8 +29,8 @@
 #include "policy_build.h"
 
 #define SEED UINT64_C(20240601)
-#define POLICIES 3000
-#define CALLS_PER_POLICY 400
+#define POLICIES 1500
+#define CALLS_PER_POLICY 200
 
 enum outcome { ALLOWED, LOGGED, DENIED, KILLED, NOT_BUILT };
 
@@ -118,11 +118,11 @@ static bool default_allows(const char *call, const uint64_t *args)
 		for (i = 0; i < r->n_conds && all; i++) {
 			uint64_t x = args[r->conds[i].arg], v = r->conds[i].value;
 
-			all = r->conds[i].op == COND_EQ	       ? x == v :
-			      r->conds[i].op == COND_NE	       ? x != v :
-			      r->conds[i].op == COND_LE	       ? x <= v :
-			      r->conds[i].op == COND_GE	       ? x >= v :
-								 (x & r->conds[i].mask) == v;
+			all = r->conds[i].op == COND_EQ ? x == v :
+			      r->conds[i].op == COND_NE ? x != v :
+			      r->conds[i].op == COND_LE ? x <= v :
+			      r->conds[i].op == COND_GE ? x >= v :
+							  (x & r->conds[i].mask) == v;
 		}
 		if (all)
 			return true;
@@ -218,7 +218,8 @@ static enum outcome outcome_of(const char *action, const struct opt_u32 *code)
 	return DENIED;
 }
 
-static enum outcome evaluate(const struct oci_seccomp *s, const char *call, const uint64_t *args)
+static enum outcome evaluate(const struct oci_seccomp *s, const char *call,
+			     const uint64_t *args)
 {
 	enum outcome found = ALLOWED;
 	bool any = false;
@@ -246,16 +247,30 @@ static enum outcome evaluate(const struct oci_seccomp *s, const char *call, cons
 
 /* Random policies. */
 
-static const char *const calls[] = { "read",   "openat", "socket",	"ioctl",      "clone",
-				     "clone3", "ptrace", "personality", "exit_group", "bpf",
-				     "mmap",   "unshare" };
-static const uint64_t values[] = {
-	0,	  1,	      2,	  3,	      7,	  16,	      0x80,
-	0x5412,	  0x541c,     0x20000,	  0xffffffff, 0x100005412, UINT64_MAX, 0x7e020000,
-	1u << 31, UINT64_C(0xffffffff80000000), UINT64_C(1) << 63, UINT64_MAX - 1
+static const char *const calls[] = { "read",	   "openat", "socket", "ioctl",
+				     "clone",	   "clone3", "ptrace", "personality",
+				     "exit_group", "bpf",    "mmap",   "unshare" };
+static const uint64_t values[] = { 0,
+				   1,
+				   2,
+				   3,
+				   7,
+				   16,
+				   0x80,
+				   0x5412,
+				   0x541c,
+				   0x20000,
+				   0xffffffff,
+				   0x100005412,
+				   UINT64_MAX,
+				   0x7e020000,
+				   1u << 31,
+				   UINT64_C(0xffffffff80000000),
+				   UINT64_C(1) << 63,
+				   UINT64_MAX - 1 };
+static const uint64_t masks[] = {
+	1, 3, 0xf, 0x80, 0x30, 0x7e020000, 0x8000000000000001, UINT64_MAX
 };
-static const uint64_t masks[] = { 1, 3, 0xf, 0x80, 0x30, 0x7e020000, 0x8000000000000001,
-				  UINT64_MAX };
 
 static uint64_t random_value(void)
 {
@@ -283,8 +298,9 @@ static struct policy *random_policy(void)
 			build_name(&p->syscalls.deny, calls[i], 3);
 	}
 	for (i = 0; i < rules; i++) {
-		struct policy_syscall_rule *r = build_rule(p, random_of(calls),
-							   (enum policy_action)random_below(4), 4);
+		struct policy_syscall_rule *r =
+			build_rule(p, random_of(calls),
+				   (enum policy_action)random_below(4), 4);
 		size_t conditions = random_one_in(8) ? 0 : 1 + random_below(3);
 
 		for (k = 0; k < conditions; k++) {
@@ -304,7 +320,8 @@ static void print_policy(const struct policy *p, const char *call, const uint64_
 {
 	size_t i, k;
 
-	print_error("%s(%#" PRIx64 ", %#" PRIx64 ", %#" PRIx64 "), default_deny %d, kill %d, allow %d, "
+	print_error("%s(%#" PRIx64 ", %#" PRIx64 ", %#" PRIx64
+		    "), default_deny %d, kill %d, allow %d, "
 		    "deny %d\n",
 		    call, args[0], args[1], args[2], p->syscalls.default_deny,
 		    p->syscalls.kill_on_violation, has_name(&p->syscalls.allow, call),
@@ -466,8 +483,8 @@ static void rules_that_cannot_hold_are_refused_with_their_line(void **state)
 	/* (x & 0xffffffff) != v twice is 32 times 32 conjunctions. */
 	p = build_policy("p");
 	for (i = 0; i < 2; i++)
-		build_condition(build_rule(p, "fcntl", POLICY_DENY, 10 + i), (uint32_t)i + 1,
-				POLICY_OP_MASKED_EQ, 5, 0xffffffff);
+		build_condition(build_rule(p, "fcntl", POLICY_DENY, 10 + i),
+				(uint32_t)i + 1, POLICY_OP_MASKED_EQ, 5, 0xffffffff);
 	assert_refused(p, "policy test.yaml:11:1: ", "'fcntl' together are too complex");
 }
 
@@ -545,8 +562,8 @@ static void the_default_profile_compares_what_the_kernel_sees(void **state)
 		uint64_t args[6] = { rows[i].args[0], rows[i].args[1], rows[i].args[2] };
 
 		if (evaluate(&s, rows[i].call, args) != rows[i].want)
-			fail_msg("row %zu: %s(%#" PRIx64 ", %#" PRIx64 ")", i, rows[i].call, args[0],
-				 args[1]);
+			fail_msg("row %zu: %s(%#" PRIx64 ", %#" PRIx64 ")", i,
+				 rows[i].call, args[0], args[1]);
 	}
 	json_clear(&oci_seccomp_type, &s);
 	policy_free(p);

@@ -77,8 +77,8 @@ static inline struct policy_syscall_rule *build_rule(struct policy *p, const cha
 	return r;
 }
 
-static inline void build_condition(struct policy_syscall_rule *r, uint32_t arg, enum policy_op op,
-				   uint64_t value, uint64_t mask)
+static inline void build_condition(struct policy_syscall_rule *r, uint32_t arg,
+				   enum policy_op op, uint64_t value, uint64_t mask)
 {
 	struct policy_condition *c = build_check(list_add(&r->conditions));
 

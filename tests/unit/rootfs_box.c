@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -126,6 +127,7 @@ static void container(const struct box *b, struct rootfs *r, const struct oci_sp
 	struct err e = { 0 };
 	char cwd[64], c;
 
+	CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
 	CHECK(read(go, &c, 1) == 1);
 	if (b->userns || b->user)
 		CHECK(setresgid(0, 0, 0) == 0 && setresuid(0, 0, 0) == 0);
@@ -169,8 +171,12 @@ static int run_container(const struct box *b, struct rootfs *r, const struct oci
 	CHECK(pipe2(go, O_CLOEXEC) == 0 && pipe2(ready, O_CLOEXEC) == 0);
 	pid = syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
 	CHECK(pid >= 0);
-	if (pid == 0)
+	if (pid == 0) {
+		close(go[1]);
+		close(ready[0]);
 		container(b, r, s, go[0], ready[1]);
+	}
+	close(go[0]);
 	close(ready[1]);
 	if (b->userns) {
 		write_map(pid, "uid_map", "0 100000 65536\n");
@@ -181,6 +187,7 @@ static int run_container(const struct box *b, struct rootfs *r, const struct oci
 		write_map(pid, "gid_map", "0 1000 1\n");
 	}
 	CHECK(write(go[1], "x", 1) == 1);
+	/* The end of file comes when the container failed. */
 	if (read(ready[0], &c, 1) == 1) {
 		if (b->after)
 			b->after();
@@ -220,14 +227,15 @@ static void host(const struct box *b)
 	if (b->late_path)
 		CHECK(chmod(BUNDLE, 0700) == 0);
 	if (b->user)
-		CHECK(setresgid(1000, 1000, 1000) == 0 && setresuid(1000, 1000, 1000) == 0);
+		CHECK(setresgid(1000, 1000, 1000) == 0 && setresuid(1000, 1000, 1000) == 0 &&
+		      prctl(PR_SET_DUMPABLE, 1) == 0);
 	s = make_spec(b);
 	code = rootfs_prepare(&s, BUNDLE, &r, &e);
 	check_error(b, code, &e);
 	code = run_container(b, &r, &s);
 	rootfs_clear(&r);
 	json_clear(&oci_spec_type, &s);
-	_exit(code);
+	exit(code);
 }
 
 bool box_run(const struct box *b)

@@ -56,6 +56,7 @@ int create_request_fill(const struct runtime_globals *g, const struct create_opt
 	rq.no_pivot = o->no_pivot;
 	rq.no_new_keyring = o->no_new_keyring;
 	rq.admin_policy = g->policy;
+	rq.admin_chosen_by = g->policy_chosen_by;
 	*ret = rq;
 	return 0;
 }

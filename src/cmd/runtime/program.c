@@ -6,8 +6,7 @@
 #include "cmd/report.h"
 #include "cmd/runtime/runtime.h"
 #include "config.h"
-#include "container/state.h"
-#include "linux/exe.h"
+#include "container/container.h"
 #include "oci/state.h"
 
 #define NAME_PREFIX "purple-runtime-"
@@ -67,6 +66,7 @@ static int policy_from_name(const char *argv0, struct runtime_globals *g, struct
 	const char *base = argv0 ? strrchr(argv0, '/') : NULL;
 
 	base = base ? base + 1 : argv0;
+	g->policy_chosen_by = "--policy";
 	if (!base || !str_has_prefix(base, NAME_PREFIX) || !base[strlen(NAME_PREFIX)])
 		return 0;
 	base += strlen(NAME_PREFIX);
@@ -75,6 +75,7 @@ static int policy_from_name(const char *argv0, struct runtime_globals *g, struct
 			       "--policy %s contradicts the program's name, which says %s",
 			       g->policy, base);
 	g->policy = base;
+	g->policy_chosen_by = "program name";
 	return 0;
 }
 
@@ -96,7 +97,7 @@ static int begin(void *globals, char **argv, const struct command *c, struct err
 			r = err_oom(e);
 	}
 	if (r == 0 && enters_container(c))
-		r = exe_protect(argv, e);
+		r = container_protect_program(argv, e);
 	return r;
 }
 

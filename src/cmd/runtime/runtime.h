@@ -12,6 +12,7 @@ struct runtime_globals {
 	const char *log_level;
 	const char *cgroup_manager;
 	const char *policy;
+	const char *policy_chosen_by; /* not an option: told from how it was given */
 	const char *rootless; /* accepted for go-runc's sake; told from the user namespace */
 	bool debug;
 	bool systemd_cgroup;

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* purple ps: the containers of the state root. Runs with the caller's privileges, reads only. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "cmd/purple/purple.h"
+#include "container/container.h"
+
+#define COMMAND_WIDTH 60
+
+struct ps_options {
+	const char *format;
+	bool all, quiet;
+};
+
+static const struct option_row rows[] = {
+	OPTION(ps_options, all, "all", 'a', OPTION_FLAG, NULL, "stopped ones and unfinished ones too"),
+	OPTION(ps_options, format, "format", 'f', OPTION_STRING, "FORMAT",
+	       "table (default) or json"),
+	OPTION(ps_options, quiet, "quiet", 'q', OPTION_FLAG, NULL, "print the ids only"),
+	{},
+};
+
+/* What one line or object is made of. */
+struct entry {
+	struct container c;
+	enum container_status status;
+	struct oci_spec *spec; /* NULL: not there yet */
+	char *profile;	       /* its policies' names */
+};
+
+static void entry_clear(struct entry *x)
+{
+	container_close(&x->c);
+	oci_spec_free(x->spec);
+	free(x->profile);
+}
+
+static int read_entry(const char *root, const char *id, struct entry *x, struct err *e)
+{
+	_buf_free_ struct buf names = {};
+	struct err unused;
+	int r;
+
+	r = container_open(root, id, false, &x->c, e);
+	if (r == 0)
+		r = container_status(&x->c, &x->status, e);
+	if (r < 0)
+		return r;
+	container_config_load(&x->c, &x->spec, &unused);
+	for (size_t i = 0; i < x->c.st.policies.n; i++)
+		buf_addf(&names, "%s%s", i ? "," : "", x->c.st.policies.v[i].name);
+	x->profile = strdup(names.s ? names.s : "");
+	return x->profile && !names.failed ? 0 : err_oom(e);
+}
+
+/* "5 s", "3 min", "2 h", "4 d" since an RFC 3339 time in UTC. */
+static void format_age(const char *created, char *ret, size_t size)
+{
+	static const struct {
+		long seconds;
+		const char *unit;
+	} units[] = { { 86400, "d" }, { 3600, "h" }, { 60, "min" }, { 1, "s" } };
+	struct tm tm = {};
+	long age;
+
+	snprintf(ret, size, "-");
+	if (!created || !strptime(created, "%Y-%m-%dT%H:%M:%S", &tm))
+		return;
+	age = (long)(time(NULL) - timegm(&tm));
+	if (age < 0)
+		age = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		if (age >= units[i].seconds || units[i].seconds == 1) {
+			snprintf(ret, size, "%ld %s", age / units[i].seconds, units[i].unit);
+			return;
+		}
+	}
+}
+
+static void write_row(const struct entry *x, struct buf *out)
+{
+	const struct oci_process *p = x->spec ? x->spec->process : NULL;
+	_buf_free_ struct buf words = {};
+	char age[32];
+
+	for (size_t i = 0; p && i < p->args.n; i++)
+		buf_addf(&words, "%s%s", i ? " " : "", p->args.v[i]);
+	format_age(x->c.st.created, age, sizeof(age));
+	buf_addf(out, "%-28s %-20s %-9s %-8d %-8s ", x->c.st.id,
+		 x->profile[0] ? x->profile : "-", container_status_name(x->status),
+		 x->status == CONTAINER_STOPPED ? 0 : x->c.st.pid, age);
+	print_plain(out, words.s ? words.s : "-", COMMAND_WIDTH);
+	buf_adds(out, "\n");
+}
+
+static void write_object(const struct entry *x, struct buf *out)
+{
+	const struct oci_process *p = x->spec ? x->spec->process : NULL;
+
+	buf_adds(out, "{\"id\":");
+	json_quote(out, x->c.st.id);
+	buf_adds(out, ",\"policies\":[");
+	for (size_t i = 0; i < x->c.st.policies.n; i++) {
+		buf_adds(out, i ? "," : "");
+		json_quote(out, x->c.st.policies.v[i].name);
+	}
+	buf_addf(out, "],\"status\":\"%s\",\"pid\":%d,\"created\":",
+		 container_status_name(x->status),
+		 x->status == CONTAINER_STOPPED ? 0 : x->c.st.pid);
+	json_quote(out, x->c.st.created ? x->c.st.created : "");
+	buf_adds(out, ",\"command\":[");
+	for (size_t i = 0; p && i < p->args.n; i++) {
+		buf_adds(out, i ? "," : "");
+		json_quote(out, p->args.v[i]);
+	}
+	buf_adds(out, "]}");
+}
+
+static bool is_listed(const struct ps_options *o, enum container_status s)
+{
+	return o->all || s == CONTAINER_RUNNING || s == CONTAINER_PAUSED || s == CONTAINER_CREATED;
+}
+
+static int run(const void *global, void *opts, char **args, int n, int *ret_status, struct err *e)
+{
+	const struct purple_globals *g = global;
+	const struct ps_options *o = opts;
+	bool json = o->format && streq(o->format, "json");
+	_strv_free_ struct strv ids = {};
+	_buf_free_ struct buf out = {};
+	int r, written = 0;
+
+	if (o->format && !json && !streq(o->format, "table"))
+		return err_set(e, ERR_USAGE, EINVAL, "unknown format '%s': expected table or json",
+			       o->format);
+	r = container_list_ids(g->root, &ids, e);
+	if (r < 0)
+		return r;
+	if (json)
+		buf_adds(&out, "[");
+	else if (!o->quiet)
+		buf_addf(&out, "%-28s %-20s %-9s %-8s %-8s %s\n", "ID", "PROFILE", "STATUS", "PID",
+			 "AGE", "COMMAND");
+	for (size_t i = 0; i < ids.n; i++) {
+		__attribute__((cleanup(entry_clear))) struct entry x = { .c = CONTAINER_EMPTY };
+		struct err gone;
+
+		/* One that vanishes meanwhile is left out. */
+		if (read_entry(g->root, ids.v[i], &x, &gone) < 0) {
+			log_warn("%s", gone.msg);
+			continue;
+		}
+		if (!is_listed(o, x.status))
+			continue;
+		if (json && written++)
+			buf_adds(&out, ",");
+		if (json)
+			write_object(&x, &out);
+		else if (o->quiet)
+			buf_addf(&out, "%s\n", ids.v[i]);
+		else
+			write_row(&x, &out);
+	}
+	if (json)
+		buf_adds(&out, "]\n");
+	return print_text(&out, e);
+}
+
+const struct command purple_ps_command = {
+	.name = "ps",
+	.arguments = "",
+	.help = "List sandboxes and containers.",
+	.options = rows,
+	.options_size = sizeof(struct ps_options),
+	.run = run,
+};

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* purple's global options and commands, and what several of its commands share. */
+#ifndef PURPLE_CMD_PURPLE_PURPLE_H
+#define PURPLE_CMD_PURPLE_PURPLE_H
+
+#include <sys/types.h>
+
+#include "cmd/command.h"
+
+struct purple_globals {
+	const char *root; /* absolute; never NULL when a command runs */
+	const char *log;
+	const char *log_format;
+	const char *log_level;
+	bool debug;
+};
+
+extern const struct program purple_program;
+extern const struct command purple_run_command, purple_profile_command, purple_policy_command,
+	purple_explain_command, purple_ps_command, purple_stop_command, purple_doctor_command;
+
+/* --- profiles by name (profile_find.c) --- */
+
+/* True for root of the host: its policies are the machine's. */
+bool is_host_root(void);
+
+/* Where the caller's own policies are: the administrator's folder for root of the host, else
+ * $XDG_CONFIG_HOME/purple/policies or ~/.config/purple/policies. */
+int profile_own_dir(char **ret, struct err *e);
+
+/* The file of a profile: of the caller's own folder, else installed (policy_find()). */
+int profile_find(const char *name, char **ret_path, struct err *e);
+
+/* What `purple run --profile` was given, a name or a path of the caller's, as a path. */
+int profile_resolve(const char *profile, char **ret_path, struct err *e);
+
+/* "user", "admin" or "system": the folder that the path lies in. */
+const char *profile_where(const char *path);
+
+/* All profiles, sorted by name, the caller's own in front of an installed one of that name. */
+int profile_list(struct strv *ret_names, struct strv *ret_paths, struct err *e);
+
+/* --- the cleaner of `purple run` (cleaner.c) --- */
+
+struct cleaner {
+	pid_t pid;
+	int fd; /* -1: none */
+};
+
+/*
+ * Starts a process that waits for the caller's end. If the caller ends without cleaner_finish()
+ * (SIGKILL), it deletes the caller's container.
+ */
+int cleaner_start(struct cleaner *c, const char *root, const char *id, struct err *e);
+/* The caller has cleaned up itself: ends the cleaner. */
+void cleaner_finish(struct cleaner *c);
+
+/* --- states without an owner (stale.c) --- */
+
+/* Sandboxes of `purple run` whose supervisor is dead and whose program does not run. */
+int stale_list(const char *root, struct strv *ret_ids, struct err *e);
+
+/* A text from a container or a file for a table: control characters replaced, at most `max`
+ * bytes, 0 for no limit. */
+void print_plain(struct buf *out, const char *text, size_t max);
+
+#endif
