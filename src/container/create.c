@@ -187,6 +187,8 @@ static int fill_policies(struct create *k, struct err *e)
 		if (!to->name || !to->chosen_by)
 			return err_oom(e);
 	}
+	st->policy_limits = k->plan.limits;
+	k->plan.limits = NULL;
 	return strv_copy(&k->plan.explanations, &st->explanations) < 0 ? err_oom(e) : 0;
 }
 

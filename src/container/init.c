@@ -118,7 +118,12 @@ static int let_hooks_run(struct init_plan *p, struct err *e)
  */
 static int isolate_network(struct init_plan *p, struct err *e)
 {
+	const struct oci_hooks *h = p->spec->hooks;
+	bool hooked = h && (h->prestart.n > 0 || h->create_runtime.n > 0);
+
 	if (!p->spec->linux_->isolate_network)
+		return 0;
+	if (ns_plan_has_new(p->ns, CLONE_NEWNET) && !hooked)
 		return 0;
 	if (unshare(CLONE_NEWNET) < 0)
 		return err_sys(e, "cannot make the isolated network namespace");

@@ -75,22 +75,24 @@ int dev_check(const struct oci_spec *s, struct err *e)
 				       d->path ? d->path : "");
 		if (!type)
 			return err_set(e, ERR_CONFIG, EINVAL,
-				       "device '%s': unknown type '%s' (c, b, u or p)", d->path,
-				       d->type ? d->type : "");
+				       "device '%s': unknown type '%s' (c, b, u or p)",
+				       d->path, d->type ? d->type : "");
 		if (type == S_IFIFO)
 			continue;
-		if (!d->major.set || !d->minor.set || d->major.value < 0 || d->minor.value < 0 ||
-		    d->major.value > 0xfff || d->minor.value > 0xfffff)
+		if (!d->major.set || !d->minor.set || d->major.value < 0 ||
+		    d->minor.value < 0 || d->major.value > 0xfff || d->minor.value > 0xfffff)
 			return err_set(e, ERR_CONFIG, EINVAL,
 				       "device '%s': major and minor must be given, within 0 to "
-				       "4095 and 0 to 1048575", d->path);
+				       "4095 and 0 to 1048575",
+				       d->path);
 	}
 	return 0;
 }
 
 static bool is_node(const struct stat *st, const struct node *n)
 {
-	return (st->st_mode & S_IFMT) == n->type && (n->type == S_IFIFO || st->st_rdev == n->rdev);
+	return (st->st_mode & S_IFMT) == n->type &&
+	       (n->type == S_IFIFO || st->st_rdev == n->rdev);
 }
 
 /* Binds the host's node of the same path on a file made for it. */
@@ -106,11 +108,13 @@ static int bind_node(int dir_fd, const char *name, const struct node *n, struct 
 	if (!is_node(&st, n))
 		return err_set(e, ERR_CONFIG, EPERM,
 			       "cannot make device '%s': mknod is not permitted here, and the "
-			       "host's %s is another device", n->path, n->path);
+			       "host's %s is another device",
+			       n->path, n->path);
 	tree = mount_clone(host, false);
 	if (tree < 0)
 		return err_errno(e, tree, "cannot bind the host's device '%s'", n->path);
-	made = openat(dir_fd, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
+	made = openat(dir_fd, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC,
+		      0644);
 	if (made < 0)
 		return err_sys(e, "cannot make device '%s'", n->path);
 	target = openat(dir_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -146,7 +150,8 @@ static int set_owner(int dir_fd, const char *name, const struct node *n, struct 
 	if (!is_node(&st, n))
 		return err_errno(e, EAGAIN, "device '%s' was replaced", n->path);
 	if (fchownat(fd, "", n->uid, n->gid, AT_EMPTY_PATH) < 0)
-		return err_sys(e, "cannot give device '%s' to %u:%u", n->path, n->uid, n->gid);
+		return err_sys(e, "cannot give device '%s' to %u:%u", n->path, n->uid,
+			       n->gid);
 	return 0;
 }
 
@@ -191,7 +196,8 @@ static int require_node(int root_fd, const struct node *n, struct err *e)
 	if (!is_node(&st, n))
 		return err_set(e, ERR_CONFIG, EEXIST,
 			       "device '%s': the /dev mounted into the container has another file "
-			       "there", n->path);
+			       "there",
+			       n->path);
 	return 0;
 }
 
@@ -320,8 +326,8 @@ static int open_console(int root_fd, bool make, struct err *e)
 		return dir;
 	fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT && make) {
-		made = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC,
-			      0600);
+		made = openat(dir, name,
+			      O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (made < 0)
 			return err_sys(e, "cannot make /dev/console");
 		fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);

@@ -47,12 +47,13 @@ static int write_map(pid_t pid, const char *file, const oci_id_mappings *maps, s
 	int r;
 
 	for (size_t i = 0; i < maps->n; i++)
-		buf_addf(&b, "%" PRIu32 " %" PRIu32 " %" PRIu32 "\n", maps->v[i].container_id,
-			 maps->v[i].host_id, maps->v[i].size);
+		buf_addf(&b, "%" PRIu32 " %" PRIu32 " %" PRIu32 "\n",
+			 maps->v[i].container_id, maps->v[i].host_id, maps->v[i].size);
 	if (!path || b.failed || !b.s)
 		return err_oom(e);
 	r = fs_write_existing(AT_FDCWD, path, b.s);
-	return r < 0 ? err_errno(e, r, "cannot write the %s of an id-mapped mount", file) : 0;
+	return r < 0 ? err_errno(e, r, "cannot write the %s of an id-mapped mount", file) :
+		       0;
 }
 
 int idmap_open(const oci_id_mappings *uids, const oci_id_mappings *gids, struct err *e)
@@ -79,9 +80,11 @@ int idmap_open(const oci_id_mappings *uids, const oci_id_mappings *gids, struct 
 	}
 	fd_close(&theirs);
 	if (read(ours, &code, sizeof(code)) != sizeof(code))
-		return err_errno(e, ECHILD, "cannot make a user namespace for an id-mapped mount");
+		return err_errno(e, ECHILD,
+				 "cannot make a user namespace for an id-mapped mount");
 	if (code)
-		return err_errno(e, code, "cannot make a user namespace for an id-mapped mount");
+		return err_errno(e, code,
+				 "cannot make a user namespace for an id-mapped mount");
 	r = write_map(pid, "uid_map", uids, e);
 	if (r == 0)
 		r = write_map(pid, "gid_map", gids, e);
@@ -96,7 +99,8 @@ int idmap_open(const oci_id_mappings *uids, const oci_id_mappings *gids, struct 
 
 int idmap_apply(int tree_fd, int userns_fd, bool recursive)
 {
-	struct mount_attr a = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)userns_fd };
+	struct mount_attr a = { .attr_set = MOUNT_ATTR_IDMAP,
+				.userns_fd = (uint64_t)userns_fd };
 	unsigned int flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
 
 	return mount_setattr(tree_fd, "", flags, &a, sizeof(a)) < 0 ? -errno : 0;

@@ -97,7 +97,8 @@ static int config_error(int ctx, const char *option, struct err *e)
 
 	read_log(ctx, line, sizeof(line));
 	if (option)
-		return err_errno(e, code, "option '%s'%s%s", option, line[0] ? ": " : "", line);
+		return err_errno(e, code, "option '%s'%s%s", option, line[0] ? ": " : "",
+				 line);
 	return err_errno(e, code, "%s", line[0] ? line : "the kernel refuses the mount");
 }
 
@@ -158,7 +159,8 @@ static int set_option(int ctx, const char *option, struct err *e)
 	return set_string(ctx, key, eq + 1, option, e);
 }
 
-static int set_options(int ctx, const struct strv *flags, const struct strv *data, struct err *e)
+static int set_options(int ctx, const struct strv *flags, const struct strv *data,
+		       struct err *e)
 {
 	int r = 0;
 
@@ -194,7 +196,8 @@ int mount_new(const struct mount_new *n, struct err *e)
 	return fd < 0 ? config_error(ctx, NULL, e) : fd;
 }
 
-int mount_reconfigure(int fd, const struct strv *flags, const struct strv *data, struct err *e)
+int mount_reconfigure(int fd, const struct strv *flags, const struct strv *data,
+		      struct err *e)
 {
 	_close_ int ctx = -1;
 	int r;

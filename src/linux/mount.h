@@ -39,6 +39,7 @@ struct mount_new {
 int mount_new(const struct mount_new *n, struct err *e);
 
 /* Changes parameters of the file system that `fd` is the mount of. */
-int mount_reconfigure(int fd, const struct strv *flags, const struct strv *data, struct err *e);
+int mount_reconfigure(int fd, const struct strv *flags, const struct strv *data,
+		      struct err *e);
 
 #endif

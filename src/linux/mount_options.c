@@ -16,8 +16,8 @@
 #include "base/fd.h"
 
 enum option_kind {
-	OPT_NOTHING,	 /* asks for what is the case anyway */
-	OPT_ATTR_SET,	 /* `arg` is MOUNT_ATTR_* */
+	OPT_NOTHING,  /* asks for what is the case anyway */
+	OPT_ATTR_SET, /* `arg` is MOUNT_ATTR_* */
 	OPT_ATTR_CLEAR,
 	OPT_ATIME,	 /* `arg` is one value of MOUNT_ATTR__ATIME */
 	OPT_NOT_ATIME,	 /* the opposite of that value */
@@ -39,11 +39,26 @@ struct option {
 	const char *counterpart;
 };
 
-#define ATTR(n, a) { (n), OPT_ATTR_SET, (a), false, NULL }
-#define NO_ATTR(n, a) { (n), OPT_ATTR_CLEAR, (a), false, NULL }
-#define R_ATTR(n, a) { (n), OPT_ATTR_SET, (a), true, NULL }
-#define R_NO_ATTR(n, a) { (n), OPT_ATTR_CLEAR, (a), true, NULL }
-#define PROP(n, a, r) { (n), OPT_PROPAGATION, (a), (r), NULL }
+#define ATTR(n, a)                                  \
+	{                                           \
+		(n), OPT_ATTR_SET, (a), false, NULL \
+	}
+#define NO_ATTR(n, a)                                 \
+	{                                             \
+		(n), OPT_ATTR_CLEAR, (a), false, NULL \
+	}
+#define R_ATTR(n, a)                               \
+	{                                          \
+		(n), OPT_ATTR_SET, (a), true, NULL \
+	}
+#define R_NO_ATTR(n, a)                              \
+	{                                            \
+		(n), OPT_ATTR_CLEAR, (a), true, NULL \
+	}
+#define PROP(n, a, r)                                \
+	{                                            \
+		(n), OPT_PROPAGATION, (a), (r), NULL \
+	}
 
 /* Sorted by name: mount_option_names() and the lookup rely on it. */
 static const struct option options[] = {
@@ -119,7 +134,8 @@ static int compare_option(const void *name, const void *option)
 
 static const struct option *option_find(const char *name)
 {
-	return bsearch(name, options, ARRAY_SIZE(options), sizeof(options[0]), compare_option);
+	return bsearch(name, options, ARRAY_SIZE(options), sizeof(options[0]),
+		       compare_option);
 }
 
 const char *const *mount_option_names(void)
@@ -174,7 +190,8 @@ static void atime_refuse(struct mount_attrs *a, uint64_t value)
 
 	if (chosen && (a->set & MOUNT_ATTR__ATIME) != value)
 		return;
-	atime_set(a, value == MOUNT_ATTR_RELATIME ? MOUNT_ATTR_STRICTATIME : MOUNT_ATTR_RELATIME);
+	atime_set(a, value == MOUNT_ATTR_RELATIME ? MOUNT_ATTR_STRICTATIME :
+						    MOUNT_ATTR_RELATIME);
 }
 
 /* An r form overrides what plain forms before it said about the same bits. */
@@ -226,8 +243,9 @@ static int option_apply(const struct option *o, struct mount_options *mo)
 		*p = (struct mount_propagation){ .type = o->arg, .recursive = o->recursive };
 		return 0;
 	case OPT_SB_SET:
-		return strv_contains(&mo->sb_flags, o->name) ? 0 :
-							       strv_add(&mo->sb_flags, o->name);
+		return strv_contains(&mo->sb_flags, o->name) ?
+			       0 :
+			       strv_add(&mo->sb_flags, o->name);
 	case OPT_SB_CLEAR:
 		return sb_flag_clear(mo, o->counterpart);
 	case OPT_BIND:
@@ -320,7 +338,8 @@ static int check_combination(const struct oci_mount *m, const struct mount_optio
 		hint = str_suggest(mo->data.v[0], next_name, NULL);
 		return err_set(e, ERR_CONFIG, EINVAL,
 			       "unknown option '%s' of a bind mount%s%s%s", mo->data.v[0],
-			       hint ? " (did you mean '" : "", hint ? hint : "", hint ? "'?)" : "");
+			       hint ? " (did you mean '" : "", hint ? hint : "",
+			       hint ? "'?)" : "");
 	}
 	return 0;
 }
@@ -328,7 +347,8 @@ static int check_combination(const struct oci_mount *m, const struct mount_optio
 static int parse(const struct oci_mount *m, struct mount_options *mo, struct err *e)
 {
 	/* "copy-symlink" is another runtime's; as data it would reach the kernel. */
-	static const char *const foreign[] = { "copy-symlink", "dest-nofollow", "src-nofollow" };
+	static const char *const foreign[] = { "copy-symlink", "dest-nofollow",
+					       "src-nofollow" };
 	const struct option *o;
 	int r;
 
@@ -344,7 +364,8 @@ static int parse(const struct oci_mount *m, struct mount_options *mo, struct err
 		if (o && o->kind == OPT_GONE)
 			return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
 				       "option '%s' is not supported: Linux has no mandatory "
-				       "locking since 5.15", s);
+				       "locking since 5.15",
+				       s);
 		r = o ? option_apply(o, mo) : add_data(mo, m, s);
 		if (r < 0)
 			return err_oom(e);

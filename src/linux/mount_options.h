@@ -24,15 +24,15 @@ struct mount_propagation {
 struct mount_options {
 	bool is_bind;
 	bool is_remount;
-	bool recursive;	     /* rbind */
+	bool recursive; /* rbind */
 	bool tmpcopyup;
-	bool idmap;	     /* idmap, ridmap, or mappings of the mount's own */
+	bool idmap; /* idmap, ridmap, or mappings of the mount's own */
 	bool idmap_recursive;
 	struct mount_attrs top; /* the mount itself */
 	struct mount_attrs rec; /* the whole tree: the r forms; applied before `top` */
 	LIST_OF(struct mount_propagation) propagation; /* in the order given */
 	struct strv sb_flags; /* of the file system, not of the mount: sync, dirsync, lazytime ... */
-	struct strv data;     /* "key=value" or "key": for the file system itself */
+	struct strv data; /* "key=value" or "key": for the file system itself */
 };
 
 /* Parses the options of m (with its type and mappings). Errors name destination and option. */

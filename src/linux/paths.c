@@ -24,7 +24,8 @@
 /* A rename elsewhere makes the kernel give up a scoped lookup with EAGAIN: tried again. */
 #define RETRIES 128
 
-int rootfs_openat2(int root_fd, const char *path, uint64_t flags, mode_t mode, uint64_t resolve)
+int rootfs_openat2(int root_fd, const char *path, uint64_t flags, mode_t mode,
+		   uint64_t resolve)
 {
 	struct open_how how = {
 		.flags = flags | O_CLOEXEC,
@@ -53,8 +54,8 @@ int rootfs_open(int root_fd, const char *path, int flags, struct err *e)
 static int mkdir_p(int root_fd, const char *path, unsigned int links, struct err *e);
 
 /* `name` in the directory `prefix` is a symbolic link to nowhere: its target is made. */
-static int mkdir_link_target(int root_fd, int dir_fd, const char *prefix, const char *name,
-			     unsigned int links, struct err *e)
+static int mkdir_link_target(int root_fd, int dir_fd, const char *prefix,
+			     const char *name, unsigned int links, struct err *e)
 {
 	_free_ char *target = NULL, *path = NULL;
 	_close_ int fd = -1;
@@ -81,8 +82,8 @@ static int make_component(int root_fd, int dir_fd, const char *prefix, const cha
 	if (mkdirat(dir_fd, name, 0755) == 0)
 		return 0;
 	if (errno != EEXIST)
-		return err_sys(e, "cannot make directory '%s%s' in the root file system", prefix,
-			       name);
+		return err_sys(e, "cannot make directory '%s%s' in the root file system",
+			       prefix, name);
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISLNK(st.st_mode))
 		return 0;
 	return mkdir_link_target(root_fd, dir_fd, prefix, name, links, e);
@@ -138,7 +139,8 @@ static int mkdir_p(int root_fd, const char *path, unsigned int links, struct err
 	fd = take_fd(&cur);
 out:
 	if (fd < 0)
-		return err_errno(e, fd, "cannot open directory '%s' in the root file system", path);
+		return err_errno(e, fd, "cannot open directory '%s' in the root file system",
+				 path);
 	return fd;
 }
 
@@ -155,7 +157,8 @@ int rootfs_open_parent(int root_fd, const char *path, const char **ret_name, str
 	int fd;
 
 	if (!*name || streq(name, ".") || streq(name, ".."))
-		return err_set(e, ERR_CONFIG, EINVAL, "path '%s' does not name a file", path);
+		return err_set(e, ERR_CONFIG, EINVAL, "path '%s' does not name a file",
+			       path);
 	dir = strndup(path, name - path);
 	if (!dir)
 		return err_oom(e);
@@ -196,10 +199,11 @@ static int make_file(int root_fd, const char *path, unsigned int links, struct e
 		if (dir < 0)
 			return dir;
 		/* O_EXCL does not follow a link: what is made is made here. */
-		made = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC,
-			      0644);
+		made = openat(dir, name,
+			      O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
 		if (made < 0 && errno != EEXIST)
-			return err_sys(e, "cannot create '%s' in the root file system", path);
+			return err_sys(e, "cannot create '%s' in the root file system",
+				       path);
 		fd = rootfs_openat2(root_fd, path, O_PATH, 0, 0);
 		if (fd == -ENOENT)
 			return make_link_target(root_fd, dir, path, name, links, e);

@@ -18,7 +18,8 @@ int rootfs_open(int root_fd, const char *path, int flags, struct err *e);
 
 /* As rootfs_open() with further RESOLVE_* flags and a mode for O_CREAT; returns the descriptor or
  * -errno and has no message. */
-int rootfs_openat2(int root_fd, const char *path, uint64_t flags, mode_t mode, uint64_t resolve);
+int rootfs_openat2(int root_fd, const char *path, uint64_t flags, mode_t mode,
+		   uint64_t resolve);
 
 /*
  * The directory `path` under root_fd, made with its parents (0755) where missing, as an O_PATH

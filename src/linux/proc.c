@@ -32,7 +32,8 @@ static int open_detached(void)
 		return -errno;
 	if (fsconfig(ctx, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return -errno;
-	fd = fsmount(ctx, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	fd = fsmount(ctx, FSMOUNT_CLOEXEC,
+		     MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -59,7 +60,8 @@ int proc_open(struct err *e)
 	}
 	r = check_root(fd);
 	if (r == -ENOTSUP)
-		return err_set(e, ERR_KERNEL, ENOTSUP, "what is mounted at /proc is not procfs");
+		return err_set(e, ERR_KERNEL, ENOTSUP,
+			       "what is mounted at /proc is not procfs");
 	if (r < 0)
 		return err_errno(e, r, "cannot examine /proc");
 	return take_fd(&fd);

@@ -49,7 +49,8 @@ int rlimit_apply_to(pid_t pid, const struct oci_rlimit *v, size_t n, struct err 
 		int resource;
 
 		if (rlimit_parse(v[i].type, &resource) < 0)
-			return err_set(e, ERR_CONFIG, EINVAL, "unknown rlimit '%s'", v[i].type);
+			return err_set(e, ERR_CONFIG, EINVAL, "unknown rlimit '%s'",
+				       v[i].type);
 		if (prlimit(pid, resource, &l, NULL) < 0)
 			return err_sys(e, "cannot set %s to soft %" PRIu64 ", hard %" PRIu64,
 				       v[i].type, v[i].soft, v[i].hard);

@@ -52,8 +52,8 @@ static int check_paths(const struct strv *l, const char *what, struct err *e)
 			return err_oom(e);
 		if (l->v[i][0] != '/' || streq(p, "/"))
 			return err_set(e, ERR_CONFIG, EINVAL,
-				       "%s: '%s' must be an absolute path below the root", what,
-				       l->v[i]);
+				       "%s: '%s' must be an absolute path below the root",
+				       what, l->v[i]);
 	}
 	return 0;
 }
@@ -72,7 +72,8 @@ static int check_mount(const struct oci_spec *s, const struct oci_mount *m, stru
 	if (r == 0 && o.idmap && !own)
 		r = err_set(e, ERR_CONFIG, EINVAL,
 			    "mount at '%s': option 'idmap' needs uidMappings and gidMappings, of "
-			    "the mount or of the container", m->destination);
+			    "the mount or of the container",
+			    m->destination);
 	mount_options_free(&o);
 	return r;
 }
@@ -131,8 +132,9 @@ static char *from_bundle(const char *bundle, const char *path)
 	return path[0] == '/' ? strdup(path) : fs_join(bundle, path);
 }
 
-static int prepare_entry(struct rootfs *r, const struct oci_spec *s, const struct oci_mount *m,
-			 const char *bundle, bool privileged, struct err *e)
+static int prepare_entry(struct rootfs *r, const struct oci_spec *s,
+			 const struct oci_mount *m, const char *bundle, bool privileged,
+			 struct err *e)
 {
 	struct rootfs_mount *rm = list_add(&r->mounts);
 	bool own = m->uid_mappings.n;
@@ -162,7 +164,8 @@ static int prepare_entry(struct rootfs *r, const struct oci_spec *s, const struc
 	if (!privileged)
 		return 0;
 	n = rootfs_entry_open(s, m, rm, e);
-	return n < 0 ? err_wrap(e, "cannot mount '%s' at '%s'", rm->source, m->destination) : 0;
+	return n < 0 ? err_wrap(e, "cannot mount '%s' at '%s'", rm->source, m->destination) :
+		       0;
 }
 
 /* Whether /dev as a whole comes from elsewhere. */
@@ -178,7 +181,8 @@ static bool has_dev_bind(const struct oci_spec *s, const struct rootfs *r)
 	return false;
 }
 
-static int prepare(const struct oci_spec *s, const char *bundle, struct rootfs *r, struct err *e)
+static int prepare(const struct oci_spec *s, const char *bundle, struct rootfs *r,
+		   struct err *e)
 {
 	_free_ char *path = NULL;
 	bool privileged;
@@ -206,7 +210,8 @@ static int prepare(const struct oci_spec *s, const char *bundle, struct rootfs *
 	return 0;
 }
 
-int rootfs_prepare(const struct oci_spec *s, const char *bundle, struct rootfs *ret, struct err *e)
+int rootfs_prepare(const struct oci_spec *s, const char *bundle, struct rootfs *ret,
+		   struct err *e)
 {
 	struct rootfs r = { .prepared = true, .root_fd = -1, .proc_fd = -1 };
 	int n;
@@ -259,7 +264,8 @@ static int set_root_propagation(int root_fd, const char *name, struct err *e)
 	if (!name || !*name)
 		return 0;
 	if (mount_propagation_parse(name, &p) < 0)
-		return err_set(e, ERR_CONFIG, EINVAL, "unknown linux.rootfsPropagation '%s'", name);
+		return err_set(e, ERR_CONFIG, EINVAL,
+			       "unknown linux.rootfsPropagation '%s'", name);
 	if (p.type != MS_SHARED || p.recursive)
 		r = mount_set_propagation(root_fd, p.type, p.recursive);
 	if (r == 0 && p.type == MS_SHARED)
@@ -296,13 +302,14 @@ static int attach_root(struct rootfs *r, struct err *e)
 		if (fstat(target, &a) < 0 || fstat(r->root_fd, &b) < 0)
 			return err_sys(e, "cannot examine '%s'", r->path);
 		if (a.st_dev != b.st_dev || a.st_ino != b.st_ino)
-			return err_errno(e, ESTALE, "the root file system '%s' was replaced",
-					 r->path);
+			return err_errno(e, ESTALE,
+					 "the root file system '%s' was replaced", r->path);
 	}
 	if (target < 0)
 		return err_sys(e, "cannot open the root file system '%s'", r->path);
 	n = mount_attach(r->root_fd, target);
-	return n < 0 ? err_errno(e, n, "cannot mount the root file system '%s'", r->path) : 0;
+	return n < 0 ? err_errno(e, n, "cannot mount the root file system '%s'", r->path) :
+		       0;
 }
 
 static int cut_off_host(struct err *e)
@@ -314,11 +321,13 @@ static int cut_off_host(struct err *e)
 	if (fd < 0)
 		return err_sys(e, "cannot open /");
 	r = mount_set_propagation(fd, MS_SLAVE, true);
-	return r < 0 ? err_errno(e, r, "cannot make the mount namespace a slave of the host's") : 0;
+	return r < 0 ? err_errno(e, r,
+				 "cannot make the mount namespace a slave of the host's") :
+		       0;
 }
 
-int rootfs_mount(struct rootfs *r, const struct oci_spec *s, const struct rootfs_cgroup_view *cg,
-		 struct err *e)
+int rootfs_mount(struct rootfs *r, const struct oci_spec *s,
+		 const struct rootfs_cgroup_view *cg, struct err *e)
 {
 	int n;
 
@@ -363,10 +372,11 @@ static int pivot(int root_fd, struct err *e)
 		return err_sys(e, "cannot change to the root file system");
 	if (syscall(SYS_pivot_root, ".", ".") < 0)
 		return errno == EINVAL ?
-			err_set(e, ERR_KERNEL, EINVAL,
-				"pivot_root: %s (a host that runs from an initial ramdisk needs "
-				"--no-pivot)", strerror(EINVAL)) :
-			err_sys(e, "pivot_root");
+			       err_set(e, ERR_KERNEL, EINVAL,
+				       "pivot_root: %s (a host that runs from an initial ramdisk needs "
+				       "--no-pivot)",
+				       strerror(EINVAL)) :
+			       err_sys(e, "pivot_root");
 	if (fchdir(old) < 0)
 		return err_sys(e, "cannot change to the old root");
 	/* Nothing of the unmounting may reach the host. */
@@ -386,9 +396,10 @@ static void unescape(char *s)
 	char *out = s;
 
 	for (; *s; s++) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
-		    s[3] >= '0' && s[3] <= '7') {
-			*out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' &&
+		    s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
+			*out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 |
+					(s[3] - '0'));
 			s += 3;
 		} else {
 			*out++ = *s;
@@ -404,7 +415,8 @@ static int hide_mount(const char *point, struct err *e)
 		return 0;
 	if (errno != EINVAL && errno != EPERM)
 		return err_sys(e, "cannot unmount the host's '%s'", point);
-	if (mount("tmpfs", point, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+	if (mount("tmpfs", point, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		  NULL) < 0)
 		return err_sys(e, "cannot cover the host's '%s'", point);
 	return 0;
 }
@@ -435,7 +447,8 @@ static int hide_host_mounts(const struct rootfs *r, struct err *e)
 			      !str_has_prefix(type + 3, "sysfs ")))
 			continue;
 		if (sscanf(line, "%*s %*s %*s %*s %ms", &point) != 1)
-			return err_set(e, ERR_INTERNAL, EINVAL, "mountinfo: bad line '%s'", line);
+			return err_set(e, ERR_INTERNAL, EINVAL,
+				       "mountinfo: bad line '%s'", line);
 		unescape(point);
 		if (str_has_prefix(point, r->path) && (point[len] == '/' || !point[len]))
 			continue;

@@ -17,20 +17,20 @@
 /* One entry of `mounts`, parsed, with what the parent opened for it. */
 struct rootfs_mount {
 	struct mount_options o;
-	int tree_fd;   /* the detached tree of a bind source; -1: init opens `source` by path */
-	char *source;  /* absolute host path of a bind source */
-	int idmap_fd;  /* the user namespace of an id-mapped mount, or -1 */
-	bool is_dir;   /* of a bind source */
+	int tree_fd; /* the detached tree of a bind source; -1: init opens `source` by path */
+	char *source;	/* absolute host path of a bind source */
+	int idmap_fd;	/* the user namespace of an id-mapped mount, or -1 */
+	bool is_dir;	/* of a bind source */
 	bool is_procfs; /* the bind source is the root of a procfs */
 };
 
 /* What the parent (runtime, host namespaces, full privileges) prepares before clone():
  * descriptors that the child inherits. */
 struct rootfs {
-	bool prepared;	/* rootfs_prepare() filled this in: what rootfs_clear() may close */
-	char *path;	/* root.path, absolute, on the host */
-	int root_fd;	/* the root's own mount: detached until rootfs_mount() attaches it */
-	int proc_fd;	/* a procfs that nobody can cover, for sysctl_apply() and proc_write() */
+	bool prepared; /* rootfs_prepare() filled this in: what rootfs_clear() may close */
+	char *path;    /* root.path, absolute, on the host */
+	int root_fd; /* the root's own mount: detached until rootfs_mount() attaches it */
+	int proc_fd; /* a procfs that nobody can cover, for sysctl_apply() and proc_write() */
 	bool has_userns;
 	bool is_over_root; /* attached over "/", since init has no way to root.path */
 	bool dev_is_bind; /* the host's /dev or a volume stands at /dev: nothing is made there */
@@ -77,8 +77,8 @@ int rootfs_prepare(const struct oci_spec *s, const char *bundle, struct rootfs *
  * mount (and user, pid, network, ipc, cgroup) namespaces, with CAP_SYS_ADMIN there, with
  * the host's tree still as its root. `cg` may be NULL when no mount has the type cgroup.
  */
-int rootfs_mount(struct rootfs *r, const struct oci_spec *s, const struct rootfs_cgroup_view *cg,
-		 struct err *e);
+int rootfs_mount(struct rootfs *r, const struct oci_spec *s,
+		 const struct rootfs_cgroup_view *cg, struct err *e);
 
 /*
  * Masks, read-only paths, pivot_root (no_pivot: move and chroot), propagation of the new root,

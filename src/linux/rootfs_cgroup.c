@@ -29,7 +29,8 @@ static int attach(int tree, int target, struct err *e)
 }
 
 /* Binds a directory of the host's cgroup tree. */
-static int bind_group(const char *dir, const struct rootfs_mount *rm, int target, struct err *e)
+static int bind_group(const char *dir, const struct rootfs_mount *rm, int target,
+		      struct err *e)
 {
 	const struct mount_attrs a = mount_flat_attrs(&rm->o);
 	_close_ int fd = -1, tree = -1;
@@ -52,8 +53,8 @@ static int bind_group(const char *dir, const struct rootfs_mount *rm, int target
 	return attach(tree, target, e);
 }
 
-static int mount_unified(const struct rootfs_mount *rm, const struct rootfs_cgroup_view *cg,
-			 int target, struct err *e)
+static int mount_unified(const struct rootfs_mount *rm,
+			 const struct rootfs_cgroup_view *cg, int target, struct err *e)
 {
 	const struct mount_new n = {
 		.type = "cgroup2",
@@ -109,8 +110,9 @@ static int hierarchy_params(const struct strmap *v1, const char *dir, struct str
 	return 0;
 }
 
-static int mount_hierarchy(const struct rootfs_mount *rm, const struct rootfs_cgroup_view *cg,
-			   const char *dir, int target, struct err *e)
+static int mount_hierarchy(const struct rootfs_mount *rm,
+			   const struct rootfs_cgroup_view *cg, const char *dir,
+			   int target, struct err *e)
 {
 	_strv_free_ struct strv params = { 0 };
 	const struct mount_new n = {
@@ -154,8 +156,8 @@ static int link_controllers(int top, const char *key, const char *name, struct e
 }
 
 static int add_hierarchy(int top, const struct rootfs_mount *rm,
-			 const struct rootfs_cgroup_view *cg, const char *key, const char *dir,
-			 struct err *e)
+			 const struct rootfs_cgroup_view *cg, const char *key,
+			 const char *dir, struct err *e)
 {
 	_free_ char *name = hierarchy_name(key, dir);
 	_close_ int target = -1;
@@ -179,8 +181,8 @@ static int add_hierarchy(int top, const struct rootfs_mount *rm,
 	return link_controllers(top, key, name, e);
 }
 
-static int mount_v1(const struct rootfs_mount *rm, const struct rootfs_cgroup_view *cg, int target,
-		    const char *label, struct err *e)
+static int mount_v1(const struct rootfs_mount *rm, const struct rootfs_cgroup_view *cg,
+		    int target, const char *label, struct err *e)
 {
 	const struct mount_attrs a = mount_flat_attrs(&rm->o);
 	_strv_free_ struct strv data = { 0 };
@@ -225,8 +227,8 @@ static int mount_host(const struct rootfs_mount *rm, int target, struct err *e)
 }
 
 int rootfs_cgroup_mount(const struct oci_spec *s, const struct oci_mount *m,
-			const struct rootfs_mount *rm, const struct rootfs_cgroup_view *cg,
-			int target_fd, struct err *e)
+			const struct rootfs_mount *rm,
+			const struct rootfs_cgroup_view *cg, int target_fd, struct err *e)
 {
 	if (!cg || cg->mode == ROOTFS_CGROUP_NONE)
 		return mount_host(rm, target_fd, e);

@@ -28,10 +28,17 @@
 /* Files of procfs that may be covered: they show the container its own limits (lxcfs), and no
  * security decision reads them. Everything else below /proc is refused. */
 static const char *const proc_files[] = {
-	"/proc/cpuinfo",   "/proc/diskstats", "/proc/meminfo",
-	"/proc/stat",	   "/proc/swaps",     "/proc/uptime",
-	"/proc/loadavg",   "/proc/slabinfo",  "/proc/net/dev",
-	"/proc/sys/kernel/ns_last_pid",	      "/proc/sys/crypto/fips_enabled",
+	"/proc/cpuinfo",
+	"/proc/diskstats",
+	"/proc/meminfo",
+	"/proc/stat",
+	"/proc/swaps",
+	"/proc/uptime",
+	"/proc/loadavg",
+	"/proc/slabinfo",
+	"/proc/net/dev",
+	"/proc/sys/kernel/ns_last_pid",
+	"/proc/sys/crypto/fips_enabled",
 };
 
 static bool is_allowed_in_proc(const char *dest)
@@ -42,7 +49,8 @@ static bool is_allowed_in_proc(const char *dest)
 	return false;
 }
 
-static bool has_type(const struct oci_mount *m, const struct mount_options *o, const char *type)
+static bool has_type(const struct oci_mount *m, const struct mount_options *o,
+		     const char *type)
 {
 	return !o->is_bind && m->type && streq(m->type, type);
 }
@@ -52,7 +60,8 @@ static bool is_cgroup(const struct oci_mount *m, const struct mount_options *o)
 	return has_type(m, o, "cgroup") || has_type(m, o, "cgroup2");
 }
 
-int rootfs_entry_check(const struct oci_mount *m, const struct mount_options *o, struct err *e)
+int rootfs_entry_check(const struct oci_mount *m, const struct mount_options *o,
+		       struct err *e)
 {
 	_free_ char *dest = m->destination ? fs_clean_path(m->destination) : NULL;
 
@@ -67,8 +76,8 @@ int rootfs_entry_check(const struct oci_mount *m, const struct mount_options *o,
 	if (o->is_remount)
 		return 0;
 	if (o->is_bind && (!m->source || !*m->source))
-		return err_set(e, ERR_CONFIG, EINVAL, "mount at '%s': a bind needs a source",
-			       m->destination);
+		return err_set(e, ERR_CONFIG, EINVAL,
+			       "mount at '%s': a bind needs a source", m->destination);
 	if (!o->is_bind && (!m->type || !*m->type || streq(m->type, "none")))
 		return err_set(e, ERR_CONFIG, EINVAL,
 			       "mount at '%s': neither a type nor option 'bind' is given",
@@ -76,7 +85,8 @@ int rootfs_entry_check(const struct oci_mount *m, const struct mount_options *o,
 	if (str_has_prefix(dest, "/proc/") && !is_allowed_in_proc(dest))
 		return err_set(e, ERR_CONFIG, EPERM,
 			       "mount at '%s': mounts below /proc are refused, since they can "
-			       "hide what the kernel says", m->destination);
+			       "hide what the kernel says",
+			       m->destination);
 	if (streq(dest, "/proc") && !o->is_bind && !streq(m->type, "proc"))
 		return err_set(e, ERR_CONFIG, EPERM,
 			       "mount at '%s': only procfs may be mounted there, not '%s'",
@@ -99,7 +109,8 @@ static bool last_is_shared(const struct mount_options *o)
 static int cut_propagation(const struct oci_spec *s, const struct mount_options *o, int tree)
 {
 	const char *rp = s->linux_->rootfs_propagation;
-	bool wanted = rp && (streq(rp, "shared") || streq(rp, "rshared")) && last_is_shared(o);
+	bool wanted = rp && (streq(rp, "shared") || streq(rp, "rshared")) &&
+		      last_is_shared(o);
 
 	return wanted ? 0 : mount_set_propagation(tree, MS_SLAVE, true);
 }
@@ -128,7 +139,8 @@ static int set_up_tree(int tree, const struct rootfs_mount *rm, struct err *e)
 	}
 	r = mount_apply_options(tree, &rm->o);
 	if (r == -EPERM)
-		return err_errno(e, r, "cannot set its options (a user namespace cannot take back "
+		return err_errno(e, r,
+				 "cannot set its options (a user namespace cannot take back "
 				 "ro, nosuid, nodev, noexec or an atime option of the host)");
 	return r < 0 ? err_errno(e, r, "cannot set its options") : 0;
 }
@@ -174,8 +186,9 @@ static bool same_file(int root_fd, const char *path, const struct stat *st)
 
 /* The rules about /proc, again, for where the destination really leads: a link of the image may
  * have taken it there. */
-static int check_proc(struct rootfs *r, const struct oci_mount *m, const struct rootfs_mount *rm,
-		      const char *dest, int target, struct err *e)
+static int check_proc(struct rootfs *r, const struct oci_mount *m,
+		      const struct rootfs_mount *rm, const char *dest, int target,
+		      struct err *e)
 {
 	bool is_proc = has_type(m, &rm->o, "proc") || (rm->o.is_bind && rm->is_procfs);
 	struct statfs sfs;
@@ -205,7 +218,8 @@ static int open_plain_dir(int root_fd, const char *dest, struct err *e)
 		made = rootfs_mkdir_p(root_fd, dest, e);
 		if (made < 0)
 			return made;
-		fd = rootfs_openat2(root_fd, dest, O_PATH | O_DIRECTORY, 0, RESOLVE_NO_SYMLINKS);
+		fd = rootfs_openat2(root_fd, dest, O_PATH | O_DIRECTORY, 0,
+				    RESOLVE_NO_SYMLINKS);
 	}
 	if (fd == -ELOOP)
 		return err_set(e, ERR_CONFIG, ELOOP,
@@ -220,7 +234,8 @@ static int open_destination(struct rootfs *r, const struct oci_mount *m,
 	_close_ int fd = -1;
 	int n;
 
-	if (has_type(m, &rm->o, "proc") || has_type(m, &rm->o, "sysfs") || streq(dest, "/proc"))
+	if (has_type(m, &rm->o, "proc") || has_type(m, &rm->o, "sysfs") ||
+	    streq(dest, "/proc"))
 		fd = open_plain_dir(r->root_fd, dest, e);
 	else if (rm->o.is_bind && !rm->is_dir)
 		fd = rootfs_make_file(r->root_fd, dest, e);
@@ -243,7 +258,8 @@ static int attach(int tree, int target, struct err *e)
 		return err_sys(e, "cannot examine source and destination");
 	/* The kernel's word for it is EINVAL or ENOTDIR, as it comes. */
 	if (S_ISDIR(a.st_mode) != S_ISDIR(b.st_mode))
-		return err_set(e, ERR_CONFIG, ENOTDIR, "the destination is a %s, the source is not",
+		return err_set(e, ERR_CONFIG, ENOTDIR,
+			       "the destination is a %s, the source is not",
 			       S_ISDIR(b.st_mode) ? "directory" : "file");
 	r = mount_attach(tree, target);
 	return r < 0 ? err_errno(e, r, "cannot attach the mount") : 0;
@@ -284,7 +300,8 @@ static int remount(const struct rootfs_mount *rm, int target, struct err *e)
 	}
 	r = mount_apply_options(target, o);
 	if (r == -EINVAL)
-		return err_set(e, ERR_CONFIG, EINVAL, "cannot remount: nothing is mounted there");
+		return err_set(e, ERR_CONFIG, EINVAL,
+			       "cannot remount: nothing is mounted there");
 	if (r < 0)
 		return err_errno(e, r, "cannot remount");
 	return set_propagation(target, o, e);
@@ -351,7 +368,8 @@ static int explain(struct rootfs *r, const struct oci_mount *m, struct err *e)
 static int clone_host_sys(struct err *e)
 {
 	const struct mount_attrs a = {
-		.set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+		.set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+		       MOUNT_ATTR_NOEXEC,
 	};
 	_close_ int fd = -1, tree = -1;
 	int r;
@@ -368,16 +386,19 @@ static int clone_host_sys(struct err *e)
  * for whatever is /dev. */
 static bool is_late_ro(const struct oci_mount *m, const char *dest, uint64_t attrs)
 {
-	return (attrs & MOUNT_ATTR_RDONLY) && (streq(m->type, "tmpfs") || streq(dest, "/dev"));
+	return (attrs & MOUNT_ATTR_RDONLY) &&
+	       (streq(m->type, "tmpfs") || streq(dest, "/dev"));
 }
 
 /* A file system on a device is read-only as a whole, not only in this mount; for those that live
  * in memory this would change others' mounts of the same. */
 static bool is_shared_instance(const char *type)
 {
-	static const char *const types[] = { "proc", "sysfs", "tmpfs", "devpts", "mqueue",
-					     "debugfs", "tracefs", "securityfs", "bpf", "ramfs",
-					     "devtmpfs", "configfs", "hugetlbfs", "fuse" };
+	static const char *const types[] = { "proc",	  "sysfs",	"tmpfs",
+					     "devpts",	  "mqueue",	"debugfs",
+					     "tracefs",	  "securityfs", "bpf",
+					     "ramfs",	  "devtmpfs",	"configfs",
+					     "hugetlbfs", "fuse" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
 		if (streq(type, types[i]))
@@ -463,9 +484,10 @@ static int mount_file_system(struct rootfs *r, const struct oci_spec *s,
 	return n;
 }
 
-static int mount_cgroup(struct rootfs *r, const struct oci_spec *s, const struct oci_mount *m,
-			struct rootfs_mount *rm, const struct rootfs_cgroup_view *cg,
-			const char *dest, int target, struct err *e)
+static int mount_cgroup(struct rootfs *r, const struct oci_spec *s,
+			const struct oci_mount *m, struct rootfs_mount *rm,
+			const struct rootfs_cgroup_view *cg, const char *dest, int target,
+			struct err *e)
 {
 	_close_ int top = -1;
 	int n;
@@ -478,8 +500,9 @@ static int mount_cgroup(struct rootfs *r, const struct oci_spec *s, const struct
 	return top < 0 ? top : set_propagation(top, &rm->o, e);
 }
 
-static int entry_mount(struct rootfs *r, const struct oci_spec *s, const struct oci_mount *m,
-		       struct rootfs_mount *rm, const struct rootfs_cgroup_view *cg, struct err *e)
+static int entry_mount(struct rootfs *r, const struct oci_spec *s,
+		       const struct oci_mount *m, struct rootfs_mount *rm,
+		       const struct rootfs_cgroup_view *cg, struct err *e)
 {
 	_free_ char *dest = fs_clean_path(m->destination);
 	_close_ int target = -1;
@@ -514,6 +537,7 @@ int rootfs_entry_mount(struct rootfs *r, const struct oci_spec *s, size_t i,
 	const char *what = rm->o.is_bind ? rm->source : m->type;
 	int n = entry_mount(r, s, m, rm, cg, e);
 
-	return n < 0 ? err_wrap(e, "cannot mount '%s' at '%s'", what ? what : "", m->destination) :
+	return n < 0 ? err_wrap(e, "cannot mount '%s' at '%s'", what ? what : "",
+				m->destination) :
 		       0;
 }

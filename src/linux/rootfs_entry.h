@@ -6,7 +6,8 @@
 #include "linux/rootfs.h"
 
 /* What holds for any entry before anything is opened: destination, type, source. Pure. */
-int rootfs_entry_check(const struct oci_mount *m, const struct mount_options *o, struct err *e);
+int rootfs_entry_check(const struct oci_mount *m, const struct mount_options *o,
+		       struct err *e);
 
 /*
  * Opens the source of a bind and gives the detached tree its attributes. -EPERM in e->code from
@@ -21,8 +22,8 @@ int rootfs_entry_mount(struct rootfs *r, const struct oci_spec *s, size_t i,
 
 /* A mount of type cgroup or cgroup2 at target_fd. Runs in init. */
 int rootfs_cgroup_mount(const struct oci_spec *s, const struct oci_mount *m,
-			const struct rootfs_mount *rm, const struct rootfs_cgroup_view *cg,
-			int target_fd, struct err *e);
+			const struct rootfs_mount *rm,
+			const struct rootfs_cgroup_view *cg, int target_fd, struct err *e);
 
 /* linux.maskedPaths and linux.readonlyPaths under r->root_fd. Runs in init, before pivot_root. */
 int rootfs_mask(struct rootfs *r, const struct oci_spec *s, struct err *e);

@@ -71,7 +71,8 @@ static int mask_path(struct rootfs *r, const char *path, int null_fd, const char
 		return target;
 	if (fstat(target, &st) < 0)
 		return err_sys(e, "cannot examine");
-	return S_ISDIR(st.st_mode) ? mask_dir(target, label, e) : mask_file(target, null_fd, e);
+	return S_ISDIR(st.st_mode) ? mask_dir(target, label, e) :
+				     mask_file(target, null_fd, e);
 }
 
 static int readonly_path(struct rootfs *r, const char *path, struct err *e)
@@ -102,7 +103,8 @@ int rootfs_mask(struct rootfs *r, const struct oci_spec *s, struct err *e)
 	for (size_t i = 0; i < l->readonly_paths.n; i++) {
 		n = readonly_path(r, l->readonly_paths.v[i], e);
 		if (n < 0)
-			return err_wrap(e, "cannot make '%s' read-only", l->readonly_paths.v[i]);
+			return err_wrap(e, "cannot make '%s' read-only",
+					l->readonly_paths.v[i]);
 	}
 	if (!l->masked_paths.n)
 		return 0;

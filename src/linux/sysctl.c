@@ -19,12 +19,12 @@ struct sysctl_rule {
 };
 
 static const struct sysctl_rule rules[] = {
-	{ "kernel.msgmax", "ipc" },    { "kernel.msgmnb", "ipc" },
-	{ "kernel.msgmni", "ipc" },    { "kernel.sem", "ipc" },
-	{ "kernel.shmall", "ipc" },    { "kernel.shmmax", "ipc" },
-	{ "kernel.shmmni", "ipc" },    { "kernel.shm_rmid_forced", "ipc" },
-	{ "fs.mqueue.", "ipc" },       { "net.", "network" },
-	{ "kernel.hostname", "uts" },  { "kernel.domainname", "uts" },
+	{ "kernel.msgmax", "ipc" },   { "kernel.msgmnb", "ipc" },
+	{ "kernel.msgmni", "ipc" },   { "kernel.sem", "ipc" },
+	{ "kernel.shmall", "ipc" },   { "kernel.shmmax", "ipc" },
+	{ "kernel.shmmni", "ipc" },   { "kernel.shm_rmid_forced", "ipc" },
+	{ "fs.mqueue.", "ipc" },      { "net.", "network" },
+	{ "kernel.hostname", "uts" }, { "kernel.domainname", "uts" },
 };
 
 /*
@@ -47,7 +47,8 @@ static bool is_plain(const char *path)
 	for (const char *p = path;; p++) {
 		size_t n = strcspn(p, "/");
 
-		if (n == 0 || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
+		if (n == 0 || (n == 1 && p[0] == '.') ||
+		    (n == 2 && p[0] == '.' && p[1] == '.'))
 			return false;
 		p += n;
 		if (!*p)
@@ -77,8 +78,8 @@ static bool is_own_namespace(const struct oci_namespace *ns)
 	_free_ char *own = str_printf("/proc/self/ns/%s", file);
 	struct stat a, b;
 
-	return own && stat(own, &a) == 0 && stat(ns->path, &b) == 0 && a.st_dev == b.st_dev &&
-	       a.st_ino == b.st_ino;
+	return own && stat(own, &a) == 0 && stat(ns->path, &b) == 0 &&
+	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 int sysctl_check(const struct oci_spec *s, struct err *e)
@@ -96,18 +97,22 @@ int sysctl_check(const struct oci_spec *s, struct err *e)
 		if (!ns)
 			return err_set(e, ERR_CONFIG, EINVAL,
 				       "sysctl '%s' is not in a separate kernel namespace: it "
-				       "would change the host", m->k[i]);
+				       "would change the host",
+				       m->k[i]);
 		own = oci_spec_namespace(s, ns);
 		if (!own || (own->path && is_own_namespace(own)))
 			return err_set(e, ERR_CONFIG, EINVAL,
 				       "sysctl '%s' is not allowed: the container has no %s "
-				       "namespace of its own", m->k[i], ns);
+				       "namespace of its own",
+				       m->k[i], ns);
 		if (streq(path, "kernel/hostname") && s->hostname)
 			return err_set(e, ERR_CONFIG, EINVAL,
-				       "sysctl '%s' and hostname set the same: give one", m->k[i]);
+				       "sysctl '%s' and hostname set the same: give one",
+				       m->k[i]);
 		if (streq(path, "kernel/domainname") && s->domainname)
 			return err_set(e, ERR_CONFIG, EINVAL,
-				       "sysctl '%s' and domainname set the same: give one", m->k[i]);
+				       "sysctl '%s' and domainname set the same: give one",
+				       m->k[i]);
 	}
 	return 0;
 }
@@ -121,9 +126,12 @@ static int write_one(int proc_fd, const char *path, const char *value, struct er
 	_free_ char *full = NULL;
 
 	if (streq(path, "kernel/hostname"))
-		return sethostname(value, strlen(value)) < 0 ? err_sys(e, "sethostname") : 0;
+		return sethostname(value, strlen(value)) < 0 ? err_sys(e, "sethostname") :
+							       0;
 	if (streq(path, "kernel/domainname"))
-		return setdomainname(value, strlen(value)) < 0 ? err_sys(e, "setdomainname") : 0;
+		return setdomainname(value, strlen(value)) < 0 ?
+			       err_sys(e, "setdomainname") :
+			       0;
 	full = str_printf("sys/%s", path);
 	return full ? proc_write(proc_fd, full, value, e) : err_oom(e);
 }

@@ -31,8 +31,9 @@ static int copy_xattr(int from, int to, const char *name, struct err *e)
 	ssize_t n = fgetxattr(from, name, NULL, 0);
 
 	if (n < 0)
-		return errno == ENODATA || errno == ENOTSUP ? 0 :
-			err_sys(e, "cannot read attribute '%s'", name);
+		return errno == ENODATA || errno == ENOTSUP ?
+			       0 :
+			       err_sys(e, "cannot read attribute '%s'", name);
 	value = malloc(n + 1);
 	if (!value)
 		return err_oom(e);
@@ -89,12 +90,14 @@ static int copy_file(int from_dir, int to_dir, const char *name, struct err *e)
 	ssize_t n;
 
 	/* Opening must not hang or have effects if it is no longer a file. */
-	from = openat(from_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	from = openat(from_dir, name,
+		      O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (from < 0 || fstat(from, &st) < 0)
 		return err_sys(e, "cannot open");
 	if (!S_ISREG(st.st_mode))
 		return err_errno(e, EAGAIN, "changes while it is copied");
-	to = openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	to = openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		    0600);
 	if (to < 0)
 		return err_sys(e, "cannot create");
 	while ((n = sendfile(to, from, NULL, COPY_CHUNK)) != 0) {
@@ -147,8 +150,8 @@ static int copy_special_metadata(int to_dir, const char *name, const struct stat
 	return 0;
 }
 
-static int copy_entry(int from, int to, const char *name, uint64_t mnt, unsigned int depth,
-		      struct err *e)
+static int copy_entry(int from, int to, const char *name, uint64_t mnt,
+		      unsigned int depth, struct err *e)
 {
 	struct statx stx;
 	struct stat st;

@@ -20,6 +20,10 @@
  * `default_deny: true` also allows what a process cannot end without
  * (seccomp_default_essential), unless the policy denies it.
  *
+ * A filter sees whole registers, and the kernel takes the lower half of one for an int. So where a
+ * rule speaks of an argument that is no 64 bit one (arg_width.h), calls with anything in the upper
+ * half of it are denied: 40 | 1 << 32 would be 40 to the kernel, and another number to the rule.
+ *
  * Denied is EPERM, or the end of the process with `on_violation: kill`. The one exception is
  * clone3, whose flags no filter can see: unless the policy names it, it is ENOSYS, so that C
  * libraries go on to clone(). A policy that does not let the agent exec gives `exec_once`: the
@@ -32,6 +36,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/arg_width.h"
 #include "policy/merge.h"
 #include "policy/merge_parts.h"
 #include "policy/seccomp_default.h"
@@ -154,6 +159,23 @@ static int rule_add(struct dnf *set, const struct policy_syscall_rule *rule)
 	return r ? r : dnf_or(set, &one);
 }
 
+/* Int arguments that the rule speaks of are ints: see above. */
+static int rule_deny_upper_halves(struct dnf *deny, const struct policy_syscall_rule *rule)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < rule->conditions.n; i++) {
+		struct cond c = { .arg = rule->conditions.v[i].arg,
+				  .op = COND_GE,
+				  .value = UINT64_C(1) << 32 };
+
+		if (!syscall_arg_is_wide(rule->syscall, c.arg))
+			r = dnf_or_conj(deny, &c, 1);
+	}
+	return r;
+}
+
 static int call_read(const struct policy *p, const char *name, struct call *c, struct err *e)
 {
 	size_t i;
@@ -194,6 +216,8 @@ static int call_read(const struct policy *p, const char *name, struct call *c, s
 		}
 		if (!plain)
 			r = rule_add(set, rule);
+		if (r == 0)
+			r = rule_deny_upper_halves(&c->deny, rule);
 		if (r < 0)
 			return compile_fail(p, c, r, e);
 	}

@@ -250,35 +250,35 @@ int dnf_or(struct dnf *d, const struct dnf *other)
 /* ret = d AND NOT c, for one condition. A mask is taken apart: some bit of it must differ. */
 static int dnf_or_negated(struct dnf *ret, const struct conj *j, const struct cond *c)
 {
-	struct cond not = *c;
+	struct cond negated = *c;
 	int bit, r;
 
 	switch (c->op) {
 	case COND_EQ:
-		not .op = COND_NE;
+		negated.op = COND_NE;
 		break;
 	case COND_NE:
-		not .op = COND_EQ;
+		negated.op = COND_EQ;
 		break;
 	case COND_LE: /* normal shape: value is not the greatest */
-		not .op = COND_GE;
-		not .value++;
+		negated.op = COND_GE;
+		negated.value++;
 		break;
 	case COND_GE: /* normal shape: value is not 0 */
-		not .op = COND_LE;
-		not .value--;
+		negated.op = COND_LE;
+		negated.value--;
 		break;
 	case COND_MASKED_EQ:
 		for (bit = 0; bit < 64; bit++) {
-			not .mask = c->mask & (UINT64_C(1) << bit);
-			not .value = ~c->value & not .mask;
-			r = not .mask ? dnf_or_product(ret, j, &not, 1) : 0;
+			negated.mask = c->mask & (UINT64_C(1) << bit);
+			negated.value = ~c->value & negated.mask;
+			r = negated.mask ? dnf_or_product(ret, j, &negated, 1) : 0;
 			if (r < 0)
 				return r;
 		}
 		return 0;
 	}
-	return dnf_or_product(ret, j, &not, 1);
+	return dnf_or_product(ret, j, &negated, 1);
 }
 
 int dnf_and_not(struct dnf *d, const struct dnf *other)

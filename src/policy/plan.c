@@ -74,6 +74,19 @@ static int plan_add_source(struct policy_plan *plan, struct policy_source *s, st
 	return 0;
 }
 
+/* What the policy limits in a configuration that asks for nothing: the rule for updates. */
+static int plan_add_limits(struct policy_plan *plan, const struct policy *p,
+			   const struct merge_host *host, struct err *e)
+{
+	struct oci_linux l = { .resources = plan->limits };
+	struct oci_spec asks_nothing = { .linux_ = &l };
+	struct merge m = { .spec = &asks_nothing, .p = p, .host = host, .e = e };
+	int r = merge_resources(&m);
+
+	plan->limits = l.resources;
+	return r;
+}
+
 static int plan_merge(struct policy_plan *plan, struct chosen *c,
 		      const struct policy *above, const char *bundle, struct err *e)
 {
@@ -84,6 +97,8 @@ static int plan_merge(struct policy_plan *plan, struct chosen *c,
 	if (r == 0)
 		r = policy_merge(plan->spec, c->policy, above, &host, &plan->explanations,
 				 e);
+	if (r == 0)
+		r = plan_add_limits(plan, c->policy, &host, e);
 	merge_host_clear(&host);
 	if (r == 0)
 		r = policy_output_dirs(c->policy, above, &plan->output_dirs, e);
@@ -186,12 +201,19 @@ int policy_plan_make(const struct oci_spec *spec, const struct policy_request *r
 static int choose_profile(const struct policy_dirs *dirs, const char *profile,
 			  struct chosen *c, struct err *e)
 {
+	int r;
+
 	if (!strchr(profile, '/') && !str_has_suffix(profile, ".yaml"))
 		return choose(dirs, profile, "--profile", c, e);
 	c->source.path = strdup(profile);
 	if (!c->source.path)
 		return err_oom(e);
-	return chosen_load(c, profile, "--profile", false, e);
+	r = chosen_load(c, profile, "--profile", false, e);
+	if (r < 0)
+		return r;
+	free(c->source.name);
+	c->source.name = strdup(c->policy->name);
+	return c->source.name ? 0 : err_oom(e);
 }
 
 static int sandbox_fill(const struct sandbox_request *sandbox, const char *profile,
@@ -209,13 +231,17 @@ static int sandbox_fill(const struct sandbox_request *sandbox, const char *profi
 	if (r == 0)
 		r = choose_profile(dirs, profile, &own, e);
 	first = settings.default_policy;
-	if (r == 0 && first && !streq(first, profile))
+	if (r == 0 && first)
 		r = choose(dirs, first, "default_policy", &admin, e);
+	if (r == 0 && first && streq(admin.source.path, own.source.path))
+		chosen_clear(&admin); /* named twice: it holds once */
 	if (r == 0)
 		r = merge_host_detect(NULL, own.policy, NULL, &host, e);
 	if (r == 0)
 		r = policy_sandbox_spec(own.policy, sandbox, &host, &plan->spec,
 					&plan->explanations, e);
+	if (r == 0)
+		r = plan_add_limits(plan, own.policy, &host, e);
 	merge_host_clear(&host);
 	if (r < 0)
 		return r;
@@ -258,5 +284,8 @@ void policy_plan_clear(struct policy_plan *p)
 	free(p->sources.v);
 	strv_free(&p->explanations);
 	strv_free(&p->output_dirs);
+	if (p->limits)
+		json_clear(&oci_resources_type, p->limits);
+	free(p->limits);
 	*p = (struct policy_plan){ 0 };
 }

@@ -40,6 +40,7 @@ struct policy_plan {
 	/* Host directories to make (mode 0700, with parents) before anything is mounted, where
 	 * they are missing. */
 	struct strv output_dirs;
+	struct oci_resources *limits; /* of the policies alone: what an update may not exceed */
 	/* 0: none. Only policy_plan_sandbox() sets it; whoever runs the plan must keep it. */
 	uint64_t timeout_seconds;
 };

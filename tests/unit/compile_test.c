@@ -24,6 +24,7 @@
 
 #include "base/fd.h"
 #include "linux/seccomp.h"
+#include "policy/arg_width.h"
 #include "policy/merge.h"
 #include "policy/seccomp_default.h"
 #include "policy_build.h"
@@ -163,6 +164,24 @@ static bool is_named(const struct policy *p, const char *call)
 	return has_name(&p->syscalls.allow, call) || has_name(&p->syscalls.deny, call);
 }
 
+/* An int argument that some rule speaks of, with something in its upper half. */
+static bool has_upper_half(const struct policy *p, const char *call, const uint64_t *args)
+{
+	size_t i, k;
+
+	for (i = 0; i < p->syscalls.advanced_rules.n; i++) {
+		const struct policy_syscall_rule *r = &p->syscalls.advanced_rules.v[i];
+
+		for (k = 0; streq(r->syscall, call) && k < r->conditions.n; k++) {
+			uint32_t arg = r->conditions.v[k].arg;
+
+			if (!syscall_arg_is_wide(call, arg) && args[arg] >> 32)
+				return true;
+		}
+	}
+	return false;
+}
+
 static enum outcome expected(const struct policy *p, const char *call, const uint64_t *args)
 {
 	enum outcome denied = p->syscalls.kill_on_violation ? KILLED : DENIED;
@@ -174,7 +193,7 @@ static enum outcome expected(const struct policy *p, const char *call, const uin
 	if (has_rule(p, call, POLICY_KILL, true, NULL) ||
 	    has_rule(p, call, POLICY_KILL, false, args))
 		return KILLED;
-	if (has_rule(p, call, POLICY_DENY, false, args))
+	if (has_rule(p, call, POLICY_DENY, false, args) || has_upper_half(p, call, args))
 		return denied;
 	if (!is_granted(p, call, args))
 		return denied;
@@ -488,6 +507,27 @@ static void rules_that_cannot_hold_are_refused_with_their_line(void **state)
 	assert_refused(p, "policy test.yaml:11:1: ", "'fcntl' together are too complex");
 }
 
+static void upper_halves_of_int_arguments_do_not_get_round_a_rule(void **state)
+{
+	const uint64_t family[6] = { 40 }, hidden[6] = { UINT64_C(1) << 32 | 40 };
+	const uint64_t other[6] = { AF_UNIX, SOCK_STREAM };
+	const uint64_t offset[6] = { 3, UINT64_C(1) << 40 };
+	struct policy *p = build_policy("p");
+	struct oci_seccomp s;
+
+	build_name(&p->syscalls.allow, "socket", 3);
+	build_condition(build_rule(p, "socket", POLICY_DENY, 4), 0, POLICY_OP_EQ, 40, 0);
+	build_condition(build_rule(p, "lseek", POLICY_DENY, 5), 1, POLICY_OP_EQ, 40, 0);
+	s = compile(p);
+	assert_int_equal(evaluate(&s, "socket", family), DENIED);
+	assert_int_equal(evaluate(&s, "socket", hidden), DENIED);
+	assert_int_equal(evaluate(&s, "socket", other), ALLOWED);
+	/* An offset has 64 bits. */
+	assert_int_equal(evaluate(&s, "lseek", offset), ALLOWED);
+	json_clear(&oci_seccomp_type, &s);
+	policy_free(p);
+}
+
 static void kill_on_violation_kills(void **state)
 {
 	const uint64_t args[6] = { 0 };
@@ -632,6 +672,7 @@ int main(void)
 		cmocka_unit_test(denying_execve_gives_exec_once),
 		cmocka_unit_test(an_allow_list_without_execve_gives_exec_once),
 		cmocka_unit_test(rules_that_cannot_hold_are_refused_with_their_line),
+		cmocka_unit_test(upper_halves_of_int_arguments_do_not_get_round_a_rule),
 		cmocka_unit_test(kill_on_violation_kills),
 		cmocka_unit_test(the_default_profile_compares_what_the_kernel_sees),
 		cmocka_unit_test(the_kernel_enforces_the_default_profile),

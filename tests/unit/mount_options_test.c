@@ -19,17 +19,72 @@
 
 /* runtime-spec 1.2, "Linux mount options". */
 static const char *const spec_options[] = {
-	"async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "iversion",
-	"lazytime", "loud", "mand", "noatime", "nodev", "nodiratime", "noexec", "noiversion",
-	"nolazytime", "nomand", "norelatime", "nostrictatime", "nosuid", "nosymfollow", "private",
-	"ratime", "rbind", "rdev", "rdiratime", "relatime", "remount", "rexec", "rnoatime",
-	"rnodev", "rnodiratime", "rnoexec", "rnorelatime", "rnostrictatime", "rnosuid",
-	"rnosymfollow", "ro", "rprivate", "rrelatime", "rro", "rrw", "rshared", "rslave",
-	"rstrictatime", "rsuid", "rsymfollow", "runbindable", "rw", "shared", "silent", "slave",
-	"strictatime", "suid", "symfollow", "sync", "tmpcopyup", "unbindable", "idmap", "ridmap",
+	"async",
+	"atime",
+	"bind",
+	"defaults",
+	"dev",
+	"diratime",
+	"dirsync",
+	"exec",
+	"iversion",
+	"lazytime",
+	"loud",
+	"mand",
+	"noatime",
+	"nodev",
+	"nodiratime",
+	"noexec",
+	"noiversion",
+	"nolazytime",
+	"nomand",
+	"norelatime",
+	"nostrictatime",
+	"nosuid",
+	"nosymfollow",
+	"private",
+	"ratime",
+	"rbind",
+	"rdev",
+	"rdiratime",
+	"relatime",
+	"remount",
+	"rexec",
+	"rnoatime",
+	"rnodev",
+	"rnodiratime",
+	"rnoexec",
+	"rnorelatime",
+	"rnostrictatime",
+	"rnosuid",
+	"rnosymfollow",
+	"ro",
+	"rprivate",
+	"rrelatime",
+	"rro",
+	"rrw",
+	"rshared",
+	"rslave",
+	"rstrictatime",
+	"rsuid",
+	"rsymfollow",
+	"runbindable",
+	"rw",
+	"shared",
+	"silent",
+	"slave",
+	"strictatime",
+	"suid",
+	"symfollow",
+	"sync",
+	"tmpcopyup",
+	"unbindable",
+	"idmap",
+	"ridmap",
 };
 
-static int parse(const char *type, const char *list, struct mount_options *ret, struct err *e)
+static int parse(const char *type, const char *list, struct mount_options *ret,
+		 struct err *e)
 {
 	struct oci_mount m = { .destination = (char *)"/m", .type = (char *)type };
 	_free_ char *copy = strdup(list);
@@ -110,7 +165,8 @@ static void test_last_one_wins(void **state)
 	assert_int_equal(parse("bind", "noatime strictatime nostrictatime", &o, &e), 0);
 	assert_int_equal(o.top.set, MOUNT_ATTR_RELATIME);
 	mount_options_free(&o);
-	assert_int_equal(parse("tmpfs", "sync dirsync lazytime async nolazytime", &o, &e), 0);
+	assert_int_equal(parse("tmpfs", "sync dirsync lazytime async nolazytime", &o, &e),
+			 0);
 	assert_int_equal(o.sb_flags.n, 1);
 	assert_string_equal(o.sb_flags.v[0], "dirsync");
 	mount_options_free(&o);
@@ -121,8 +177,11 @@ static void test_data(void **state)
 	struct mount_options o;
 	struct err e;
 
-	assert_int_equal(parse("tmpfs", "mode=755,size=1m,nosuid nr_inodes=4 "
-			       "context=\"a:b:c:s0:c1,c2\"", &o, &e), 0);
+	assert_int_equal(parse("tmpfs",
+			       "mode=755,size=1m,nosuid nr_inodes=4 "
+			       "context=\"a:b:c:s0:c1,c2\"",
+			       &o, &e),
+			 0);
 	assert_int_equal(o.top.set, MOUNT_ATTR_NOSUID);
 	assert_int_equal(o.data.n, 4);
 	assert_string_equal(o.data.v[0], "mode=755");
@@ -140,7 +199,8 @@ static void test_refused(void **state)
 	static const struct {
 		const char *type, *list, *text;
 	} cases[] = {
-		{ "bind", "rosuid", "mount at '/m': unknown option 'rosuid' of a bind mount" },
+		{ "bind", "rosuid",
+		  "mount at '/m': unknown option 'rosuid' of a bind mount" },
 		{ "bind", "nosiud", "did you mean 'nosuid'?" },
 		{ "bind", "sync", "option 'sync' belongs to the file system" },
 		{ "bind", "lazytime", "option 'lazytime' belongs to the file system" },
@@ -183,7 +243,8 @@ static struct oci_spec *read_spec(const char *linux_members)
 	_json_free_ struct json *j = NULL;
 	struct oci_spec *s = calloc(1, sizeof(*s));
 	char *text = str_printf("{'ociVersion':'1.2.0','root':{'path':'r'},'hostname':'h',"
-				"'linux':{%s}}", linux_members);
+				"'linux':{%s}}",
+				linux_members);
 	struct err e;
 
 	assert_true(s && text);
@@ -195,9 +256,10 @@ static struct oci_spec *read_spec(const char *linux_members)
 	return s;
 }
 
-#define NS "'namespaces':[{'type':'mount'},{'type':'ipc'},{'type':'network'},{'type':'uts'}]"
+#define NS \
+	"'namespaces':[{'type':'mount'},{'type':'ipc'},{'type':'network'},{'type':'uts'}]"
 #define NS_NONE "'namespaces':[{'type':'mount'}]"
-#define NS_HOST                                                                          \
+#define NS_HOST \
 	"'namespaces':[{'type':'mount'},{'type':'network','path':'/proc/self/ns/net'}]"
 
 static void test_sysctl_check(void **state)
@@ -232,7 +294,8 @@ static void test_sysctl_check(void **state)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		_free_ char *l = str_printf("%s,'sysctl':{'%s':'1'}", cases[i].ns, cases[i].key);
+		_free_ char *l = str_printf("%s,'sysctl':{'%s':'1'}", cases[i].ns,
+					    cases[i].key);
 		_oci_spec_free_ struct oci_spec *s = read_spec(l);
 		struct err e = { 0 };
 		int r = sysctl_check(s, &e);
@@ -254,7 +317,8 @@ static void test_rootfs_check(void **state)
 		{ NS ",'rootfsPropagation':'ro'", "unknown linux.rootfsPropagation 'ro'" },
 		{ NS ",'devices':[{'path':'dev/x','type':'c','major':1,'minor':1}]",
 		  "device 'dev/x': the path must be absolute" },
-		{ NS ",'devices':[{'path':'/dev/x','type':'c'}]", "major and minor must be given" },
+		{ NS ",'devices':[{'path':'/dev/x','type':'c'}]",
+		  "major and minor must be given" },
 		{ NS ",'devices':[{'path':'/dev/x','type':'b','major':-1,'minor':1}]",
 		  "major and minor must be given" },
 		{ NS ",'devices':[{'path':'/dev/x','type':'p'}]", NULL },
@@ -273,14 +337,10 @@ static void test_rootfs_check(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_every_option),
-		cmocka_unit_test(test_last_one_wins),
-		cmocka_unit_test(test_data),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_propagation),
-		cmocka_unit_test(test_sysctl_check),
-		cmocka_unit_test(test_rootfs_check),
+		cmocka_unit_test(test_names),	      cmocka_unit_test(test_every_option),
+		cmocka_unit_test(test_last_one_wins), cmocka_unit_test(test_data),
+		cmocka_unit_test(test_refused),	      cmocka_unit_test(test_propagation),
+		cmocka_unit_test(test_sysctl_check),  cmocka_unit_test(test_rootfs_check),
 	};
 
 	return cmocka_run_group_tests_name("mount options", tests, NULL, NULL);

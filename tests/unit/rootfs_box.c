@@ -23,7 +23,8 @@
 
 _Noreturn void box_fail(const char *file, int line, const char *what)
 {
-	fprintf(stderr, "%s:%d: check failed: %s (errno: %s)\n", file, line, what, strerror(errno));
+	fprintf(stderr, "%s:%d: check failed: %s (errno: %s)\n", file, line, what,
+		strerror(errno));
 	fflush(NULL);
 	_exit(1);
 }
@@ -93,8 +94,10 @@ static struct oci_spec make_spec(const struct box *b)
 		b->readonly ? "true" : "false", b->terminal ? "true" : "false",
 		b->mounts ? b->mounts : "", b->userns || b->user ? ",{'type':'user'}" : "",
 		b->host_net ? "" : ",{'type':'network'}",
-		b->userns ? ",'uidMappings':[{'containerID':0,'hostID':100000,'size':65536}],"
-			    "'gidMappings':[{'containerID':0,'hostID':100000,'size':65536}]" : "",
+		b->userns ?
+			",'uidMappings':[{'containerID':0,'hostID':100000,'size':65536}],"
+			"'gidMappings':[{'containerID':0,'hostID':100000,'size':65536}]" :
+			"",
 		b->linux_extra ? b->linux_extra : "");
 
 	CHECK(text);
@@ -115,14 +118,15 @@ static void check_error(const struct box *b, int r, const struct err *e)
 	if (r == 0)
 		return;
 	if (!b->fails || !strstr(e->msg, b->fails)) {
-		fprintf(stderr, "error: %s\nexpected: %s\n", e->msg, b->fails ? b->fails : "none");
+		fprintf(stderr, "error: %s\nexpected: %s\n", e->msg,
+			b->fails ? b->fails : "none");
 		_exit(1);
 	}
 	_exit(42);
 }
 
-static void container(const struct box *b, struct rootfs *r, const struct oci_spec *s, int go,
-		      int ready)
+static void container(const struct box *b, struct rootfs *r, const struct oci_spec *s,
+		      int go, int ready)
 {
 	struct err e = { 0 };
 	char cwd[64], c;
@@ -160,7 +164,8 @@ static int finish(pid_t pid)
 
 static int run_container(const struct box *b, struct rootfs *r, const struct oci_spec *s)
 {
-	unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | SIGCHLD;
+	unsigned long flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
+			      SIGCHLD;
 	int go[2], ready[2];
 	pid_t pid;
 	char c;
@@ -227,8 +232,8 @@ static void host(const struct box *b)
 	if (b->late_path)
 		CHECK(chmod(BUNDLE, 0700) == 0);
 	if (b->user)
-		CHECK(setresgid(1000, 1000, 1000) == 0 && setresuid(1000, 1000, 1000) == 0 &&
-		      prctl(PR_SET_DUMPABLE, 1) == 0);
+		CHECK(setresgid(1000, 1000, 1000) == 0 &&
+		      setresuid(1000, 1000, 1000) == 0 && prctl(PR_SET_DUMPABLE, 1) == 0);
 	s = make_spec(b);
 	code = rootfs_prepare(&s, BUNDLE, &r, &e);
 	check_error(b, code, &e);

@@ -12,29 +12,29 @@
 #include "linux/rootfs.h"
 
 /* In the children: a failed check says where, and ends the child with an error. */
-#define CHECK(cond)                                                                     \
-	do {                                                                            \
-		if (!(cond))                                                            \
-			box_fail(__FILE__, __LINE__, #cond);                            \
+#define CHECK(cond)                                          \
+	do {                                                 \
+		if (!(cond))                                 \
+			box_fail(__FILE__, __LINE__, #cond); \
 	} while (0)
 
 _Noreturn void box_fail(const char *file, int line, const char *what);
 
 struct box {
-	const char *mounts;    /* JSON of the list's inside, with ' for " */
+	const char *mounts;	 /* JSON of the list's inside, with ' for " */
 	const char *linux_extra; /* further members of linux, each with a comma before it */
 	bool readonly;
 	bool terminal;
-	bool userns;	  /* ids 0 to 65535 of the container are 100000 and up */
-	bool user;	  /* the "runtime" is uid 1000 without privileges; implies a user namespace */
+	bool userns; /* ids 0 to 65535 of the container are 100000 and up */
+	bool user; /* the "runtime" is uid 1000 without privileges; implies a user namespace */
 	bool no_pivot;
-	bool host_net;	  /* no network namespace */
-	bool late_path;	  /* the bundle's directory has mode 0700 */
-	void (*host)(void);	 /* in the host, before rootfs_prepare(); cwd is the bundle */
+	bool host_net;	    /* no network namespace */
+	bool late_path;	    /* the bundle's directory has mode 0700 */
+	void (*host)(void); /* in the host, before rootfs_prepare(); cwd is the bundle */
 	void (*inside)(struct rootfs *r); /* in the container, after rootfs_enter() */
-	void (*after)(void);	 /* in the host, while the container still waits */
+	void (*after)(void); /* in the host, while the container still waits */
 	const struct rootfs_cgroup_view *cg;
-	const char *fails;	 /* the error that is expected, in part */
+	const char *fails; /* the error that is expected, in part */
 };
 
 /* Runs one box; false when a check failed in it. */

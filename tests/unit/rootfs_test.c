@@ -31,24 +31,24 @@
 #endif
 
 #define PROC "{'destination':'/proc','type':'proc','source':'proc'}"
-#define DEV                                                                              \
-	"{'destination':'/dev','type':'tmpfs','source':'tmpfs',"                         \
+#define DEV                                                      \
+	"{'destination':'/dev','type':'tmpfs','source':'tmpfs'," \
 	"'options':['nosuid','strictatime','mode=755','size=65536k']}"
-#define PTS                                                                              \
-	"{'destination':'/dev/pts','type':'devpts','source':'devpts',"                   \
+#define PTS                                                            \
+	"{'destination':'/dev/pts','type':'devpts','source':'devpts'," \
 	"'options':['nosuid','noexec','newinstance','ptmxmode=0666','mode=0620','gid=5']}"
-#define SHM                                                                              \
-	"{'destination':'/dev/shm','type':'tmpfs','source':'shm',"                       \
+#define SHM                                                        \
+	"{'destination':'/dev/shm','type':'tmpfs','source':'shm'," \
 	"'options':['nosuid','noexec','nodev','mode=1777','size=65536k']}"
-#define MQUEUE                                                                           \
-	"{'destination':'/dev/mqueue','type':'mqueue','source':'mqueue',"                \
+#define MQUEUE                                                            \
+	"{'destination':'/dev/mqueue','type':'mqueue','source':'mqueue'," \
 	"'options':['nosuid','noexec','nodev']}"
-#define SYS                                                                              \
-	"{'destination':'/sys','type':'sysfs','source':'sysfs',"                         \
+#define SYS                                                      \
+	"{'destination':'/sys','type':'sysfs','source':'sysfs'," \
 	"'options':['nosuid','noexec','nodev','ro']}"
 #define USUAL PROC "," DEV "," PTS "," SHM "," MQUEUE "," SYS
-#define MASKS                                                                            \
-	",'maskedPaths':['/proc/kcore','/proc/keys','/sys/firmware','/hidden','/nowhere',"   \
+#define MASKS                                                                              \
+	",'maskedPaths':['/proc/kcore','/proc/keys','/sys/firmware','/hidden','/nowhere'," \
 	"'/etc/shadow'],'readonlyPaths':['/proc/sys','/proc/sysrq-trigger','/frozen','/gone']"
 
 /* ---- The usual container ---- */
@@ -124,24 +124,36 @@ static void inside_usual(struct rootfs *r)
 
 static void test_usual_container(void **state)
 {
-	struct box b = { .mounts = USUAL, .linux_extra = MASKS, .readonly = true,
-			 .host = host_usual, .inside = inside_usual };
+	struct box b = { .mounts = USUAL,
+			 .linux_extra = MASKS,
+			 .readonly = true,
+			 .host = host_usual,
+			 .inside = inside_usual };
 
 	assert_true(box_run(&b));
 }
 
 static void test_usual_container_in_user_namespace(void **state)
 {
-	struct box b = { .mounts = USUAL, .linux_extra = MASKS, .readonly = true, .userns = true,
-			 .host = host_usual, .inside = inside_usual };
+	struct box b = { .mounts = USUAL,
+			 .linux_extra = MASKS,
+			 .readonly = true,
+			 .userns = true,
+			 .host = host_usual,
+			 .inside = inside_usual };
 
 	assert_true(box_run(&b));
 }
 
 static void test_bundle_that_init_cannot_reach(void **state)
 {
-	struct box b = { .mounts = USUAL, .linux_extra = MASKS, .readonly = true, .userns = true,
-			 .late_path = true, .host = host_usual, .inside = inside_usual };
+	struct box b = { .mounts = USUAL,
+			 .linux_extra = MASKS,
+			 .readonly = true,
+			 .userns = true,
+			 .late_path = true,
+			 .host = host_usual,
+			 .inside = inside_usual };
 
 	assert_true(box_run(&b));
 	b.no_pivot = true;
@@ -156,8 +168,9 @@ static void host_user(void)
 	put_file("rootfs/etc/shadow", "secret");
 	CHECK(mkdir("vol", 0755) == 0 && chown("vol", 1000, 1000) == 0);
 	put_file("vol/file", "text");
-	for (const char *const *p = (const char *[]){ "rootfs/etc", "rootfs/hidden", "rootfs/frozen",
-						      "rootfs/data", NULL }; *p; p++)
+	for (const char *const *p = (const char *[]){ "rootfs/etc", "rootfs/hidden",
+						      "rootfs/frozen", "rootfs/data", NULL };
+	     *p; p++)
 		CHECK(chown(*p, 1000, 1000) == 0);
 }
 
@@ -171,9 +184,13 @@ static void inside_user(struct rootfs *r)
 static void test_ordinary_user(void **state)
 {
 	struct box b = {
-		.mounts = PROC "," DEV "," PTS_USER "," SHM "," MQUEUE "," SYS
-			  ",{'destination':'/vol','source':'vol','options':['bind','ro']}",
-		.linux_extra = MASKS, .readonly = true, .user = true, .host = host_user,
+		.mounts = PROC
+		"," DEV "," PTS_USER "," SHM "," MQUEUE "," SYS
+		",{'destination':'/vol','source':'vol','options':['bind','ro']}",
+		.linux_extra = MASKS,
+		.readonly = true,
+		.user = true,
+		.host = host_user,
 		.inside = inside_user,
 	};
 
@@ -189,8 +206,12 @@ static void inside_no_pivot(struct rootfs *r)
 
 static void test_no_pivot(void **state)
 {
-	struct box b = { .mounts = USUAL, .linux_extra = MASKS, .readonly = true, .no_pivot = true,
-			 .host = host_usual, .inside = inside_no_pivot };
+	struct box b = { .mounts = USUAL,
+			 .linux_extra = MASKS,
+			 .readonly = true,
+			 .no_pivot = true,
+			 .host = host_usual,
+			 .inside = inside_no_pivot };
 
 	assert_true(box_run(&b));
 }
@@ -209,16 +230,20 @@ static void host_options(void)
 	CHECK(mkdir("plain", 0755) == 0 && mkdir("strict", 0755) == 0);
 	/* A source that has everything set, for the options that clear. */
 	CHECK(mount("tmpfs", "strict", "tmpfs",
-		    MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME, NULL) == 0);
+		    MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME,
+		    NULL) == 0);
 	CHECK(mkdir("strict/sub", 0755) == 0);
 	CHECK(mount("tmpfs", "strict/sub", "tmpfs",
-		    MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME, NULL) == 0);
+		    MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME,
+		    NULL) == 0);
 	CHECK(mount(NULL, "strict/sub", NULL,
 		    MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC |
-			    MS_NOATIME | MS_NODIRATIME | 256 /* MS_NOSYMFOLLOW */, NULL) == 0);
+			    MS_NOATIME | MS_NODIRATIME | 256 /* MS_NOSYMFOLLOW */,
+		    NULL) == 0);
 	CHECK(mount(NULL, "strict", NULL,
 		    MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC |
-			    MS_NOATIME | MS_NODIRATIME | 256, NULL) == 0);
+			    MS_NOATIME | MS_NODIRATIME | 256,
+		    NULL) == 0);
 	CHECK(mount("tmpfs", "plain", "tmpfs", MS_RELATIME, NULL) == 0);
 	CHECK(mkdir("plain/sub", 0755) == 0);
 	CHECK(mount("tmpfs", "plain/sub", "tmpfs", MS_RELATIME, NULL) == 0);
@@ -229,8 +254,8 @@ static void check_flags(const char *path, const struct option_case *c, bool same
 	unsigned long f = mount_flags(path);
 
 	if ((f & c->with) != c->with || (f & c->without)) {
-		fprintf(stderr, "%s with options %s: flags %#lx, want %#lx and not %#lx\n", path,
-			c->options, f, c->with, c->without);
+		fprintf(stderr, "%s with options %s: flags %#lx, want %#lx and not %#lx\n",
+			path, c->options, f, c->with, c->without);
 		CHECK(!"mount flags");
 	}
 }
@@ -250,9 +275,9 @@ static void run_options(const struct option_case *cases, size_t n, const char *s
 			void (*inside)(struct rootfs *))
 {
 	for (size_t i = 0; i < n; i++) {
-		_free_ char *mounts = str_printf(
-			PROC ",{'destination':'/m','source':'%s','options':[%s]}", source,
-			cases[i].options);
+		_free_ char *mounts =
+			str_printf(PROC ",{'destination':'/m','source':'%s','options':[%s]}",
+				   source, cases[i].options);
 		struct box b = { .mounts = mounts, .host = host_options, .inside = inside };
 
 		current_case = &cases[i];
@@ -269,7 +294,8 @@ static void test_options_that_set(void **state)
 {
 	static const struct option_case cases[] = {
 		{ "'bind'", ST_RELATIME,
-		  ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC | ST_NOATIME | ST_NOSYMFOLLOW },
+		  ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC | ST_NOATIME |
+			  ST_NOSYMFOLLOW },
 		{ "'bind','ro'", ST_RDONLY, ST_NOSUID },
 		{ "'bind','ro','rw'", 0, ST_RDONLY },
 		{ "'bind','nosuid'", ST_NOSUID, ST_RDONLY },
@@ -292,8 +318,10 @@ static void test_options_that_set(void **state)
 static void test_options_that_clear(void **state)
 {
 	static const struct option_case cases[] = {
-		{ "'bind'", ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC | ST_NOATIME |
-				    ST_NODIRATIME | ST_NOSYMFOLLOW, 0 },
+		{ "'bind'",
+		  ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC | ST_NOATIME |
+			  ST_NODIRATIME | ST_NOSYMFOLLOW,
+		  0 },
 		{ "'bind','rw'", ST_NOSUID, ST_RDONLY },
 		{ "'bind','suid'", ST_RDONLY, ST_NOSUID },
 		{ "'bind','dev'", ST_RDONLY, ST_NODEV },
@@ -313,15 +341,18 @@ static void test_recursive_options(void **state)
 {
 	static const struct option_case set[] = {
 		{ "'rbind','rro'", ST_RDONLY, 0 },
-		{ "'rbind','rnosuid','rnodev','rnoexec'", ST_NOSUID | ST_NODEV | ST_NOEXEC, 0 },
-		{ "'rbind','rnoatime','rnodiratime'", ST_NOATIME | ST_NODIRATIME, ST_RELATIME },
+		{ "'rbind','rnosuid','rnodev','rnoexec'",
+		  ST_NOSUID | ST_NODEV | ST_NOEXEC, 0 },
+		{ "'rbind','rnoatime','rnodiratime'", ST_NOATIME | ST_NODIRATIME,
+		  ST_RELATIME },
 		{ "'rbind','rstrictatime'", 0, ST_NOATIME | ST_RELATIME },
 		{ "'rbind','rnorelatime'", 0, ST_NOATIME | ST_RELATIME },
 		{ "'rbind','rnosymfollow'", ST_NOSYMFOLLOW, 0 },
 	};
 	static const struct option_case clear[] = {
 		{ "'rbind','rrw'", 0, ST_RDONLY },
-		{ "'rbind','rsuid','rdev','rexec'", ST_RDONLY, ST_NOSUID | ST_NODEV | ST_NOEXEC },
+		{ "'rbind','rsuid','rdev','rexec'", ST_RDONLY,
+		  ST_NOSUID | ST_NODEV | ST_NOEXEC },
 		{ "'rbind','ratime','rdiratime'", ST_RELATIME, ST_NOATIME | ST_NODIRATIME },
 		{ "'rbind','rrelatime'", ST_RELATIME, ST_NOATIME },
 		{ "'rbind','rnostrictatime'", ST_RELATIME, ST_NOATIME },
@@ -342,9 +373,11 @@ static void inside_plain_ro(struct rootfs *r)
 static void test_plain_ro_is_not_recursive_and_bind_takes_one_mount(void **state)
 {
 	struct box b = {
-		.mounts = PROC ",{'destination':'/m','source':'plain','options':['rbind','ro']},"
-			       "{'destination':'/n','source':'plain','options':['bind']}",
-		.host = host_options, .inside = inside_plain_ro,
+		.mounts = PROC
+		",{'destination':'/m','source':'plain','options':['rbind','ro']},"
+		"{'destination':'/n','source':'plain','options':['bind']}",
+		.host = host_options,
+		.inside = inside_plain_ro,
 	};
 
 	assert_true(box_run(&b));
@@ -354,7 +387,8 @@ static void inside_tmpfs(struct rootfs *r)
 {
 	struct stat st;
 
-	CHECK((mount_flags("/t") & (ST_NOSUID | ST_NODEV | ST_NOEXEC | ST_NOATIME | ST_SYNCHRONOUS)) ==
+	CHECK((mount_flags("/t") &
+	       (ST_NOSUID | ST_NODEV | ST_NOEXEC | ST_NOATIME | ST_SYNCHRONOUS)) ==
 	      (ST_NOSUID | ST_NODEV | ST_NOEXEC | ST_NOATIME | ST_SYNCHRONOUS));
 	CHECK(stat("/t", &st) == 0 && (st.st_mode & 07777) == 0710);
 	/* Read-only, and yet what is mounted in it found its place. */
@@ -388,7 +422,8 @@ static void test_tmpfs_options(void **state)
 		",{'destination':'/sticky','type':'tmpfs'}"
 		",{'destination':'/again','type':'tmpfs','options':['nosuid']}"
 		",{'destination':'/again','options':['remount','ro','size=2m']}",
-		.host = host_tmpfs, .inside = inside_tmpfs,
+		.host = host_tmpfs,
+		.inside = inside_tmpfs,
 	};
 
 	assert_true(box_run(&b));
@@ -433,19 +468,26 @@ static void test_propagation(void **state)
 	static const struct {
 		const char *option, *tag;
 	} cases[] = {
-		{ "'bind'", "master:" },	  { "'bind','slave'", "master:" },
-		{ "'rbind','rslave'", "master:" }, { "'bind','private'", "" },
-		{ "'rbind','rprivate'", "" },	  { "'bind','shared'", "shared:" },
-		{ "'rbind','rshared'", "shared:" }, { "'bind','unbindable'", "unbindable" },
+		{ "'bind'", "master:" },
+		{ "'bind','slave'", "master:" },
+		{ "'rbind','rslave'", "master:" },
+		{ "'bind','private'", "" },
+		{ "'rbind','rprivate'", "" },
+		{ "'bind','shared'", "shared:" },
+		{ "'rbind','rshared'", "shared:" },
+		{ "'bind','unbindable'", "unbindable" },
 		{ "'rbind','runbindable'", "unbindable" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		_free_ char *mounts = str_printf(
-			PROC ",{'destination':'/m','source':'vol','options':[%s]}",
-			cases[i].option);
-		struct box b = { .mounts = mounts, .host = host_propagation,
-				 .inside = inside_propagation, .after = after_propagation };
+		_free_ char *mounts =
+			str_printf(PROC
+				   ",{'destination':'/m','source':'vol','options':[%s]}",
+				   cases[i].option);
+		struct box b = { .mounts = mounts,
+				 .host = host_propagation,
+				 .inside = inside_propagation,
+				 .after = after_propagation };
 
 		expected_tag = cases[i].tag;
 		assert_true(box_run(&b));
@@ -475,9 +517,12 @@ static void after_shared(void)
 static void test_shared_volume_reaches_the_host_when_both_ask(void **state)
 {
 	struct box b = {
-		.mounts = PROC ",{'destination':'/m','source':'vol','options':['rbind','rshared']}",
-		.linux_extra = ",'rootfsPropagation':'rshared'", .host = host_shared,
-		.inside = inside_shared, .after = after_shared,
+		.mounts = PROC
+		",{'destination':'/m','source':'vol','options':['rbind','rshared']}",
+		.linux_extra = ",'rootfsPropagation':'rshared'",
+		.host = host_shared,
+		.inside = inside_shared,
+		.after = after_shared,
 	};
 
 	assert_true(box_run(&b));
@@ -500,7 +545,8 @@ static void inside_root_unbindable(struct rootfs *r)
 
 static void test_rootfs_propagation(void **state)
 {
-	struct box b = { .mounts = PROC, .linux_extra = ",'rootfsPropagation':'private'",
+	struct box b = { .mounts = PROC,
+			 .linux_extra = ",'rootfsPropagation':'private'",
 			 .inside = inside_root_private };
 
 	assert_true(box_run(&b));
@@ -563,7 +609,9 @@ static void test_links_stay_inside(void **state)
 		",{'destination':'/top/top/../from-top','source':'vol','options':['bind']}"
 		",{'destination':'/etc/resolv.conf','source':'file','options':['bind']}"
 		",{'destination':'/lock/sub','source':'vol','options':['bind']}",
-		.host = host_attack, .inside = inside_attack, .after = after_attack,
+		.host = host_attack,
+		.inside = inside_attack,
+		.after = after_attack,
 	};
 
 	assert_true(box_run(&b));
@@ -597,9 +645,10 @@ static void test_mounts_on_proc(void **state)
 {
 	refuse(PROC, host_proc_link, "must be mounted on an ordinary directory");
 	refuse(SYS, host_proc_link, "must be mounted on an ordinary directory");
-	refuse("{'destination':'/proc','type':'tmpfs'}", NULL, "only procfs may be mounted there");
-	refuse("{'destination':'/proc','source':'vol','options':['bind']}", host_link_to_proc,
-	       "only procfs may be mounted on /proc");
+	refuse("{'destination':'/proc','type':'tmpfs'}", NULL,
+	       "only procfs may be mounted there");
+	refuse("{'destination':'/proc','source':'vol','options':['bind']}",
+	       host_link_to_proc, "only procfs may be mounted on /proc");
 	refuse(PROC ",{'destination':'/proc/self/attr','type':'tmpfs'}", NULL,
 	       "mounts below /proc are refused");
 	refuse(PROC ",{'destination':'/x/../proc/sys','type':'tmpfs'}", NULL,
@@ -627,8 +676,10 @@ static void inside_uptime(struct rootfs *r)
 static void test_allowed_file_in_proc(void **state)
 {
 	struct box b = {
-		.mounts = PROC ",{'destination':'/proc/uptime','source':'uptime','options':['bind']}",
-		.host = host_uptime, .inside = inside_uptime,
+		.mounts = PROC
+		",{'destination':'/proc/uptime','source':'uptime','options':['bind']}",
+		.host = host_uptime,
+		.inside = inside_uptime,
 	};
 
 	assert_true(box_run(&b));
@@ -650,8 +701,8 @@ static void test_errors(void **state)
 	       "cannot mount 'tmpfs' at '/t': option 'sizze=1m': tmpfs: Unknown parameter 'sizze'");
 	refuse("{'destination':'/t','type':'nosuchfs'}", NULL,
 	       "cannot mount 'nosuchfs' at '/t': this kernel has no file system 'nosuchfs'");
-	refuse("{'destination':'/t','source':'vol','options':['bind','readonli']}", host_vol,
-	       "mount at '/t': unknown option 'readonli' of a bind mount");
+	refuse("{'destination':'/t','source':'vol','options':['bind','readonli']}",
+	       host_vol, "mount at '/t': unknown option 'readonli' of a bind mount");
 	refuse("{'destination':'/t','source':'gone','options':['bind']}", host_vol,
 	       "cannot mount '/tmp/purple-box/gone' at '/t': the source '/tmp/purple-box/gone' "
 	       "does not exist");
@@ -659,7 +710,8 @@ static void test_errors(void **state)
 	       "cannot mount '/tmp/purple-box/vol' at '/plainfile'");
 	refuse("{'destination':'/dir','source':'file','options':['bind']}", host_vol,
 	       "the destination is a directory, the source is not");
-	refuse("{'destination':'/','type':'tmpfs'}", NULL, "the destination is the root itself");
+	refuse("{'destination':'/','type':'tmpfs'}", NULL,
+	       "the destination is the root itself");
 	refuse("{'destination':'/a/..','type':'tmpfs'}", NULL,
 	       "the destination is the root itself");
 	refuse("{'destination':'/dir','options':['remount','ro']}", host_vol,
@@ -670,8 +722,10 @@ static void test_errors(void **state)
 
 static void test_proc_without_own_pid_namespace_explained(void **state)
 {
-	struct box b = { .mounts = "{'destination':'/sys','type':'sysfs'}", .userns = true,
-			 .host_net = true, .fails = "the network namespace is not the container's own" };
+	struct box b = { .mounts = "{'destination':'/sys','type':'sysfs'}",
+			 .userns = true,
+			 .host_net = true,
+			 .fails = "the network namespace is not the container's own" };
 
 	assert_true(box_run(&b));
 }
@@ -684,7 +738,9 @@ static void inside_host_sys(struct rootfs *r)
 
 static void test_sysfs_of_the_host(void **state)
 {
-	struct box b = { .mounts = PROC "," SYS, .userns = true, .host_net = true,
+	struct box b = { .mounts = PROC "," SYS,
+			 .userns = true,
+			 .host_net = true,
 			 .inside = inside_host_sys };
 
 	assert_true(box_run(&b));
@@ -722,8 +778,10 @@ static void inside_copyup(struct rootfs *r)
 	CHECK(getxattr("/c/d/file", "trusted.test", value, sizeof(value)) == 1);
 	CHECK(file_is("/c/d/file", "deep"));
 	check_link("/c/link", "/nowhere");
-	CHECK(stat("/c/fifo", &st) == 0 && S_ISFIFO(st.st_mode) && (st.st_mode & 07777) == 0640);
-	CHECK(stat("/c/null", &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3));
+	CHECK(stat("/c/fifo", &st) == 0 && S_ISFIFO(st.st_mode) &&
+	      (st.st_mode & 07777) == 0640);
+	CHECK(stat("/c/null", &st) == 0 && S_ISCHR(st.st_mode) &&
+	      st.st_rdev == makedev(1, 3));
 	put_file("/c/d/file", "changed");
 	CHECK(stat("/e", &st) == 0 && (st.st_mode & 07777) == 0700);
 }
@@ -736,9 +794,12 @@ static void after_copyup(void)
 static void test_tmpcopyup(void **state)
 {
 	struct box b = {
-		.mounts = PROC ",{'destination':'/c','type':'tmpfs','options':['tmpcopyup']}"
-			       ",{'destination':'/e','type':'tmpfs','options':['tmpcopyup','mode=700']}",
-		.host = host_copyup, .inside = inside_copyup, .after = after_copyup,
+		.mounts = PROC
+		",{'destination':'/c','type':'tmpfs','options':['tmpcopyup']}"
+		",{'destination':'/e','type':'tmpfs','options':['tmpcopyup','mode=700']}",
+		.host = host_copyup,
+		.inside = inside_copyup,
+		.after = after_copyup,
 	};
 
 	assert_true(box_run(&b));
@@ -785,16 +846,20 @@ static void inside_idmap(struct rootfs *r)
 	CHECK(owned_by("/r/sub/file", 1005, 2006));
 }
 
-#define MAPS                                                                              \
-	"'uidMappings':[{'containerID':0,'hostID':1000,'size':100}],"                     \
+#define MAPS                                                          \
+	"'uidMappings':[{'containerID':0,'hostID':1000,'size':100}]," \
 	"'gidMappings':[{'containerID':0,'hostID':2000,'size':100}]"
 
 static void test_idmap(void **state)
 {
 	struct box b = {
-		.mounts = PROC ",{'destination':'/m','source':'vol','options':['rbind'," "'idmap']," MAPS
-			  "},{'destination':'/r','source':'vol','options':['rbind','ridmap']," MAPS "}",
-		.host = host_idmap, .inside = inside_idmap,
+		.mounts = PROC
+		",{'destination':'/m','source':'vol','options':['rbind',"
+		"'idmap']," MAPS
+		"},{'destination':'/r','source':'vol','options':['rbind','ridmap']," MAPS
+		"}",
+		.host = host_idmap,
+		.inside = inside_idmap,
 	};
 
 	assert_true(box_run(&b));
@@ -810,9 +875,12 @@ static void inside_idmap_own(struct rootfs *r)
 static void test_idmap_of_the_container(void **state)
 {
 	struct box b = {
-		.mounts = PROC ",{'destination':'/m','source':'vol','options':['bind','idmap']}"
-			       ",{'destination':'/n','source':'vol','options':['bind']}",
-		.userns = true, .host = host_idmap, .inside = inside_idmap_own,
+		.mounts = PROC
+		",{'destination':'/m','source':'vol','options':['bind','idmap']}"
+		",{'destination':'/n','source':'vol','options':['bind']}",
+		.userns = true,
+		.host = host_idmap,
+		.inside = inside_idmap_own,
 	};
 
 	assert_true(box_run(&b));
@@ -841,7 +909,8 @@ static void inside_devices(struct rootfs *r)
 	CHECK(stat("/dev/mine", &st) == 0 && S_ISCHR(st.st_mode));
 	CHECK(st.st_rdev == makedev(1, 7) && (st.st_mode & 07777) == 0640);
 	CHECK(st.st_uid == 3 && st.st_gid == 4);
-	CHECK(stat("/dev/blk", &st) == 0 && S_ISBLK(st.st_mode) && st.st_rdev == makedev(7, 0));
+	CHECK(stat("/dev/blk", &st) == 0 && S_ISBLK(st.st_mode) &&
+	      st.st_rdev == makedev(7, 0));
 	CHECK((st.st_mode & 07777) == 0666);
 	CHECK(stat("/var/fifo", &st) == 0 && S_ISFIFO(st.st_mode));
 	check_device("/dev/zero", 1, 5);
@@ -852,13 +921,13 @@ static void test_devices(void **state)
 {
 	struct box b = {
 		.mounts = PROC,
-		.linux_extra =
-			",'devices':[{'path':'/dev/mine','type':'c','major':1,'minor':7,"
-			"'fileMode':416,'uid':3,'gid':4},"
-			"{'path':'/dev/blk','type':'b','major':7,'minor':0},"
-			"{'path':'/var/fifo','type':'p'},"
-			"{'path':'/dev/zero','type':'u','major':1,'minor':5}]",
-		.host = host_devices, .inside = inside_devices,
+		.linux_extra = ",'devices':[{'path':'/dev/mine','type':'c','major':1,'minor':7,"
+			       "'fileMode':416,'uid':3,'gid':4},"
+			       "{'path':'/dev/blk','type':'b','major':7,'minor':0},"
+			       "{'path':'/var/fifo','type':'p'},"
+			       "{'path':'/dev/zero','type':'u','major':1,'minor':5}]",
+		.host = host_devices,
+		.inside = inside_devices,
 	};
 
 	assert_true(box_run(&b));
@@ -890,8 +959,10 @@ static void host_dev_bind(void)
 
 static void test_bound_dev_is_left_alone(void **state)
 {
-	struct box b = { .mounts = PROC ",{'destination':'/dev/','source':'devdir','options':['bind']}",
-			 .host = host_dev_bind, .inside = inside_dev_bind };
+	struct box b = { .mounts = PROC
+			 ",{'destination':'/dev/','source':'devdir','options':['bind']}",
+			 .host = host_dev_bind,
+			 .inside = inside_dev_bind };
 
 	assert_true(box_run(&b));
 }
@@ -911,7 +982,8 @@ static void inside_console(struct rootfs *r)
 	slave = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	CHECK(slave >= 0);
 	CHECK(rootfs_bind_console(r, slave, &e) == 0);
-	CHECK(stat("/dev/console", &st) == 0 && S_ISCHR(st.st_mode) && major(st.st_rdev) == 136);
+	CHECK(stat("/dev/console", &st) == 0 && S_ISCHR(st.st_mode) &&
+	      major(st.st_rdev) == 136);
 	CHECK(mount_flags("/dev") & ST_RDONLY);
 }
 
@@ -919,7 +991,8 @@ static void test_console(void **state)
 {
 	struct box b = {
 		.mounts = PROC ",{'destination':'/dev','type':'tmpfs','options':['ro']}," PTS,
-		.terminal = true, .inside = inside_console,
+		.terminal = true,
+		.inside = inside_console,
 	};
 
 	assert_true(box_run(&b));
@@ -935,7 +1008,9 @@ static void host_console_link(void)
 
 static void test_console_that_is_a_link(void **state)
 {
-	struct box b = { .mounts = PROC, .terminal = true, .host = host_console_link,
+	struct box b = { .mounts = PROC,
+			 .terminal = true,
+			 .host = host_console_link,
 			 .fails = "/dev/console of the container is a symbolic link" };
 
 	assert_true(box_run(&b));
@@ -960,7 +1035,8 @@ static void inside_sysctl(struct rootfs *r)
 	CHECK(file_is("/proc/sys/kernel/domainname", "example.org\n"));
 	CHECK(strmap_set(&m, "net.no.such", "1") == 0);
 	CHECK(sysctl_apply(r->proc_fd, &m, &e) == -ENOENT);
-	CHECK(strstr(e.msg, "cannot set sysctl 'net.no.such': cannot open /proc/sys/net/no/such"));
+	CHECK(strstr(e.msg,
+		     "cannot set sysctl 'net.no.such': cannot open /proc/sys/net/no/such"));
 	CHECK(proc_write(r->proc_fd, "../etc/passwd", "x", &e) == -EXDEV);
 	CHECK(proc_open_file(r->proc_fd, "self/root/etc", O_RDONLY, &e) == -ELOOP);
 	strmap_free(&m);
@@ -969,7 +1045,8 @@ static void inside_sysctl(struct rootfs *r)
 static void test_sysctl(void **state)
 {
 	/* Also when /proc/sys is read-only by then. */
-	struct box b = { .mounts = PROC, .linux_extra = ",'readonlyPaths':['/proc/sys']",
+	struct box b = { .mounts = PROC,
+			 .linux_extra = ",'readonlyPaths':['/proc/sys']",
 			 .inside = inside_sysctl };
 
 	assert_true(box_run(&b));
@@ -1059,8 +1136,8 @@ static void inside_cgroup(struct rootfs *r)
 	CHECK(mount_flags("/sys/fs/cgroup/memory") & ST_NOSUID);
 }
 
-#define CGROUP                                                                           \
-	"{'destination':'/sys/fs/cgroup','type':'cgroup','source':'cgroup',"             \
+#define CGROUP                                                               \
+	"{'destination':'/sys/fs/cgroup','type':'cgroup','source':'cgroup'," \
 	"'options':['rprivate','nosuid','noexec','nodev','relatime','ro']}"
 
 static void fill_view(const char *a, const char *a_dir, const char *b, const char *b_dir)
@@ -1074,7 +1151,9 @@ static void fill_view(const char *a, const char *a_dir, const char *b, const cha
 
 static void test_cgroup_v1_binds(void **state)
 {
-	struct box b = { .mounts = PROC "," SYS "," CGROUP, .cg = &view, .host = host_cgroup,
+	struct box b = { .mounts = PROC "," SYS "," CGROUP,
+			 .cg = &view,
+			 .host = host_cgroup,
 			 .inside = inside_cgroup };
 
 	fill_view("cpu", "/sys/fs/cgroup/cpu,cpuacct/box", "cpuacct",
@@ -1095,8 +1174,10 @@ static void test_cgroup_v2_bind(void **state)
 {
 	struct box b = {
 		.mounts = PROC "," SYS ",{'destination':'/sys/fs/cgroup','type':'cgroup',"
-			  "'options':['nosuid']}",
-		.cg = &view, .host = host_cgroup, .inside = inside_cgroup_v2,
+			       "'options':['nosuid']}",
+		.cg = &view,
+		.host = host_cgroup,
+		.inside = inside_cgroup_v2,
 	};
 
 	view = (struct rootfs_cgroup_view){ .mode = ROOTFS_CGROUP_V2,
@@ -1118,12 +1199,92 @@ static void test_cgroup2_with_namespace(void **state)
 {
 	struct box b = {
 		.mounts = PROC ",{'destination':'/cg','type':'cgroup2','options':['noexec']}",
-		.cg = &view, .inside = inside_cgroupns,
+		.cg = &view,
+		.inside = inside_cgroupns,
 	};
 
 	view = (struct rootfs_cgroup_view){ .mode = ROOTFS_CGROUP_V2, .new_cgroupns = true };
 	assert_true(box_run(&b));
 	b.userns = true;
+	assert_true(box_run(&b));
+}
+
+static void inside_cgroupns_v1(struct rootfs *r)
+{
+	/* Mounts of their own, each rooted at the namespace. */
+	CHECK(access("/sys/fs/cgroup/memory/cgroup.procs", F_OK) == 0);
+	CHECK(access("/sys/fs/cgroup/systemd/cgroup.procs", F_OK) == 0);
+	CHECK(mount_flags("/sys/fs/cgroup/memory") & ST_RDONLY);
+	CHECK(mkdir("/sys/fs/cgroup/memory/x", 0755) < 0 && errno == EROFS);
+}
+
+static void test_cgroup_v1_with_namespace(void **state)
+{
+	struct box b = { .mounts = PROC "," SYS "," CGROUP,
+			 .cg = &view,
+			 .inside = inside_cgroupns_v1 };
+
+	if (access("/sys/fs/cgroup/memory/cgroup.procs", F_OK) < 0 ||
+	    access("/sys/fs/cgroup/systemd/cgroup.procs", F_OK) < 0) {
+		print_message("[  SKIP    ] this host has no cgroup v1 hierarchies\n");
+		skip();
+	}
+	view = (struct rootfs_cgroup_view){ .mode = ROOTFS_CGROUP_V1, .new_cgroupns = true };
+	assert_int_equal(strmap_set(&view.v1, "memory", "/sys/fs/cgroup/memory"), 0);
+	assert_int_equal(strmap_set(&view.v1, "name=systemd", "/sys/fs/cgroup/systemd"), 0);
+	assert_true(box_run(&b));
+	b.userns = true;
+	assert_true(box_run(&b));
+	strmap_free(&view.v1);
+}
+
+/* ---- Other file systems ---- */
+
+static void host_overlay(void)
+{
+	char path[64];
+
+	CHECK(mkdir("up", 0755) == 0 && mkdir("work", 0755) == 0);
+	for (int i = 0; i < 20; i++) {
+		snprintf(path, sizeof(path), "lower-with-a-rather-long-name-%d", i);
+		CHECK(mkdir(path, 0755) == 0);
+		snprintf(path, sizeof(path), "lower-with-a-rather-long-name-%d/f%d", i, i);
+		put_file(path, "layer");
+	}
+}
+
+static void inside_overlay(struct rootfs *r)
+{
+	CHECK(file_is("/o/f0", "layer"));
+	CHECK(file_is("/long/f0", "layer") && file_is("/long/f19", "layer"));
+	CHECK(mount_flags("/long") & ST_RDONLY);
+	put_file("/o/f0", "changed");
+}
+
+static void after_overlay(void)
+{
+	CHECK(file_is("up/f0", "changed"));
+	CHECK(file_is("lower-with-a-rather-long-name-0/f0", "layer"));
+}
+
+static void test_overlay(void **state)
+{
+	_buf_free_ struct buf m = { 0 };
+	struct box b = { .host = host_overlay,
+			 .inside = inside_overlay,
+			 .after = after_overlay };
+
+	buf_adds(&m, PROC
+		 ",{'destination':'/o','type':'overlay','options':["
+		 "'lowerdir=/tmp/purple-box/lower-with-a-rather-long-name-0',"
+		 "'upperdir=/tmp/purple-box/up','workdir=/tmp/purple-box/work']},"
+		 "{'destination':'/long','type':'overlay','options':['ro','lowerdir=");
+	for (int i = 0; i < 20; i++)
+		buf_addf(&m, "%s/tmp/purple-box/lower-with-a-rather-long-name-%d",
+			 i ? ":" : "", i);
+	buf_adds(&m, "']}");
+	assert_false(m.failed);
+	b.mounts = m.s;
 	assert_true(box_run(&b));
 }
 
@@ -1163,6 +1324,8 @@ int main(void)
 		cmocka_unit_test(test_cgroup_v1_binds),
 		cmocka_unit_test(test_cgroup_v2_bind),
 		cmocka_unit_test(test_cgroup2_with_namespace),
+		cmocka_unit_test(test_cgroup_v1_with_namespace),
+		cmocka_unit_test(test_overlay),
 	};
 
 	if (geteuid() != 0) {

@@ -71,7 +71,8 @@ int profile_find(const char *name, char **ret_path, struct err *e)
 			return 0;
 		}
 	}
-	return policy_find(&policy_default_dirs, name, ret_path, e);
+	r = policy_find(&policy_default_dirs, name, ret_path, e);
+	return r < 0 && path ? err_wrap(e, "there is no '%s'", path) : r;
 }
 
 static bool is_path(const char *profile)

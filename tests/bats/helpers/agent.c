@@ -39,17 +39,50 @@ struct name {
 };
 
 static const struct name calls[] = {
-#define CALL(x) { #x, SYS_##x }
-	CALL(bpf),	   CALL(chroot),    CALL(clone3),	CALL(close),
-	CALL(dup3),	   CALL(execve),    CALL(execveat),	CALL(getpid),
-	CALL(getpriority), CALL(init_module), CALL(io_uring_setup), CALL(keyctl),
-	CALL(kexec_load),  CALL(lseek),	    CALL(mkdirat),	CALL(mknodat),
-	CALL(mount),	   CALL(move_mount), CALL(open_by_handle_at), CALL(open_tree),
-	CALL(pivot_root),  CALL(prctl),	    CALL(prlimit64),	CALL(process_vm_readv),
-	CALL(ptrace),	   CALL(seccomp),   CALL(sethostname),	CALL(setns),
-	CALL(setpriority), CALL(socket),    CALL(swapon),	CALL(sync),
-	CALL(umount2),	   CALL(unshare),   CALL(userfaultfd), CALL(mount_setattr),
-	CALL(fsopen),	   CALL(perf_event_open), CALL(sched_setscheduler), CALL(getppid),
+#define CALL(x)             \
+	{                   \
+#x, SYS_##x \
+	}
+	CALL(bpf),
+	CALL(chroot),
+	CALL(clone3),
+	CALL(close),
+	CALL(dup3),
+	CALL(execve),
+	CALL(execveat),
+	CALL(getpid),
+	CALL(getpriority),
+	CALL(init_module),
+	CALL(io_uring_setup),
+	CALL(keyctl),
+	CALL(kexec_load),
+	CALL(lseek),
+	CALL(mkdirat),
+	CALL(mknodat),
+	CALL(mount),
+	CALL(move_mount),
+	CALL(open_by_handle_at),
+	CALL(open_tree),
+	CALL(pivot_root),
+	CALL(prctl),
+	CALL(prlimit64),
+	CALL(process_vm_readv),
+	CALL(ptrace),
+	CALL(seccomp),
+	CALL(sethostname),
+	CALL(setns),
+	CALL(setpriority),
+	CALL(socket),
+	CALL(swapon),
+	CALL(sync),
+	CALL(umount2),
+	CALL(unshare),
+	CALL(userfaultfd),
+	CALL(mount_setattr),
+	CALL(fsopen),
+	CALL(perf_event_open),
+	CALL(sched_setscheduler),
+	CALL(getppid),
 #undef CALL
 };
 
@@ -339,7 +372,8 @@ static int cmd_abstract(char **argv)
 /* connect ADDRESS PORT: over TCP. udp ADDRESS PORT: sends one datagram. */
 static int inet(char **argv, int type)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[1])) };
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons((uint16_t)atoi(argv[1])) };
 	int fd = socket(AF_INET, type, 0);
 
 	inet_pton(AF_INET, argv[0], &a.sin_addr);
@@ -427,7 +461,8 @@ static int cmd_direct_write(char **argv)
 		if (write(fd, block, 1 << 20) < 0)
 			return die("write");
 	clock_gettime(CLOCK_MONOTONIC, &t1);
-	printf("%ld\n", (t1.tv_sec - t0.tv_sec) * 1000 + (t1.tv_nsec - t0.tv_nsec) / 1000000);
+	printf("%ld\n",
+	       (t1.tv_sec - t0.tv_sec) * 1000 + (t1.tv_nsec - t0.tv_nsec) / 1000000);
 	return 0;
 }
 
@@ -471,7 +506,8 @@ int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++)
-		if (strcmp(argv[1], commands[i].name) == 0 && argc - 2 >= commands[i].min_args)
+		if (strcmp(argv[1], commands[i].name) == 0 &&
+		    argc - 2 >= commands[i].min_args)
 			return commands[i].run(argv + 2);
 	fprintf(stderr, "agent: unknown command\n");
 	return 125;

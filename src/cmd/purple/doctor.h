@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What `purple doctor` finds. Each part tries the thing itself, and adds a finding for it. */
+#ifndef PURPLE_CMD_PURPLE_DOCTOR_H
+#define PURPLE_CMD_PURPLE_DOCTOR_H
+
+#include "cmd/purple/purple.h"
+
+enum doctor_status {
+	DOCTOR_OK,
+	DOCTOR_MISSING, /* this host, or this user, has it not */
+	DOCTOR_BROKEN,	/* it is there and wrong */
+};
+
+struct doctor_finding {
+	const char *name;
+	const char *serves; /* what it is for: policy keys, commands */
+	bool needed;	    /* false: nothing that is enforced now needs it */
+	enum doctor_status status;
+	char *detail; /* what was found */
+	char *fix;    /* what to do; NULL: nothing */
+};
+
+struct doctor {
+	LIST_OF(struct doctor_finding) findings;
+	const char *root;
+	bool may_fix; /* --fix */
+	bool ordinary; /* the caller is not root of the host */
+	bool failed;  /* out of memory; latches */
+};
+
+/* What the finding is about, before its outcome is known. */
+struct doctor_subject {
+	const char *name, *serves;
+	bool needed;
+};
+
+void doctor_ok(struct doctor *d, const struct doctor_subject *s, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* `fix` may be NULL. */
+void doctor_bad(struct doctor *d, const struct doctor_subject *s, enum doctor_status status,
+		const char *fix, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* Runs fn in a child, so that what it does to its process is gone with it: 0 or -errno, of fn or
+ * of making the child. */
+int doctor_try(int (*fn)(void *arg), void *arg);
+
+void doctor_check_kernel(struct doctor *d);	/* doctor_kernel.c */
+void doctor_check_namespaces(struct doctor *d); /* doctor_kernel.c */
+void doctor_check_cgroups(struct doctor *d);	/* doctor_cgroup.c */
+void doctor_check_policies(struct doctor *d);	/* doctor_files.c */
+void doctor_check_programs(struct doctor *d);	/* doctor_files.c */
+void doctor_check_leftovers(struct doctor *d);	/* doctor_stale.c */
+
+#endif

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* purple policy check, compile, schema and man: what can be done with a policy without running
+ * anything. Runs with the caller's privileges; only `compile --bundle` writes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "cmd/purple/purple.h"
+#include "policy/merge.h"
+
+struct policy_options {
+	const char *bundle;
+	bool strict;
+};
+
+static const struct option_row rows[] = {
+	OPTION(policy_options, strict, "strict", 0, OPTION_FLAG, NULL,
+	       "check: warnings fail too"),
+	OPTION(policy_options, bundle, "bundle", 'b', OPTION_STRING, "DIR",
+	       "compile: write DIR/config.json and DIR/rootfs instead of printing"),
+	{},
+};
+
+/* --- check --- */
+
+/* Adds the findings of one file. *ret_good is false when it is no policy. */
+static int check_file(const char *file, bool strict, struct buf *out, bool *ret_good,
+		      struct err *e)
+{
+	_policy_free_ struct policy *p = NULL;
+	_strv_free_ struct strv warnings = {};
+	struct err found;
+	int r;
+
+	*ret_good = false;
+	r = policy_load(file, &p, &found);
+	if (r < 0) {
+		buf_addf(out, "error: %s\n", found.msg);
+		return 0;
+	}
+	r = policy_lint(p, &warnings, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < warnings.n; i++)
+		buf_addf(out, "warning: %s\n", warnings.v[i]);
+	if (policy_check_enforceable(p, &found) < 0)
+		buf_addf(out, "note: %s\n", found.msg);
+	*ret_good = !strict || warnings.n == 0;
+	buf_addf(out, *ret_good ? "%s: ok\n" : "%s: has warnings\n", file);
+	return 0;
+}
+
+static int check(const struct policy_options *o, char **files, int n, int *ret_status,
+		 struct err *e)
+{
+	_buf_free_ struct buf out = {};
+	int r = 0;
+
+	if (o->bundle)
+		return err_set(e, ERR_USAGE, EINVAL, "--bundle is for policy compile");
+	for (int i = 0; r == 0 && i < n; i++) {
+		bool good;
+
+		r = check_file(files[i], o->strict, &out, &good, e);
+		if (!good)
+			*ret_status = 1;
+	}
+	return r < 0 ? r : print_text(&out, e);
+}
+
+/* --- compile --- */
+
+static int refuse(const struct policy *p, struct policy_pos pos, const char *what, struct err *e)
+{
+	return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
+		       "policy %s:%d:%d: %s cannot be expressed in a plain OCI configuration: "
+		       "use 'purple run', or the policy itself with purple-runtime",
+		       p->file, pos.line, pos.column, what);
+}
+
+static struct policy_pos exec_pos(const struct policy *p)
+{
+	for (size_t i = 0; i < p->syscalls.deny.n; i++)
+		if (str_has_prefix(p->syscalls.deny.v[i].name, "execve"))
+			return p->syscalls.deny.v[i].pos;
+	return p->syscalls.pos;
+}
+
+/*
+ * From Purple's own members to the spec's: the sandbox has no profile of an engine beside the
+ * policy's, and its network namespace is new already.
+ */
+static int make_plain(const struct policy *p, struct oci_spec *s, struct err *e)
+{
+	const struct oci_namespace *net = oci_spec_namespace(s, "network");
+	struct oci_linux *l = s->linux_;
+
+	if (p->resources.timeout_seconds)
+		return refuse(p, p->resources.timeout_pos, "resources.session_timeout_seconds", e);
+	if (l->isolate_network && (!net || net->path))
+		return refuse(p, p->network.pos, "network.isolated", e);
+	l->isolate_network = false;
+	if (l->policy_seccomp.n == 0)
+		return 0;
+	if (l->policy_seccomp.n > 1 || l->seccomp)
+		return refuse(p, p->syscalls.pos, "more than one syscall filter", e);
+	if (l->policy_seccomp.v[0].exec_once)
+		return refuse(p, exec_pos(p),
+			      "that the agent starts and no later execve passes (syscalls)", e);
+	l->seccomp = l->policy_seccomp.v;
+	l->policy_seccomp.v = NULL;
+	l->policy_seccomp.n = 0;
+	return 0;
+}
+
+static int fill_request(struct sandbox_request *rq, struct err *e)
+{
+	rq->uid = geteuid();
+	rq->gid = getegid();
+	rq->rootless = geteuid() != 0;
+	rq->rootfs = "rootfs";
+	return strv_add(&rq->args, "sh") < 0 ? err_oom(e) : 0;
+}
+
+static int compile_spec(const struct policy *p, struct oci_spec **ret, struct err *e)
+{
+	_oci_spec_free_ struct oci_spec *s = NULL;
+	struct sandbox_request rq = {};
+	struct merge_host host = {};
+	int r;
+
+	r = policy_check_enforceable(p, e);
+	if (r == 0)
+		r = fill_request(&rq, e);
+	if (r == 0)
+		r = merge_host_detect(NULL, p, NULL, &host, e);
+	if (r == 0)
+		r = policy_sandbox_spec(p, &rq, &host, &s, NULL, e);
+	if (r == 0)
+		r = make_plain(p, s, e);
+	merge_host_clear(&host);
+	strv_free(&rq.args);
+	if (r == 0)
+		*ret = take_ptr(&s);
+	return r;
+}
+
+/* The runtime that takes the bundle makes no directories of the host. */
+static int make_output_dirs(const struct policy *p, struct err *e)
+{
+	_strv_free_ struct strv dirs = {};
+	int r = policy_output_dirs(p, NULL, &dirs, e);
+
+	for (size_t i = 0; r == 0 && i < dirs.n; i++)
+		r = fs_mkdir_p(dirs.v[i], 0700, e);
+	return r;
+}
+
+static int write_bundle(const struct policy *p, const char *dir, const struct buf *text,
+			struct err *e)
+{
+	_close_ int fd = -1;
+	int r;
+
+	r = fs_mkdir_p(dir, 0755, e);
+	if (r < 0)
+		return r;
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, "cannot open '%s'", dir);
+	if (faccessat(fd, "config.json", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return err_set(e, ERR_USAGE, EEXIST,
+			       "'%s/config.json' exists already: remove it first", dir);
+	if (mkdirat(fd, "rootfs", 0755) < 0 && errno != EEXIST)
+		return err_sys(e, "cannot make '%s/rootfs'", dir);
+	r = make_output_dirs(p, e);
+	return r < 0 ? r : fs_write_atomic(fd, "config.json", text->s, text->len, 0644, e);
+}
+
+static int compile(const struct policy_options *o, const char *file, struct err *e)
+{
+	_policy_free_ struct policy *p = NULL;
+	_oci_spec_free_ struct oci_spec *s = NULL;
+	_buf_free_ struct buf out = {};
+	int r;
+
+	if (o->strict)
+		return err_set(e, ERR_USAGE, EINVAL, "--strict is for policy check");
+	r = policy_load(file, &p, e);
+	if (r == 0)
+		r = compile_spec(p, &s, e);
+	if (r == 0)
+		r = json_write(&oci_spec_type, s, true, &out, e);
+	if (r < 0)
+		return r;
+	buf_adds(&out, "\n");
+	if (out.failed)
+		return err_oom(e);
+	return o->bundle ? write_bundle(p, o->bundle, &out, e) : print_text(&out, e);
+}
+
+/* --- */
+
+static int print_generated(const struct policy_options *o, int (*write)(struct buf *out),
+			   struct err *e)
+{
+	_buf_free_ struct buf out = {};
+
+	if (o->strict || o->bundle)
+		return err_set(e, ERR_USAGE, EINVAL, "this takes no options");
+	if (write(&out) < 0)
+		return err_oom(e);
+	return print_text(&out, e);
+}
+
+static int run(const void *global, void *opts, char **args, int n, int *ret_status, struct err *e)
+{
+	const struct policy_options *o = opts;
+
+	if (streq(args[0], "check") && n > 1)
+		return check(o, args + 1, n - 1, ret_status, e);
+	if (streq(args[0], "compile") && n == 2)
+		return compile(o, args[1], e);
+	if (streq(args[0], "schema") && n == 1)
+		return print_generated(o, policy_write_json_schema, e);
+	if (streq(args[0], "man") && n == 1)
+		return print_generated(o, policy_write_man_page, e);
+	return err_set(e, ERR_USAGE, EINVAL,
+		       "policy: expected check FILE..., compile FILE or schema");
+}
+
+const struct command purple_policy_command = {
+	.name = "policy",
+	.arguments = "check FILE... | compile FILE | schema",
+	.help = "Check policies, print what one comes to, or the JSON Schema of the language.",
+	.options = rows,
+	.options_size = sizeof(struct policy_options),
+	.min_args = 1,
+	.max_args = -1,
+	.run = run,
+};
