@@ -69,3 +69,31 @@ int fd_cloexec(int fd, bool on)
 	flags = on ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC;
 	return fcntl(fd, F_SETFD, flags) < 0 ? -errno : 0;
 }
+
+static bool is_inherited(int fd)
+{
+	int flags = fcntl(fd, F_GETFD);
+
+	return flags >= 0 && !(flags & FD_CLOEXEC);
+}
+
+int fd_keep_inherited(unsigned int n, struct err *e)
+{
+	_closedir_ DIR *dir = NULL;
+	struct dirent *d;
+
+	for (unsigned int i = 0; i < n; i++)
+		if (!is_inherited(3 + (int)i))
+			return err_set(e, ERR_USAGE, EBADF,
+				       "descriptor %u is to be passed on, but is not open", 3 + i);
+	dir = opendir("/proc/self/fd");
+	if (!dir)
+		return err_sys(e, "cannot read /proc/self/fd");
+	while ((d = readdir(dir))) {
+		int fd = atoi(d->d_name);
+
+		if (fd >= 3 && (unsigned int)fd - 3 >= n && is_inherited(fd))
+			close(fd);
+	}
+	return 0;
+}

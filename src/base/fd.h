@@ -68,4 +68,11 @@ int fd_read_all(int fd, size_t max, char **ret, size_t *ret_len, struct err *e);
 /* Sets or clears FD_CLOEXEC. */
 int fd_cloexec(int fd, bool on);
 
+/*
+ * Of the descriptors that the caller of this program left open, keeps 0 to 2+n and closes the
+ * others. Ours are told from them by FD_CLOEXEC, and stay. An error when one of 3 to 2+n is not
+ * the caller's: it could be any of ours by now, and must not be passed on.
+ */
+int fd_keep_inherited(unsigned int n, struct err *e);
+
 #endif

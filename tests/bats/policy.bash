@@ -47,10 +47,7 @@ add_mount() {
 
 # policy NAME <YAML without the name: installs it.
 policy() {
-	{
-		printf 'name: %s\n' "$1"
-		cat
-	} | policy_install "$1"
+	policy_install "$1" <<<"name: $1"$'\n'"$(cat)"
 }
 
 # run_under POLICY SCRIPT, run_free SCRIPT: `run`s a script in a fresh container.

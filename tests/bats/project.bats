@@ -45,7 +45,7 @@ tree_with() { # FILE HEADER
 		policy/merge.c linux/caps.h
 		oci/spec.c policy/policy.h
 		base/str.c oci/spec.h
-		cmd/runtime/create.c linux/mount.h
+		policy/find.c container/state.h
 		base/str.c str.h
 		linux/mount.c ../oci/spec.h
 	END

@@ -12,6 +12,9 @@
 #include "cmd/purple/purple.h"
 #include "policy/merge.h"
 
+/* crun before 1.9 refuses newer numbers, though it knows all that is in the document. */
+#define PLAIN_VERSION "1.0.2"
+
 struct policy_options {
 	const char *bundle;
 	bool strict;
@@ -99,6 +102,10 @@ static int make_plain(const struct policy *p, struct oci_spec *s, struct err *e)
 	const struct oci_namespace *net = oci_spec_namespace(s, "network");
 	struct oci_linux *l = s->linux_;
 
+	free(s->oci_version);
+	s->oci_version = strdup(PLAIN_VERSION);
+	if (!s->oci_version)
+		return err_oom(e);
 	if (p->resources.timeout_seconds)
 		return refuse(p, p->resources.timeout_pos, "resources.session_timeout_seconds", e);
 	if (l->isolate_network && (!net || net->path))
@@ -110,7 +117,7 @@ static int make_plain(const struct policy *p, struct oci_spec *s, struct err *e)
 		return refuse(p, p->syscalls.pos, "more than one syscall filter", e);
 	if (l->policy_seccomp.v[0].exec_once)
 		return refuse(p, exec_pos(p),
-			      "that the agent starts and no later execve passes (syscalls)", e);
+			      "syscalls: starting the agent and refusing every later execve", e);
 	l->seccomp = l->policy_seccomp.v;
 	l->policy_seccomp.v = NULL;
 	l->policy_seccomp.n = 0;

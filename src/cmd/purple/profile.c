@@ -55,14 +55,18 @@ static void list_one(const char *name, const char *path, struct buf *out)
 	const char *status = "ok";
 	struct err why = {};
 
+	bool good = false;
+
 	if (policy_load(path, &p, &why) < 0)
 		status = "invalid";
 	else if (try_plan(path, &why) < 0)
 		status = why.kind == ERR_UNSUPPORTED ? "unsupported" : "fails here";
+	else
+		good = true;
 	buf_addf(out, "%-22s %-12s %-7s ", name, status, profile_where(path));
 	print_plain(out, p && p->description ? p->description : "", 0);
 	buf_adds(out, "\n");
-	if (why.kind == ERR_NONE)
+	if (good)
 		return;
 	buf_adds(out, "                         ");
 	print_plain(out, why.msg, 0);

@@ -38,7 +38,7 @@ static const struct option_row rows[] = {
 	       "an environment variable; without VALUE, the caller's"),
 	OPTION(run_options, tty, "tty", 't', OPTION_FLAG, NULL,
 	       "give the agent a terminal (default: when stdin and stdout are one)"),
-	OPTION(run_options, no_tty, "no-tty", 'T', OPTION_FLAG, NULL, "give it none"),
+	OPTION(run_options, no_tty, "no-tty", 'T', OPTION_FLAG, NULL, "give it no terminal of its own"),
 	OPTION(run_options, quiet, "quiet", 'q', OPTION_FLAG, NULL,
 	       "do not say why Purple ended the agent"),
 	{},
@@ -193,7 +193,7 @@ static int explain_ordinary_user(const char *root, struct err *e)
 {
 	if (geteuid() == 0)
 		return -e->code;
-	if (strstr(e->msg, "state root") && streq(root, "/run/purple"))
+	if (e->code == EACCES && streq(root, "/run/purple") && strstr(e->msg, root))
 		return err_wrap(e, "this user has no XDG_RUNTIME_DIR: log in anew, or give --root a "
 				   "folder of its own");
 	if (strstr(e->msg, "need a cgroup") || strstr(e->msg, "cgroup.subtree_control") ||

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/num.h"
 #include "cmd/runtime/runtime.h"
 #include "container/container.h"
@@ -57,6 +58,9 @@ int create_request_fill(const struct runtime_globals *g, const struct create_opt
 	rq.no_new_keyring = o->no_new_keyring;
 	rq.admin_policy = g->policy;
 	rq.admin_chosen_by = g->policy_chosen_by;
+	r = fd_keep_inherited(rq.preserve_fds, e);
+	if (r < 0)
+		return err_wrap(e, "--preserve-fds or LISTEN_FDS");
 	*ret = rq;
 	return 0;
 }

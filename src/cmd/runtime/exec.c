@@ -2,6 +2,7 @@
 /* purple-runtime exec */
 #include <errno.h>
 
+#include "base/fd.h"
 #include "cmd/runtime/runtime.h"
 #include "container/container.h"
 
@@ -60,11 +61,15 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 		.ignore_paused = o->ignore_paused,
 		.args = { .v = args + 1, .n = (size_t)n - 1 },
 	};
+	int r;
 
 	if (o->process && n > 1)
 		return err_set(e, ERR_USAGE, EINVAL, "--process and a command exclude each other");
 	if (!o->process && n < 2)
 		return err_set(e, ERR_USAGE, EINVAL, "exec needs a command, or --process FILE");
+	r = fd_keep_inherited(rq.preserve_fds, e);
+	if (r < 0)
+		return err_wrap(e, "--preserve-fds");
 	return container_exec(&rq, ret_status, e);
 }
 

@@ -476,6 +476,13 @@ static int cmd_fds(char **argv)
 	return 0;
 }
 
+/* euid: what a set-user-ID program makes of its caller. */
+static int cmd_euid(char **argv)
+{
+	printf("%u\n", geteuid());
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int min_args;
@@ -500,6 +507,7 @@ static const struct {
 	{ "ptrace", 0, cmd_ptrace },
 	{ "direct-write", 2, cmd_direct_write },
 	{ "fds", 0, cmd_fds },
+	{ "euid", 0, cmd_euid },
 };
 
 int main(int argc, char **argv)

@@ -1,0 +1,137 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Policy key `network.isolated`: it holds, the agent does not get round it, and bad values are
+# refused. What needs a filter is refused by name: policy-shipped.bats.
+
+load policy
+
+setup_file() {
+	agent_build
+	podman_setup
+}
+
+# Servers on the host's loopback and on an abstract socket, for the test's time.
+host_servers() {
+	SERVER_NAME=purple-test-$BATS_TEST_NUMBER-$$
+	python3 -c '
+import socket, sys, time
+t = socket.socket(); t.bind(("127.0.0.1", 0)); t.listen(9)
+u = socket.socket(socket.AF_UNIX); u.bind("\0" + sys.argv[1]); u.listen(9)
+open(sys.argv[2], "w").write(str(t.getsockname()[1]) + "\n")
+time.sleep(60)' "$SERVER_NAME" "$BATS_TEST_TMPDIR/port" 3>&- &
+	SERVER_PID=$!
+	wait_for 10 test -s "$BATS_TEST_TMPDIR/port"
+	PORT=$(<"$BATS_TEST_TMPDIR/port")
+}
+
+teardown() {
+	[[ -z ${SERVER_PID:-} ]] || kill "$SERVER_PID"
+	purple_teardown
+}
+
+@test "isolated is the default, and leaves a loopback device alone that works" {
+	make_generous_bundle
+	local isolated
+	for isolated in 'description: x' 'network: { isolated: true }' 'network: {}'; do
+		policy t <<<"$isolated"
+		run_under t 'ip -o link | cut -d: -f2; ip route; (nc -l -p 9999 -e echo yes & sleep 0.2; nc 127.0.0.1 9999)'
+		assert_status 0
+		assert_output $' lo\nyes'
+	done
+}
+
+@test "isolated: neither the host's loopback, nor its abstract sockets, in whatever namespace" {
+	requires python3
+	make_generous_bundle
+	host_servers
+	local script="agent connect 127.0.0.1 $PORT; agent abstract $SERVER_NAME; agent udp 8.8.8.8 53; ip -o link | wc -l"
+	policy t <<<'network: { isolated: true }'
+	# The engine gives the host's namespace: by leaving it out, or by joining it.
+	edit_config '.linux.namespaces |= map(select(.type != "network"))'
+	run_free "$script"
+	assert_equal "${lines[0]} ${lines[1]}" "ok ok"
+	run_under t "$script"
+	assert_output $'ECONNREFUSED\nECONNREFUSED\nENETUNREACH\n1'
+	edit_config '.linux.namespaces += [{ type: "network", path: $p }]' --arg p "/proc/$$/ns/net"
+	run_under t "$script"
+	assert_output $'ECONNREFUSED\nECONNREFUSED\nENETUNREACH\n1'
+}
+
+@test "isolated: false leaves the network that the engine gave" {
+	requires python3
+	make_generous_bundle
+	host_servers
+	edit_config '.linux.namespaces |= map(select(.type != "network"))'
+	policy t <<<'network: { isolated: false }'
+	run_under t "agent connect 127.0.0.1 $PORT"
+	assert_output ok
+}
+
+@test "isolated: the agent cannot join or make another network, nor send past it" {
+	make_generous_bundle
+	policy t <<-END
+		network: { isolated: true }
+		capabilities: { default_drop: false }
+	END
+	edit_config '.linux.namespaces |= map(select(.type != "pid"))'
+	run_under t 'for n in /proc/[0-9]*/ns/net; do agent setns $n; done | sort -u
+		agent call unshare 0x40000000
+		agent call socket 17 3 0x300; agent call socket 2 3 1; agent call socket 40 1 0'
+	assert_lacks ok
+	assert_contains EPERM
+	run_free "agent setns /proc/$$/ns/net; agent call socket 17 3 0x300"
+	assert_output $'ok\nok'
+}
+
+@test "isolated: a process that is added is in the same, empty network" {
+	requires python3
+	make_generous_bundle
+	host_servers
+	edit_config '.linux.namespaces |= map(select(.type != "network"))'
+	policy t <<<'network: { isolated: true }'
+	start_under t 'exec sleep 1000'
+	run purple_rt exec "$ID" agent connect 127.0.0.1 "$PORT"
+	assert_output ECONNREFUSED
+	run purple_rt exec "$ID" sh -c 'ip -o link | wc -l'
+	assert_output 1
+	[[ $(readlink "/proc/$PID/ns/net") != "$(readlink /proc/self/ns/net)" ]]
+}
+
+@test "isolated: a network that a hook plugs in does not reach the agent" {
+	make_generous_bundle
+	cat >hook <<-'END'
+		#!/bin/sh
+		pid=$(jq -r .pid) && nsenter -t "$pid" -n ip link add plugged type veth peer name other
+	END
+	chmod +x hook
+	edit_config '.hooks.createRuntime = [{ path: $h, env: ["PATH=" + $p] }]' --arg h "$PWD/hook" --arg p "$PATH"
+	run_free 'ip -o link | grep -c plugged@'
+	assert_output 1
+	policy t <<<'network: { isolated: true }'
+	run_under t 'ip -o link | wc -l'
+	assert_status 0
+	assert_output 1
+}
+
+@test "isolated: podman run --network host is isolated all the same, and so is podman exec" {
+	requires python3
+	host_servers
+	policy t <<<'network: { isolated: true }'
+	local script="agent connect 127.0.0.1 $PORT; agent abstract $SERVER_NAME; ip -o link | wc -l"
+	run podman_ run --rm --network host --name "$ID-1" -v "$PURPLE_TEST_DIR/agent:/bin/agent:ro" \
+		localhost/busybox sh -c "$script"
+	assert_equal "${lines[0]} ${lines[1]}" "ok ok"
+	podman_ --runtime-flag policy=t run -d --network host --name "$ID" \
+		-v "$PURPLE_TEST_DIR/agent:/bin/agent:ro" localhost/busybox sh -c "$script; exec sleep 1000" >/dev/null
+	run podman_ exec "$ID" sh -c "$script"
+	assert_output $'ECONNREFUSED\nECONNREFUSED\n1'
+	run podman_ logs "$ID"
+	assert_output $'ECONNREFUSED\nECONNREFUSED\n1'
+}
+
+@test "network: bad values are refused with line and column" {
+	bad_value 3:13 "isolated" <<<$'network:\n  isolated: perhaps'
+	bad_value 3:3 "did you mean 'isolated'" <<<$'network:\n  isolate: true'
+	bad_value 4:19 "contradict" <<<$'network:\n  isolated: true\n  allow_outgoing: ["443"]'
+	bad_value 3:17 "blocked_ips" <<<$'network:\n  blocked_ips: [10.0.0.0/33]'
+}
