@@ -49,6 +49,8 @@ int fs_write_atomic(int dirfd, const char *path, const void *data, size_t len, m
 
 	if (!tmp)
 		return err_oom(e);
+	/* One that a killed process with our pid left behind. */
+	unlinkat(dirfd, tmp, 0);
 	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
 		return err_sys(e, "cannot create '%s'", tmp);

@@ -38,10 +38,10 @@ static int wait_go(struct init_plan *p, struct err *e)
 	return sync_expect(p->sync_fd, SYNC_GO, NULL, e);
 }
 
-/* Ids in a new user namespace are not those of the host any more: become its root. */
+/* Ids in another user namespace are not those of the host any more: become its root. */
 static int become_root(struct init_plan *p, struct err *e)
 {
-	if (!ns_plan_has_new(p->ns, CLONE_NEWUSER))
+	if (!ns_plan_has_new(p->ns, CLONE_NEWUSER) && !ns_plan_joins(p->ns, CLONE_NEWUSER))
 		return 0;
 	/* EINVAL: the namespace maps no id 0. Init has all capabilities in it all the same. */
 	if ((setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) && errno != EINVAL)

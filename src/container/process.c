@@ -32,6 +32,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "base/signals.h"
 #include "linux/rlimit.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -298,18 +299,6 @@ static int make_environment(const struct oci_process *p, struct strv *ret, struc
 	return 0;
 }
 
-void process_reset_signals(void)
-{
-	struct sigaction dfl = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	for (int s = 1; s <= SIGRTMAX; s++)
-		if (s != SIGKILL && s != SIGSTOP)
-			sigaction(s, &dfl, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static int close_descriptors(unsigned int preserve, struct err *e)
 {
 	if (syscall(SYS_close_range, 3 + preserve, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
@@ -478,7 +467,7 @@ int process_exec(const struct process_plan *plan, struct err *e)
 		r = check_directory(e);
 	if (r == 0)
 		r = close_descriptors(plan->preserve_fds, e);
-	process_reset_signals();
+	signals_reset();
 	if (r == 0)
 		r = set_limits(p, once, e);
 	if (r == 0)

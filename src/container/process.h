@@ -51,7 +51,4 @@ int process_exec(const struct process_plan *plan, struct err *e);
  */
 int process_drop_all(const struct oci_process *p, struct err *e);
 
-/* Default signal dispositions and an empty mask: what engines leave ignored must not get in. */
-void process_reset_signals(void);
-
 #endif

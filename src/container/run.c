@@ -9,8 +9,8 @@
 #include "base/log.h"
 #include "container/console.h"
 #include "container/container.h"
-#include "container/supervise.h"
 #include "container/run.h"
+#include "container/supervise.h"
 
 static int make_console_pair(int ret[2], struct err *e)
 {
@@ -52,8 +52,8 @@ static void note_oom(struct supervise *s)
 	s->cgroup = NULL;
 }
 
-int container_run_supervised(struct container_create_request *rq, struct supervise *s, bool keep,
-			     int *ret_status, struct err *e)
+int container_run_supervised(struct container_create_request *rq, struct supervise *s,
+			     bool keep, int *ret_status, struct err *e)
 {
 	_container_close_ struct container c = CONTAINER_EMPTY;
 	_close_ int ours = -1, theirs = -1;

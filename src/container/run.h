@@ -7,7 +7,7 @@
 #include "container/supervise.h"
 
 /* create, start, wait, delete (unless `keep`). supervise_begin() was called on s. */
-int container_run_supervised(struct container_create_request *rq, struct supervise *s, bool keep,
-			     int *ret_status, struct err *e);
+int container_run_supervised(struct container_create_request *rq, struct supervise *s,
+			     bool keep, int *ret_status, struct err *e);
 
 #endif

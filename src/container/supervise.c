@@ -118,7 +118,8 @@ static bool reap(pid_t pid, int *ret_status)
 	while ((p = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (p != pid)
 			continue;
-		*ret_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+		*ret_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) :
+						    WEXITSTATUS(status);
 		done = true;
 	}
 	return done;

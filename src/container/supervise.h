@@ -11,18 +11,21 @@
 
 struct supervise {
 	int sigfd;
-	int master;	 /* the container's terminal; -1: none */
-	bool raw;	 /* the caller's terminal is in raw mode */
-	long timeout_s;	 /* 0: none. Then TERM, and KILL 10 s later */
-	bool timed_out;	 /* set when the time-out ended it */
-	int killed_by;	 /* last signal of TERM, INT, HUP, QUIT that was handed on; 0: none */
+	int master;	/* the container's terminal; -1: none */
+	bool raw;	/* the caller's terminal is in raw mode */
+	long timeout_s; /* 0: none. Then TERM, and KILL 10 s later */
+	bool timed_out; /* set when the time-out ended it */
+	int killed_by; /* last signal of TERM, INT, HUP, QUIT that was handed on; 0: none */
 	bool kill_on_oom; /* the whole container dies when its memory limit is hit */
-	bool oom_killed; /* set when processes died of the memory limit */
+	bool oom_killed;  /* set when processes died of the memory limit */
 	const struct cgroup *cgroup; /* with kill_on_oom; set by container_run_supervised() */
 	int oom_fd;		     /* cgroup_watch_oom(); -1: none */
 };
 
-#define SUPERVISE_EMPTY { .sigfd = -1, .master = -1, .oom_fd = -1 }
+#define SUPERVISE_EMPTY                                 \
+	{                                               \
+		.sigfd = -1, .master = -1, .oom_fd = -1 \
+	}
 
 /* Blocks the signals that will be handed on. Before anything is started: none may be lost. */
 int supervise_begin(struct supervise *s, bool subreaper, struct err *e);

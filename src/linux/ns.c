@@ -121,6 +121,14 @@ bool ns_plan_has_new(const struct ns_plan *p, int flag)
 	return flag == CLONE_NEWCGROUP ? p->new_cgroup : (p->new_flags & flag) != 0;
 }
 
+bool ns_plan_joins(const struct ns_plan *p, int flag)
+{
+	for (size_t i = 0; i < p->joins.n; i++)
+		if (p->joins.v[i].flag == flag)
+			return true;
+	return false;
+}
+
 pid_t ns_clone(uint64_t flags, int cgroup_fd, int exit_signal)
 {
 	struct clone_args args = {

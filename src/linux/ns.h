@@ -35,6 +35,7 @@ void ns_plan_clear(struct ns_plan *p);
 #define _ns_plan_clear_ __attribute__((cleanup(ns_plan_clear)))
 
 bool ns_plan_has_new(const struct ns_plan *p, int flag);
+bool ns_plan_joins(const struct ns_plan *p, int flag);
 
 /*
  * fork() with clone3() flags and, when cgroup_fd is not -1, into that cgroup. Returns as fork().

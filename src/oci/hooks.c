@@ -30,6 +30,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/signals.h"
 
 /* How much of the end of stderr goes into the message. */
 #define STDERR_KEPT 1024
@@ -125,17 +126,6 @@ static void child_fail(int fd, enum child_step step)
 	_exit(127);
 }
 
-static void child_reset_signals(void)
-{
-	struct sigaction sa = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	for (int sig = 1; sig < NSIG; sig++)
-		sigaction(sig, &sa, NULL); /* fails for KILL, STOP and libc's own: fine */
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 /*
  * Runs in: the hook's process, from fork() to execve(). Should: leave nothing of ours behind.
  * Mustn't: allocate, log, return.
@@ -153,7 +143,7 @@ __attribute__((noreturn)) static void child_main(const struct run *r, char *cons
 	 * when the runtime is killed. */
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	child_reset_signals();
+	signals_reset();
 	if (fail < 0)
 		_exit(126);
 	if (in < 0 || out < 0 || err < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 ||

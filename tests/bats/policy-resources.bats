@@ -232,10 +232,10 @@ ESCAPE='for f in /sys/fs/cgroup/*/memory.limit_in_bytes /sys/fs/cgroup/*/memory.
 
 @test "block_io_limit: writing to an output path is held to the rate, in how many processes ever" {
 	make_generous_bundle
-	mkdir out
-	[[ -b $(findmnt -no SOURCE -T out) ]] || skip "needs a file system on a block device"
+	mkdir output
+	[[ -b $(findmnt -no SOURCE -T output) ]] || skip "needs a file system on a block device"
 	policy t <<-END
-		filesystem: { output_paths: [{ host_path: $PWD/out, sandbox_path: /out }] }
+		filesystem: { output_paths: [{ host_path: $PWD/output, sandbox_path: /out }] }
 		resources: { block_io_limit: 4MBps }
 	END
 	run_under t 'agent direct-write /out/a 6 & agent direct-write /out/b 6 & wait'
@@ -249,14 +249,14 @@ ESCAPE='for f in /sys/fs/cgroup/*/memory.limit_in_bytes /sys/fs/cgroup/*/memory.
 
 @test "block_io_limit: a limit of the engine's is only lowered" {
 	make_generous_bundle
-	mkdir out
+	mkdir output
 	local disk major minor
-	disk=$(findmnt -no MAJ:MIN -T out)
-	[[ -b $(findmnt -no SOURCE -T out) ]] || skip "needs a file system on a block device"
+	disk=$(findmnt -no MAJ:MIN -T output)
+	[[ -b $(findmnt -no SOURCE -T output) ]] || skip "needs a file system on a block device"
 	[[ -d /sys/fs/cgroup/blkio ]] || skip "needs cgroup v1 controllers"
 	major=${disk%:*} minor=${disk#*:}
 	policy t <<-END
-		filesystem: { output_paths: [{ host_path: $PWD/out, sandbox_path: /out }] }
+		filesystem: { output_paths: [{ host_path: $PWD/output, sandbox_path: /out }] }
 		resources: { block_io_limit: 4MBps }
 	END
 	local rate want

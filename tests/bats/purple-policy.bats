@@ -81,7 +81,7 @@ policy_file() { # FILE <YAML without the paths of the host
 	run "$PURPLE" policy compile p.yaml --bundle b
 	assert_status 0
 	BUNDLE=$PWD/b
-	set_script 'touch /x; echo hi >/tmp/x && cat /tmp/x; unshare --user true; grep CapEff /proc/self/status'
+	set_script 'exec 2>&1; touch /x; echo hi >/tmp/x && cat /tmp/x; unshare --user true; grep CapEff /proc/self/status'
 	run purple_rt run --bundle b "$ID"
 	local ours=$output
 	assert_contains "Read-only file system"

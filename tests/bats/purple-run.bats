@@ -253,7 +253,7 @@ gone() {
 	assert_status 125
 	assert_contains "already exists"
 	wait "$SUPERVISOR"
-	assert_equal "$(<agent.out)" done
+	assert_equal "$(<agent.out)" "done"
 	nothing_left
 }
 
@@ -312,7 +312,7 @@ gone() {
 	agent_in_background 'sleep 1; echo done'
 	kill -KILL "$(cleaner_pid "$SUPERVISOR")"
 	wait "$SUPERVISOR"
-	assert_equal "$(<agent.out)" done
+	assert_equal "$(<agent.out)" "done"
 	nothing_left
 }
 
@@ -339,7 +339,7 @@ is_stopped() {
 	run purple_ doctor --fix
 	assert_contains "none in $PURPLE_ROOT"
 	wait "$SUPERVISOR"
-	assert_equal "$(<agent.out)" done
+	assert_equal "$(<agent.out)" "done"
 }
 
 @test "kill -9 of the supervisor at any step leaves nothing behind" {

@@ -123,8 +123,8 @@ declare -gA type_of=([pid]=pid [net]=network [ipc]=ipc [uts]=uts [mnt]=mount [cg
 	requires userns
 	user_namespace
 	mkdir -m 0777 shared
-	edit_config '.mounts += [{destination: "/out", source: $o, options: ["bind"]}]' --arg o "$PWD/shared"
-	set_script 'touch /out/mine; exec sleep 1000'
+	edit_config '.mounts += [{destination: "/home", source: $o, options: ["bind"]}]' --arg o "$PWD/shared"
+	set_script 'touch /home/mine; exec sleep 1000'
 	create_container
 	purple_rt start "$ID"
 	wait_for 5 test -e shared/mine

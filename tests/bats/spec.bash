@@ -16,7 +16,39 @@ spec_teardown() {
 		kill -9 "$pid" 2>/dev/null && wait "$pid" 2>/dev/null || true
 	done
 	_background=
-	purple_teardown
+	local path left=0
+	purple_teardown || left=1
+	for path in ${_host_mounts:-}; do
+		umount -R -l "$path" || left=1
+	done
+	_host_mounts=
+	return "$left"
+}
+
+# host_mount PATH MOUNT-ARG...: mounts at PATH of the host until the test ends.
+host_mount() {
+	local path=$1
+	shift
+	mkdir -p "$path"
+	mount "$@" "$path"
+	keep_mount "$path"
+	_host_mounts="$path ${_host_mounts:-}"
+}
+
+# add_mount DESTINATION SOURCE OPTION...: a further entry of mounts, a bind.
+add_mount() {
+	local destination=$1 source=$2
+	shift 2
+	edit_config '.mounts += [{destination: $d, source: $s, options: $ARGS.positional}]' \
+		--arg d "$destination" --arg s "$source" --args -- "$@"
+}
+
+# add_tmpfs DESTINATION OPTION...
+add_tmpfs() {
+	local destination=$1
+	shift
+	edit_config '.mounts += [{destination: $d, type: "tmpfs", source: "tmpfs", options: $ARGS.positional}]' \
+		--arg d "$destination" --args -- "$@"
 }
 
 # background COMMAND...: runs it until the test ends; sets BACKGROUND to its pid.

@@ -25,8 +25,8 @@ static const struct option_row rows[] = {
 	{},
 };
 
-static void add(struct doctor *d, const struct doctor_subject *s, enum doctor_status status,
-		const char *fix, const char *fmt, va_list ap)
+static void add(struct doctor *d, const struct doctor_subject *s,
+		enum doctor_status status, const char *fix, const char *fmt, va_list ap)
 {
 	struct doctor_finding *f = list_add(&d->findings);
 	char detail[1024];
@@ -54,8 +54,8 @@ void doctor_ok(struct doctor *d, const struct doctor_subject *s, const char *fmt
 	va_end(ap);
 }
 
-void doctor_bad(struct doctor *d, const struct doctor_subject *s, enum doctor_status status,
-		const char *fix, const char *fmt, ...)
+void doctor_bad(struct doctor *d, const struct doctor_subject *s,
+		enum doctor_status status, const char *fix, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -141,7 +141,8 @@ static void doctor_clear(struct doctor *d)
 	free(d->findings.v);
 }
 
-static int run(const void *global, void *opts, char **args, int n, int *ret_status, struct err *e)
+static int run(const void *global, void *opts, char **args, int n, int *ret_status,
+	       struct err *e)
 {
 	const struct purple_globals *g = global;
 	const struct doctor_options *o = opts;
@@ -154,8 +155,8 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 	_buf_free_ struct buf out = {};
 
 	if (o->format && !json && !streq(o->format, "table"))
-		return err_set(e, ERR_USAGE, EINVAL, "unknown format '%s': expected table or json",
-			       o->format);
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "unknown format '%s': expected table or json", o->format);
 	doctor_check_kernel(&d);
 	doctor_check_namespaces(&d);
 	doctor_check_cgroups(&d);

@@ -23,9 +23,9 @@ struct doctor_finding {
 struct doctor {
 	LIST_OF(struct doctor_finding) findings;
 	const char *root;
-	bool may_fix; /* --fix */
+	bool may_fix;  /* --fix */
 	bool ordinary; /* the caller is not root of the host */
-	bool failed;  /* out of memory; latches */
+	bool failed;   /* out of memory; latches */
 };
 
 /* What the finding is about, before its outcome is known. */
@@ -37,8 +37,9 @@ struct doctor_subject {
 void doctor_ok(struct doctor *d, const struct doctor_subject *s, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* `fix` may be NULL. */
-void doctor_bad(struct doctor *d, const struct doctor_subject *s, enum doctor_status status,
-		const char *fix, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void doctor_bad(struct doctor *d, const struct doctor_subject *s,
+		enum doctor_status status, const char *fix, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
 
 /* Runs fn in a child, so that what it does to its process is gone with it: 0 or -errno, of fn or
  * of making the child. */

@@ -55,8 +55,9 @@ static const char *cgroup_fix(const struct doctor *d, const char *controller)
 	return "use a kernel with this controller, and mount it";
 }
 
-static void check_limit(struct doctor *d, const struct doctor_subject *s, const char *controller,
-			const struct oci_resources *r, struct err *e)
+static void check_limit(struct doctor *d, const struct doctor_subject *s,
+			const char *controller, const struct oci_resources *r,
+			struct err *e)
 {
 	if (try_group(r, NULL, e) == 0)
 		doctor_ok(d, s, "%s can be limited", controller);
@@ -66,9 +67,10 @@ static void check_limit(struct doctor *d, const struct doctor_subject *s, const 
 
 static void check_memory(struct doctor *d)
 {
-	const struct doctor_subject s = { "cgroup memory", "resources.memory_limit_bytes", true };
-	const struct doctor_subject swap = { "swap accounting", "resources.memory_limit_bytes",
-					     true };
+	const struct doctor_subject s = { "cgroup memory", "resources.memory_limit_bytes",
+					  true };
+	const struct doctor_subject swap = { "swap accounting",
+					     "resources.memory_limit_bytes", true };
 	struct oci_memory m = { .limit = { .set = true, .value = TRIAL_MEMORY } };
 	struct oci_resources r = { .memory = &m };
 	struct err e = {};
@@ -150,22 +152,26 @@ static int freeze_and_thaw(const struct cgroup *cg, struct err *e)
 static int limit_devices(const struct cgroup *cg, struct err *e)
 {
 	char all[] = "a", access[] = "rwm";
-	const struct oci_device_cgroup none = { .allow = false, .type = all, .access = access };
+	const struct oci_device_cgroup none = { .allow = false,
+						.type = all,
+						.access = access };
 
 	return cgroup_apply_devices(cg, &none, 1, e);
 }
 
 static void check_other(struct doctor *d)
 {
-	const struct doctor_subject freezer = { "cgroup freezer", "purple-runtime pause", false };
-	const struct doctor_subject devices = { "cgroup devices", "device lists of containers",
-						!d->ordinary };
+	const struct doctor_subject freezer = { "cgroup freezer", "purple-runtime pause",
+						false };
+	const struct doctor_subject devices = { "cgroup devices",
+						"device lists of containers", !d->ordinary };
 	struct err e = {};
 
 	if (try_group(NULL, freeze_and_thaw, &e) == 0)
 		doctor_ok(d, &freezer, "groups can be frozen");
 	else
-		doctor_bad(d, &freezer, DOCTOR_MISSING, cgroup_fix(d, "freezer"), "%s", e.msg);
+		doctor_bad(d, &freezer, DOCTOR_MISSING, cgroup_fix(d, "freezer"), "%s",
+			   e.msg);
 	if (d->ordinary)
 		return; /* there are no devices to be made in a user namespace */
 	if (try_group(NULL, limit_devices, &e) == 0)
@@ -173,7 +179,8 @@ static void check_other(struct doctor *d)
 	else
 		doctor_bad(d, &devices, DOCTOR_MISSING,
 			   "mount the devices controller, or cgroup2 on a kernel with "
-			   "CONFIG_CGROUP_BPF", "%s", e.msg);
+			   "CONFIG_CGROUP_BPF",
+			   "%s", e.msg);
 }
 
 void doctor_check_cgroups(struct doctor *d)

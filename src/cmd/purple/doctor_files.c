@@ -23,17 +23,19 @@ static void check_settings(struct doctor *d)
 	struct err e;
 
 	if (policy_settings_load(path, &settings, &e) < 0) {
-		doctor_bad(d, &s, DOCTOR_BROKEN, "correct the file: nothing starts until then", "%s",
-			   e.msg);
+		doctor_bad(d, &s, DOCTOR_BROKEN,
+			   "correct the file: nothing starts until then", "%s", e.msg);
 		return;
 	}
 	if (settings.default_policy &&
 	    policy_find(&policy_default_dirs, settings.default_policy, &found, &e) < 0) {
-		doctor_bad(d, &s, DOCTOR_BROKEN, "name another default_policy, or install that one",
+		doctor_bad(d, &s, DOCTOR_BROKEN,
+			   "name another default_policy, or install that one",
 			   "%s: default_policy: %s", path, e.msg);
 		return;
 	}
-	doctor_ok(d, &s, "%s: default policy: %s", access(path, F_OK) == 0 ? path : "none installed",
+	doctor_ok(d, &s, "%s: default policy: %s",
+		  access(path, F_OK) == 0 ? path : "none installed",
 		  settings.default_policy ? settings.default_policy : "none");
 }
 
@@ -62,7 +64,8 @@ static bool is_safe(const char *dir, char **ret_why)
 static void check_folders(struct doctor *d)
 {
 	const struct doctor_subject s = { "policy folders", "policies by name", true };
-	const char *const dirs[] = { policy_default_dirs.admin_dir, policy_default_dirs.system_dir };
+	const char *const dirs[] = { policy_default_dirs.admin_dir,
+				     policy_default_dirs.system_dir };
 
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
 		_free_ char *why = NULL;
@@ -97,7 +100,8 @@ static void check_each_policy(struct doctor *d)
 		bad++;
 	}
 	if (names.n == 0)
-		doctor_bad(d, &none, DOCTOR_MISSING, "install Purple with its policies (make install)",
+		doctor_bad(d, &none, DOCTOR_MISSING,
+			   "install Purple with its policies (make install)",
 			   "no policy is installed");
 	else if (bad == 0)
 		doctor_ok(d, &s, "%zu are installed and can be read", names.n);
@@ -128,14 +132,17 @@ static char *find_program(const char *name)
 
 static void check_pasta(struct doctor *d)
 {
-	const struct doctor_subject s = { "pasta", "network.isolated: false in 'purple run', of a "
-						   "later version", false };
+	const struct doctor_subject s = { "pasta",
+					  "network.isolated: false in 'purple run', of a "
+					  "later version",
+					  false };
 	_free_ char *path = find_program("pasta");
 
 	if (path)
 		doctor_ok(d, &s, "%s", path);
 	else
-		doctor_bad(d, &s, DOCTOR_MISSING, "install the package passt", "it is not in PATH");
+		doctor_bad(d, &s, DOCTOR_MISSING, "install the package passt",
+			   "it is not in PATH");
 }
 
 /* The program that the drop-in names: purple = ["PATH"]. */
@@ -163,11 +170,13 @@ static void check_podman(struct doctor *d)
 	struct err unused;
 
 	if (!podman) {
-		doctor_bad(d, &s, DOCTOR_MISSING, "install the package podman", "it is not in PATH");
+		doctor_bad(d, &s, DOCTOR_MISSING, "install the package podman",
+			   "it is not in PATH");
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
-		_free_ char *path = str_printf("%s/" DROP_IN, dirs[i]), *text = NULL, *program = NULL;
+		_free_ char *path = str_printf("%s/" DROP_IN, dirs[i]), *text = NULL,
+			    *program = NULL;
 
 		if (!path || fs_read(AT_FDCWD, path, DROP_IN_MAX, &text, NULL, &unused) < 0)
 			continue;
@@ -175,7 +184,8 @@ static void check_podman(struct doctor *d)
 		if (program && access(program, X_OK) == 0)
 			doctor_ok(d, &s, "%s knows %s", path, program);
 		else
-			doctor_bad(d, &s, DOCTOR_BROKEN, "install Purple again, or correct the file",
+			doctor_bad(d, &s, DOCTOR_BROKEN,
+				   "install Purple again, or correct the file",
 				   "%s names '%s', which cannot be executed", path,
 				   program ? program : "no program");
 		return;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* purple doctor: what the kernel gives this user. Every part is tried in a child. */
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <bpf/bpf.h>
 #include <linux/bpf.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
@@ -71,7 +71,8 @@ static void check_seccomp(struct doctor *d)
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
-		if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &actions[i].action) == 0)
+		if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0,
+			    &actions[i].action) == 0)
 			continue;
 		doctor_bad(d, &s, DOCTOR_MISSING, "use Linux 5.15 or newer",
 			   "the action '%s' is not available", actions[i].name);
@@ -84,7 +85,8 @@ static void check_seccomp(struct doctor *d)
 
 static void check_landlock(struct doctor *d)
 {
-	const struct doctor_subject s = { "landlock", "the gateway's own confinement", false };
+	const struct doctor_subject s = { "landlock", "the gateway's own confinement",
+					  false };
 	long version = syscall(SYS_landlock_create_ruleset, NULL, 0,
 			       LANDLOCK_CREATE_RULESET_VERSION);
 
@@ -102,24 +104,26 @@ static int load_bpf(void *arg)
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
-	int fd = bpf_prog_load(BPF_PROG_TYPE_CGROUP_DEVICE, "purple_doctor", "Apache-2.0", insns,
-			       ARRAY_SIZE(insns), NULL);
+	int fd = bpf_prog_load(BPF_PROG_TYPE_CGROUP_DEVICE, "purple_doctor", "Apache-2.0",
+			       insns, ARRAY_SIZE(insns), NULL);
 
 	return fd < 0 ? -errno : 0;
 }
 
 static void check_bpf(struct doctor *d)
 {
-	const struct doctor_subject s = { "BPF cgroup programs",
-					  "device lists on cgroup v2; address rules of later versions",
-					  false };
+	const struct doctor_subject s = {
+		"BPF cgroup programs",
+		"device lists on cgroup v2; address rules of later versions", false
+	};
 	int r = doctor_try(load_bpf, NULL);
 
 	if (r == 0)
 		doctor_ok(d, &s, "a program loads");
 	else
 		doctor_bad(d, &s, DOCTOR_MISSING,
-			   d->ordinary ? "run as root" : "use a kernel with CONFIG_CGROUP_BPF",
+			   d->ordinary ? "run as root" :
+					 "use a kernel with CONFIG_CGROUP_BPF",
 			   "a program cannot be loaded: %s", strerror(-r));
 }
 
@@ -133,8 +137,9 @@ void doctor_check_kernel(struct doctor *d)
 
 /* --- namespaces and mounts --- */
 
-#define SANDBOX_FLAGS                                                                  \
-	(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP)
+#define SANDBOX_FLAGS                                                              \
+	(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | \
+	 CLONE_NEWCGROUP)
 
 /* A user namespace in which the caller has its privileges: a restricted one is of no use. */
 static int make_userns(void *arg)
@@ -181,8 +186,8 @@ static const char *userns_fix(void)
 
 static void check_userns(struct doctor *d)
 {
-	const struct doctor_subject s = { "user namespaces", "'purple run' of ordinary users",
-					  d->ordinary };
+	const struct doctor_subject s = { "user namespaces",
+					  "'purple run' of ordinary users", d->ordinary };
 	int r;
 
 	if (!d->ordinary)
@@ -192,13 +197,14 @@ static void check_userns(struct doctor *d)
 	if (r == 0)
 		doctor_ok(d, &s, "ordinary users may make them");
 	else
-		doctor_bad(d, &s, DOCTOR_MISSING, userns_fix(), "ordinary users may not: %s",
-			   strerror(-r));
+		doctor_bad(d, &s, DOCTOR_MISSING, userns_fix(),
+			   "ordinary users may not: %s", strerror(-r));
 }
 
 static void check_sandbox_namespaces(struct doctor *d)
 {
-	const struct doctor_subject s = { "namespaces", "filesystem, network.isolated", true };
+	const struct doctor_subject s = { "namespaces", "filesystem, network.isolated",
+					  true };
 	int r = doctor_try(make_namespaces, d);
 
 	if (r == 0)
@@ -226,7 +232,8 @@ static int use_mount_api(void *arg)
 	mnt = fsmount(fs, FSMOUNT_CLOEXEC, 0);
 	if (mnt < 0)
 		return -errno;
-	tree = open_tree(AT_FDCWD, "/usr", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	tree = open_tree(AT_FDCWD, "/usr",
+			 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 	if (tree < 0 ||
 	    mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
 		return -errno;

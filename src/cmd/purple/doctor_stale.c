@@ -52,8 +52,9 @@ static void check_states(struct doctor *d)
 	else if (ids.n == 0)
 		doctor_ok(d, &s, "none in %s", d->root);
 	else if (!d->may_fix)
-		doctor_bad(d, &s, DOCTOR_BROKEN, remove_them, "%zu of killed sandboxes in %s: %s%s",
-			   ids.n, d->root, ids.v[0], ids.n > 1 ? ", ..." : "");
+		doctor_bad(d, &s, DOCTOR_BROKEN, remove_them,
+			   "%zu of killed sandboxes in %s: %s%s", ids.n, d->root,
+			   ids.v[0], ids.n > 1 ? ", ..." : "");
 	else if (remove_states(d->root, &ids, &removed, &e) < 0)
 		doctor_bad(d, &s, DOCTOR_BROKEN, "remove what keeps it, and try again",
 			   "%zu of %zu removed: %s", removed, ids.n, e.msg);

@@ -33,7 +33,8 @@ static void write_policies(const struct container_state *st, struct buf *out)
 		const struct container_policy *p = &st->policies.v[i];
 
 		buf_addf(out, "policy: %s (%s), chosen by %s\n", p->name,
-			 p->path ? p->path : "no file", p->chosen_by ? p->chosen_by : "unknown");
+			 p->path ? p->path : "no file",
+			 p->chosen_by ? p->chosen_by : "unknown");
 	}
 	if (st->explanations.n)
 		buf_adds(out, "what they changed:\n");
@@ -51,7 +52,8 @@ static int write_text(struct container *c, struct buf *out, struct err *e)
 
 	if (r < 0)
 		return r;
-	buf_addf(out, "container: %s\nstatus: %s\n", c->st.id, container_status_name(status));
+	buf_addf(out, "container: %s\nstatus: %s\n", c->st.id,
+		 container_status_name(status));
 	if (c->st.created)
 		buf_addf(out, "created: %s\n", c->st.created);
 	if (c->st.cgroup && c->st.cgroup->path)
@@ -61,7 +63,8 @@ static int write_text(struct container *c, struct buf *out, struct err *e)
 	return 0;
 }
 
-static int run(const void *global, void *opts, char **args, int n, int *ret_status, struct err *e)
+static int run(const void *global, void *opts, char **args, int n, int *ret_status,
+	       struct err *e)
 {
 	const struct purple_globals *g = global;
 	const struct explain_options *o = opts;

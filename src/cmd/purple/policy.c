@@ -77,7 +77,8 @@ static int check(const struct policy_options *o, char **files, int n, int *ret_s
 
 /* --- compile --- */
 
-static int refuse(const struct policy *p, struct policy_pos pos, const char *what, struct err *e)
+static int refuse(const struct policy *p, struct policy_pos pos, const char *what,
+		  struct err *e)
 {
 	return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
 		       "policy %s:%d:%d: %s cannot be expressed in a plain OCI configuration: "
@@ -107,7 +108,8 @@ static int make_plain(const struct policy *p, struct oci_spec *s, struct err *e)
 	if (!s->oci_version)
 		return err_oom(e);
 	if (p->resources.timeout_seconds)
-		return refuse(p, p->resources.timeout_pos, "resources.session_timeout_seconds", e);
+		return refuse(p, p->resources.timeout_pos,
+			      "resources.session_timeout_seconds", e);
 	if (l->isolate_network && (!net || net->path))
 		return refuse(p, p->network.pos, "network.isolated", e);
 	l->isolate_network = false;
@@ -117,7 +119,8 @@ static int make_plain(const struct policy *p, struct oci_spec *s, struct err *e)
 		return refuse(p, p->syscalls.pos, "more than one syscall filter", e);
 	if (l->policy_seccomp.v[0].exec_once)
 		return refuse(p, exec_pos(p),
-			      "syscalls: starting the agent and refusing every later execve", e);
+			      "syscalls: starting the agent and refusing every later execve",
+			      e);
 	l->seccomp = l->policy_seccomp.v;
 	l->policy_seccomp.v = NULL;
 	l->policy_seccomp.n = 0;
@@ -224,7 +227,8 @@ static int print_generated(const struct policy_options *o, int (*write)(struct b
 	return print_text(&out, e);
 }
 
-static int run(const void *global, void *opts, char **args, int n, int *ret_status, struct err *e)
+static int run(const void *global, void *opts, char **args, int n, int *ret_status,
+	       struct err *e)
 {
 	const struct policy_options *o = opts;
 

@@ -113,8 +113,8 @@ static int show(const char *name, struct err *e)
 /* --- create --- */
 
 /* The text with another name: the line with `name:` is replaced, everything else stays. */
-static int rename_text(const char *text, const char *path, const char *name, struct buf *out,
-		       struct err *e)
+static int rename_text(const char *text, const char *path, const char *name,
+		       struct buf *out, struct err *e)
 {
 	_policy_free_ struct policy *p = NULL;
 	const char *line = text, *end;
@@ -135,13 +135,15 @@ static int rename_text(const char *text, const char *path, const char *name, str
 	if (policy_parse(out->s, out->len, path, &p, e) < 0)
 		return err_wrap(e, "with another name");
 	if (!streq(p->name, name))
-		return err_set(e, ERR_POLICY, EINVAL, "the name in '%s' cannot be replaced", path);
+		return err_set(e, ERR_POLICY, EINVAL,
+			       "the name in '%s' cannot be replaced", path);
 	return 0;
 }
 
 static int write_new(const char *path, const struct buf *text, struct err *e)
 {
-	_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+	_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+			      0644);
 	int r;
 
 	if (fd < 0 && errno == EEXIST)
@@ -163,9 +165,11 @@ static int check_new_name(const char *name, struct err *e)
 	if (!policy_name_is_valid(name))
 		return err_set(e, ERR_USAGE, EINVAL,
 			       "'%.80s' is not a profile's name: 1 to 64 of a-z 0-9 . _ -, not "
-			       "beginning with a dot", name);
+			       "beginning with a dot",
+			       name);
 	if (profile_find(name, &path, &unknown) == 0)
-		return err_set(e, ERR_USAGE, EEXIST, "profile '%s' exists already: %s", name, path);
+		return err_set(e, ERR_USAGE, EEXIST, "profile '%s' exists already: %s",
+			       name, path);
 	return unknown.code == ENOENT ? 0 : (*e = unknown, -e->code);
 }
 
@@ -202,7 +206,7 @@ static int create(const char *name, const char *base, struct err *e)
 
 /* --- delete --- */
 
-static int delete(const char *name, struct err *e)
+static int delete (const char *name, struct err *e)
 {
 	_free_ char *dir = NULL, *path = NULL, *found = NULL;
 	int r;
@@ -224,7 +228,8 @@ static int delete(const char *name, struct err *e)
 	return unlink(path) < 0 ? err_sys(e, "cannot delete '%s'", path) : 0;
 }
 
-static int run(const void *global, void *opts, char **args, int n, int *ret_status, struct err *e)
+static int run(const void *global, void *opts, char **args, int n, int *ret_status,
+	       struct err *e)
 {
 	const struct profile_options *o = opts;
 
@@ -237,7 +242,7 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 	if (streq(args[0], "show") && n == 2)
 		return show(args[1], e);
 	if (streq(args[0], "delete") && n == 2)
-		return delete(args[1], e);
+		return delete (args[1], e);
 	return err_set(e, ERR_USAGE, EINVAL,
 		       "profile: expected list, show NAME, create NAME or delete NAME");
 }

@@ -96,8 +96,8 @@ const char *profile_where(const char *path)
 }
 
 /* Merges two sorted lists; of two with the same name the first list's stays. */
-static int merge_lists(struct strv *names, struct strv *paths, const struct strv *more_names,
-		       const struct strv *more_paths)
+static int merge_lists(struct strv *names, struct strv *paths,
+		       const struct strv *more_names, const struct strv *more_paths)
 {
 	_strv_free_ struct strv n = {}, p = {};
 	size_t i = 0, k = 0;

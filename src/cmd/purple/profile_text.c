@@ -41,8 +41,8 @@ static void write_syscalls(const struct policy *p, struct buf *out)
 	const char *end = p->syscalls.kill_on_violation ? "kills" : "fails with EPERM";
 
 	if (p->syscalls.default_deny)
-		buf_addf(out, "# system calls: %zu are allowed, any other %s", p->syscalls.allow.n,
-			 end);
+		buf_addf(out, "# system calls: %zu are allowed, any other %s",
+			 p->syscalls.allow.n, end);
 	else
 		buf_addf(out, "# system calls: Purple's default profile; any other %s", end);
 	if (p->syscalls.advanced_rules.n)
@@ -69,7 +69,8 @@ static void write_limits(const struct policy *p, struct buf *out)
 	if (r->pids_limit)
 		buf_addf(out, " %" PRIu64 " processes;", r->pids_limit);
 	if (r->block_io_bps)
-		buf_addf(out, " %" PRIu64 " bytes of disk a second each way;", r->block_io_bps);
+		buf_addf(out, " %" PRIu64 " bytes of disk a second each way;",
+			 r->block_io_bps);
 	if (r->timeout_seconds)
 		buf_addf(out, " %" PRIu64 " seconds;", r->timeout_seconds);
 	buf_adds(out, out->len == before ? " none\n" : "\n");

@@ -15,7 +15,8 @@
 static const struct option_row global_rows[] = {
 	OPTION(purple_globals, root, "root", 0, OPTION_STRING, "DIR",
 	       "where states are kept (default /run/purple, or $XDG_RUNTIME_DIR/purple)"),
-	OPTION(purple_globals, log, "log", 0, OPTION_STRING, "FILE", "where errors are logged"),
+	OPTION(purple_globals, log, "log", 0, OPTION_STRING, "FILE",
+	       "where errors are logged"),
 	OPTION(purple_globals, log_format, "log-format", 0, OPTION_STRING, "FORMAT",
 	       "text (default) or json"),
 	OPTION(purple_globals, log_level, "log-level", 0, OPTION_STRING, "LEVEL",
@@ -25,8 +26,9 @@ static const struct option_row global_rows[] = {
 };
 
 static const struct command *const commands[] = {
-	&purple_run_command, &purple_ps_command,      &purple_stop_command,
-	&purple_explain_command, &purple_profile_command, &purple_policy_command,
+	&purple_run_command,	 &purple_ps_command,
+	&purple_stop_command,	 &purple_explain_command,
+	&purple_profile_command, &purple_policy_command,
 	&purple_doctor_command,	 NULL,
 };
 

@@ -18,7 +18,8 @@ struct ps_options {
 };
 
 static const struct option_row rows[] = {
-	OPTION(ps_options, all, "all", 'a', OPTION_FLAG, NULL, "stopped ones and unfinished ones too"),
+	OPTION(ps_options, all, "all", 'a', OPTION_FLAG, NULL,
+	       "stopped ones and unfinished ones too"),
 	OPTION(ps_options, format, "format", 'f', OPTION_STRING, "FORMAT",
 	       "table (default) or json"),
 	OPTION(ps_options, quiet, "quiet", 'q', OPTION_FLAG, NULL, "print the ids only"),
@@ -123,10 +124,12 @@ static void write_object(const struct entry *x, struct buf *out)
 
 static bool is_listed(const struct ps_options *o, enum container_status s)
 {
-	return o->all || s == CONTAINER_RUNNING || s == CONTAINER_PAUSED || s == CONTAINER_CREATED;
+	return o->all || s == CONTAINER_RUNNING || s == CONTAINER_PAUSED ||
+	       s == CONTAINER_CREATED;
 }
 
-static int run(const void *global, void *opts, char **args, int n, int *ret_status, struct err *e)
+static int run(const void *global, void *opts, char **args, int n, int *ret_status,
+	       struct err *e)
 {
 	const struct purple_globals *g = global;
 	const struct ps_options *o = opts;
@@ -136,18 +139,19 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 	int r, written = 0;
 
 	if (o->format && !json && !streq(o->format, "table"))
-		return err_set(e, ERR_USAGE, EINVAL, "unknown format '%s': expected table or json",
-			       o->format);
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "unknown format '%s': expected table or json", o->format);
 	r = container_list_ids(g->root, &ids, e);
 	if (r < 0)
 		return r;
 	if (json)
 		buf_adds(&out, "[");
 	else if (!o->quiet)
-		buf_addf(&out, "%-28s %-20s %-9s %-8s %-8s %s\n", "ID", "PROFILE", "STATUS", "PID",
-			 "AGE", "COMMAND");
+		buf_addf(&out, "%-28s %-20s %-9s %-8s %-8s %s\n", "ID", "PROFILE",
+			 "STATUS", "PID", "AGE", "COMMAND");
 	for (size_t i = 0; i < ids.n; i++) {
-		__attribute__((cleanup(entry_clear))) struct entry x = { .c = CONTAINER_EMPTY };
+		__attribute__((
+			cleanup(entry_clear))) struct entry x = { .c = CONTAINER_EMPTY };
 		struct err gone;
 
 		/* One that vanishes meanwhile is left out. */

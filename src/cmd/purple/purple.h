@@ -16,8 +16,9 @@ struct purple_globals {
 };
 
 extern const struct program purple_program;
-extern const struct command purple_run_command, purple_profile_command, purple_policy_command,
-	purple_explain_command, purple_ps_command, purple_stop_command, purple_doctor_command;
+extern const struct command purple_run_command, purple_profile_command,
+	purple_policy_command, purple_explain_command, purple_ps_command,
+	purple_stop_command, purple_doctor_command;
 
 /* --- profiles by name (profile_find.c) --- */
 

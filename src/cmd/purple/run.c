@@ -38,7 +38,8 @@ static const struct option_row rows[] = {
 	       "an environment variable; without VALUE, the caller's"),
 	OPTION(run_options, tty, "tty", 't', OPTION_FLAG, NULL,
 	       "give the agent a terminal (default: when stdin and stdout are one)"),
-	OPTION(run_options, no_tty, "no-tty", 'T', OPTION_FLAG, NULL, "give it no terminal of its own"),
+	OPTION(run_options, no_tty, "no-tty", 'T', OPTION_FLAG, NULL,
+	       "give it no terminal of its own"),
 	OPTION(run_options, quiet, "quiet", 'q', OPTION_FLAG, NULL,
 	       "do not say why Purple ended the agent"),
 	{},
@@ -68,7 +69,8 @@ static int add_env(struct strv *env, const char *arg, struct err *e)
 	value = getenv(arg);
 	if (!value)
 		return err_set(e, ERR_USAGE, EINVAL,
-			       "--env %s: the caller's environment has no such variable", arg);
+			       "--env %s: the caller's environment has no such variable",
+			       arg);
 	return strv_addf(env, "%s=%s", arg, value) < 0 ? err_oom(e) : 0;
 }
 
@@ -79,8 +81,10 @@ static int fill_request(const struct run_options *o, char **args, int n,
 	int r = 0;
 
 	if (o->tty && o->no_tty)
-		return err_set(e, ERR_USAGE, EINVAL, "--tty and --no-tty exclude each other");
-	ret->terminal = o->tty || (!o->no_tty && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "--tty and --no-tty exclude each other");
+	ret->terminal = o->tty ||
+			(!o->no_tty && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO));
 	ret->uid = geteuid();
 	ret->gid = getegid();
 	ret->rootless = geteuid() != 0;
@@ -116,7 +120,8 @@ static int name_profile(struct policy_source *s, const struct policy *p, struct 
 static int note_limits(const struct policy_plan *plan, const struct policy *p,
 		       struct limit_places *l, struct err *e)
 {
-	const uint64_t timeout = p->resources.timeout_seconds, memory = p->resources.memory_bytes;
+	const uint64_t timeout = p->resources.timeout_seconds,
+		       memory = p->resources.memory_bytes;
 
 	if (timeout && timeout == plan->timeout_seconds && !l->timeout) {
 		l->timeout = str_printf("%s:%d", p->file, p->resources.timeout_pos.line);
@@ -198,9 +203,10 @@ static int explain_ordinary_user(const char *root, struct err *e)
 				   "folder of its own");
 	if (strstr(e->msg, "need a cgroup") || strstr(e->msg, "cgroup.subtree_control") ||
 	    strstr(e->msg, "cgroup.controllers"))
-		return err_wrap(e, "the policy's resource limits need a cgroup that this user may write: "
-				   "run as root, or with 'systemd-run --user --scope -p Delegate=yes "
-				   "purple run ...' on a host with cgroup v2");
+		return err_wrap(e,
+				"the policy's resource limits need a cgroup that this user may write: "
+				"run as root, or with 'systemd-run --user --scope -p Delegate=yes "
+				"purple run ...' on a host with cgroup v2");
 	return -e->code;
 }
 
@@ -223,7 +229,8 @@ static void tell_end(const struct run_options *o, const struct supervise *s,
 			     "(resources.memory_limit_bytes, %s)\n",
 			     l->memory);
 	else if (s->oom_killed)
-		n = snprintf(text, sizeof(text), "purple: the agent was killed: out of memory\n");
+		n = snprintf(text, sizeof(text),
+			     "purple: the agent was killed: out of memory\n");
 	if (n > 0)
 		fd_write_all(STDERR_FILENO, text, strnlen(text, sizeof(text)));
 }
@@ -241,7 +248,8 @@ static int supervise(const char *root, const char *id, struct policy_plan *plan,
 	rq.reaper = true;
 	rq.die_with_parent = true;
 	s->kill_on_oom = true;
-	s->timeout_s = plan->timeout_seconds > LONG_MAX ? LONG_MAX : (long)plan->timeout_seconds;
+	s->timeout_s = plan->timeout_seconds > LONG_MAX ? LONG_MAX :
+							  (long)plan->timeout_seconds;
 	/* Before signals are blocked for the supervisor, and before there is anything to clean. */
 	r = cleaner_start(&cleaner, root, id, e);
 	if (r == 0)
@@ -280,7 +288,8 @@ static int run_sandbox(const struct purple_globals *g, const struct run_options 
 	return 0;
 }
 
-static int run(const void *global, void *opts, char **args, int n, int *ret_status, struct err *e)
+static int run(const void *global, void *opts, char **args, int n, int *ret_status,
+	       struct err *e)
 {
 	const struct run_options *o = opts;
 	struct sandbox_request sandbox = {};

@@ -24,8 +24,7 @@ static bool is_stale(const char *root, const char *id)
 		return false;
 	if (!c.st.oci_version)
 		return is_abandoned(root, id);
-	if (c.st.supervisor == 0 ||
-	    process_is_alive(c.st.supervisor, c.st.supervisor_start))
+	if (c.st.supervisor == 0 || process_is_alive(c.st.supervisor, c.st.supervisor_start))
 		return false;
 	return status == CONTAINER_STOPPED || status == CONTAINER_CREATING;
 }

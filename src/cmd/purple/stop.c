@@ -57,8 +57,8 @@ static int look(const char *root, const char *id, enum progress *ret, struct err
 }
 
 /* Until it is as far as `wanted`, or the time is over. */
-static int wait_until(const char *root, const char *id, enum progress wanted, uint32_t seconds,
-		      enum progress *ret, struct err *e)
+static int wait_until(const char *root, const char *id, enum progress wanted,
+		      uint32_t seconds, enum progress *ret, struct err *e)
 {
 	const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000 * 1000 };
 	uint64_t left = (uint64_t)seconds * 1000 / PAUSE_MS;
@@ -106,7 +106,8 @@ static int stop_one(const char *root, const char *id, uint32_t seconds, struct e
 	return 0;
 }
 
-static int run(const void *global, void *opts, char **args, int n, int *ret_status, struct err *e)
+static int run(const void *global, void *opts, char **args, int n, int *ret_status,
+	       struct err *e)
 {
 	const struct purple_globals *g = global;
 	const struct stop_options *o = opts;
@@ -115,8 +116,8 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 	int first = 0;
 
 	if (o->time && num_u32(o->time, &seconds) < 0)
-		return err_set(e, ERR_USAGE, EINVAL, "option '--time' needs a number, not '%s'",
-			       o->time);
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "option '--time' needs a number, not '%s'", o->time);
 	/* One that fails does not keep the others running. */
 	for (int i = 0; i < n; i++) {
 		if (stop_one(g->root, args[i], seconds, &one) == 0)
@@ -124,7 +125,8 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 		if (first < 0) {
 			struct err before = *e;
 
-			err_set(e, before.kind, before.code, "%.600s; %.600s", before.msg, one.msg);
+			err_set(e, before.kind, before.code, "%.600s; %.600s", before.msg,
+				one.msg);
 		} else {
 			*e = one;
 			first = -one.code;
