@@ -13,7 +13,8 @@
 #include "base/fd.h"
 #include "base/str.h"
 
-int fs_read(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len, struct err *e)
+int fs_read(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len,
+	    struct err *e)
 {
 	_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	int r;
@@ -40,8 +41,8 @@ int fs_write_existing(int dirfd, const char *path, const char *data)
 	return (size_t)n == len ? 0 : -EIO;
 }
 
-int fs_write_atomic(int dirfd, const char *path, const void *data, size_t len, mode_t mode,
-		    struct err *e)
+int fs_write_atomic(int dirfd, const char *path, const void *data, size_t len,
+		    mode_t mode, struct err *e)
 {
 	_free_ char *tmp = str_printf("%s.tmp.%d", path, (int)getpid());
 	_close_ int fd = -1;
@@ -81,6 +82,44 @@ int fs_mkdir_p(const char *path, mode_t mode, struct err *e)
 		if (c == '\0')
 			return 0;
 	}
+}
+
+/* Opens the directory `name` of *dir, made if it is missing, in place of *dir. */
+static int descend(int *dir, const char *name, mode_t mode)
+{
+	int fd;
+
+	if (mkdirat(*dir, name, mode) < 0 && errno != EEXIST)
+		return -errno;
+	fd = openat(*dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	fd_close(dir);
+	*dir = fd;
+	return 0;
+}
+
+int fs_mkdir_p_plain(const char *path, mode_t mode, struct err *e)
+{
+	_free_ char *copy = strdup(path);
+	_close_ int dir = open(path[0] == '/' ? "/" : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char *save = NULL, *name;
+	int r = 0;
+
+	if (!copy)
+		return err_oom(e);
+	if (dir < 0)
+		return err_sys(e, "cannot open the directory that '%s' begins with", path);
+	name = strtok_r(copy, "/", &save);
+	for (; r == 0 && name; name = strtok_r(NULL, "/", &save)) {
+		r = descend(&dir, name, mode);
+		if (r < 0)
+			return err_errno(e, r,
+					 "cannot make directory '%s', at '%s' (a symbolic "
+					 "link is not followed here)",
+					 path, name);
+	}
+	return 0;
 }
 
 /* Removes what is below fd; takes fd over. Directories on another device are not entered. */

@@ -25,6 +25,9 @@ int fs_write_atomic(int dirfd, const char *path, const void *data, size_t len,
 /* mkdir -p; existing directories are fine. */
 int fs_mkdir_p(const char *path, mode_t mode, struct err *e);
 
+/* As above, and an error where a component is a symbolic link, or is made one meanwhile. */
+int fs_mkdir_p_plain(const char *path, mode_t mode, struct err *e);
+
 /* Removes a tree without following symbolic links or crossing mount points. Missing is fine. */
 int fs_remove_tree(int dirfd, const char *path, struct err *e);
 

@@ -35,6 +35,8 @@
 #include "linux/sysctl.h"
 #include "oci/hooks.h"
 
+#define EFFECTIVE_POLICY "io.purple.effective-policy"
+
 /* Everything of one create, so that its steps are functions of one argument. */
 struct create {
 	const struct container_create_request *rq;
@@ -154,7 +156,8 @@ static int check_plan(struct create *k, struct err *e)
 		r = process_plan_caps(k->spec->process, &k->init.process.caps, e);
 	if (r == 0)
 		r = seccomp_plan_make(l->seccomp, l->policy_seccomp.v, l->policy_seccomp.n,
-				      k->spec->process ? process_exec_fd(k->spec->process) : -1,
+				      k->spec->process ? process_exec_fd(k->spec->process) :
+							 -1,
 				      &k->seccomp, e);
 	return r;
 }
@@ -192,10 +195,31 @@ static int fill_policies(struct create *k, struct err *e)
 	return strv_copy(&k->plan.explanations, &st->explanations) < 0 ? err_oom(e) : 0;
 }
 
+/* The configuration's, and the names of the policies that hold, the administrator's first: what
+ * the configuration itself says of them is not handed on. */
+static int fill_annotations(struct create *k, struct err *e)
+{
+	const struct strmap *from = &k->spec->annotations;
+	_buf_free_ struct buf names = {};
+
+	for (size_t i = 0; i < from->n; i++)
+		if (!streq(from->k[i], EFFECTIVE_POLICY) &&
+		    strmap_set(&k->c.st.annotations, from->k[i], from->v[i]) < 0)
+			return err_oom(e);
+	for (size_t i = 0; i < k->plan.sources.n; i++)
+		buf_addf(&names, "%s%s", i ? "," : "", k->plan.sources.v[i].name);
+	if (names.failed ||
+	    (k->plan.sources.n &&
+	     strmap_set(&k->c.st.annotations, EFFECTIVE_POLICY, names.s) < 0))
+		return err_oom(e);
+	return 0;
+}
+
 static int fill_state(struct create *k, struct err *e)
 {
 	struct container_state *st = &k->c.st;
 	const char *path = k->spec->root->path;
+	int r;
 
 	st->id = strdup(k->rq->id);
 	st->oci_version = strdup(k->spec->oci_version);
@@ -203,16 +227,15 @@ static int fill_state(struct create *k, struct err *e)
 	st->rootfs = path[0] == '/' ? strdup(path) : fs_join(k->bundle, path);
 	st->created = timestamp();
 	st->owner = str_printf("%u", (unsigned int)getuid());
-	st->cgroups_path =
-		k->spec->linux_->cgroups_path ? strdup(k->spec->linux_->cgroups_path) : NULL;
-	if (!st->id || !st->oci_version || !st->bundle || !st->rootfs || !st->created || !st->owner)
+	st->cgroups_path = k->spec->linux_->cgroups_path ?
+				   strdup(k->spec->linux_->cgroups_path) :
+				   NULL;
+	if (!st->id || !st->oci_version || !st->bundle || !st->rootfs || !st->created ||
+	    !st->owner)
 		return err_oom(e);
-	if (strmap_copy(&k->spec->annotations, &st->annotations) < 0)
-		return err_oom(e);
-	for (size_t i = 0; i < k->plan.sources.n; i++)
-		if (strmap_set(&st->annotations, "io.purple.effective-policy",
-			       k->plan.sources.v[i].name) < 0)
-			return err_oom(e);
+	r = fill_annotations(k, e);
+	if (r < 0)
+		return r;
 	if (k->rq->die_with_parent) {
 		st->supervisor = getpid();
 		st->supervisor_start = process_start_time(getpid());
@@ -324,7 +347,8 @@ static int make_start_socket(struct create *k, struct err *e)
 
 	if (fd < 0)
 		return err_sys(e, "cannot make the start socket");
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/start.sock", k->c.dirfd);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/start.sock",
+		 k->c.dirfd);
 	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 1) < 0)
 		return err_sys(e, "cannot make the start socket in '%s'", k->c.dir);
 	k->init.start_fd = take_fd(&fd);
@@ -357,7 +381,7 @@ static int open_console(struct create *k, struct err *e)
 static int make_output_dirs(struct create *k, struct err *e)
 {
 	for (size_t i = 0; i < k->plan.output_dirs.n; i++) {
-		int r = fs_mkdir_p(k->plan.output_dirs.v[i], 0700, e);
+		int r = fs_mkdir_p_plain(k->plan.output_dirs.v[i], 0700, e);
 
 		if (r < 0)
 			return err_wrap(e, "filesystem.output_paths");
@@ -425,12 +449,13 @@ static int fill_shared(struct create *k, struct err *e)
 	memcpy(k->shared->hook_state, state.s, state.len + 1);
 	if (!k->seccomp.listener_path)
 		return 0;
-	r = container_listener_message(&k->c, "creating", k->pid, k->seccomp.listener_metadata,
-				       &message, e);
+	r = container_listener_message(&k->c, "creating", k->pid,
+				       k->seccomp.listener_metadata, &message, e);
 	if (r < 0)
 		return r;
 	if (message.len >= sizeof(k->shared->listener_message))
-		return err_set(e, ERR_CONFIG, E2BIG, "linux.seccomp.listenerMetadata is too large");
+		return err_set(e, ERR_CONFIG, E2BIG,
+			       "linux.seccomp.listenerMetadata is too large");
 	memcpy(k->shared->listener_message, message.s, message.len + 1);
 	return 0;
 }
@@ -491,7 +516,8 @@ static int run_runtime_hooks(struct create *k, struct err *e)
 
 static int go(struct create *k, struct err *e)
 {
-	return sync_send(k->sync_fd, &(struct sync_msg){ .type = SYNC_GO, .pid = k->pid }, e);
+	return sync_send(k->sync_fd, &(struct sync_msg){ .type = SYNC_GO, .pid = k->pid },
+			 e);
 }
 
 /* The conversation of sync.h, up to READY. */
@@ -540,7 +566,8 @@ static int commit(struct create *k, struct err *e)
 	return r;
 }
 
-int container_create(const struct container_create_request *rq, pid_t *ret_pid, struct err *e)
+int container_create(const struct container_create_request *rq, pid_t *ret_pid,
+		     struct err *e)
 {
 	__attribute__((cleanup(create_clear))) struct create k = {
 		.rq = rq,

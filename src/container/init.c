@@ -251,6 +251,21 @@ static void __attribute__((noreturn)) reap_until_done(pid_t program, const sigse
 	}
 }
 
+/* PID 1 is a copy of the caller's program: its command line, which names files of the host, is not
+ * for the agent to read. The kernel lays the arguments out one after another, and then the
+ * environment. */
+static void hide_command_line(void)
+{
+	static const char name[] = "purple-init";
+	char *from = program_invocation_name, *to = environ ? environ[0] : NULL;
+
+	if (from && to && to - from > (ptrdiff_t)sizeof(name)) {
+		memset(from, 0, (size_t)(to - from));
+		memcpy(from, name, sizeof(name));
+	}
+	prctl(PR_SET_NAME, name);
+}
+
 static int fork_program(struct init_plan *p, int slave, struct err *e)
 {
 	sigset_t all;
@@ -266,6 +281,7 @@ static int fork_program(struct init_plan *p, int slave, struct err *e)
 			return err_sys(e, "cannot make a session");
 		return slave >= 0 ? console_attach(slave, e) : 0;
 	}
+	hide_command_line();
 	/* The program's process reports what goes wrong. A PID 1 that cannot drop its privileges
 	 * ends, and with it all others. */
 	if (process_drop_all(p->spec->process, e) < 0)

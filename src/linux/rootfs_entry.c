@@ -12,7 +12,9 @@
 #include <linux/openat2.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
@@ -115,8 +117,23 @@ static int cut_propagation(const struct oci_spec *s, const struct mount_options 
 	return wanted ? 0 : mount_set_propagation(tree, MS_SLAVE, true);
 }
 
-static int source_error(const struct rootfs_mount *rm, struct err *e)
+static int open_source(const struct oci_mount *m, const struct rootfs_mount *rm)
 {
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC };
+
+	if (m->plain_source)
+		how.resolve = RESOLVE_NO_SYMLINKS;
+	return (int)syscall(SYS_openat2, AT_FDCWD, rm->source, &how, sizeof(how));
+}
+
+static int source_error(const struct oci_mount *m, const struct rootfs_mount *rm,
+			struct err *e)
+{
+	if (errno == ELOOP && m->plain_source)
+		return err_set(e, ERR_CONFIG, ELOOP,
+			       "the way to the source '%s' has a symbolic link that is not "
+			       "followed: name the directory that it leads to",
+			       rm->source);
 	if (errno == ENOENT)
 		return err_set(e, ERR_CONFIG, ENOENT, "the source '%s' does not exist",
 			       rm->source);
@@ -153,9 +170,9 @@ int rootfs_entry_open(const struct oci_spec *s, const struct oci_mount *m,
 	struct stat st;
 	int r;
 
-	fd = open(rm->source, O_PATH | O_CLOEXEC);
+	fd = open_source(m, rm);
 	if (fd < 0)
-		return source_error(rm, e);
+		return source_error(m, rm, e);
 	if (fstat(fd, &st) < 0 || fstatfs(fd, &sfs) < 0)
 		return err_sys(e, "cannot examine the source '%s'", rm->source);
 	rm->is_dir = S_ISDIR(st.st_mode);

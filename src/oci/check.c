@@ -167,7 +167,7 @@ static int check_mount(const struct oci_mount *m, size_t at, struct err *e)
 	if (m->destination[0] == '\0')
 		return check_fault(e, "mounts[%zu].destination: must not be empty", at);
 	if (((m->type && streq(m->type, "bind")) || has_option(m, "bind", "rbind")) &&
-	    (!m->source || m->source[0] == '\0'))
+	    !strv_contains(&m->options, "remount") && (!m->source || m->source[0] == '\0'))
 		return check_fault(e,
 				   "mounts[%zu].source: is required for a bind mount on '%s'",
 				   at, m->destination);

@@ -23,6 +23,9 @@ struct oci_mount {
 	struct strv options;
 	oci_id_mappings uid_mappings;
 	oci_id_mappings gid_mappings;
+	/* Purple's own, neither read nor written: no symbolic link is followed on the way to the
+	 * source, which may lie below a directory where an agent could make one. */
+	bool plain_source;
 };
 
 struct oci_root {

@@ -147,12 +147,15 @@ static int add_outputs(struct merge *m, struct policy_mounts *l)
 	for (i = 0; r == 0 && i < m->p->filesystem.output_paths.n; i++) {
 		const struct policy_path *x = &m->p->filesystem.output_paths.v[i];
 
-		if (!output_is_granted(m->above, x))
+		if (!output_is_granted(m->above, x)) {
 			r = left_out(m, x->sandbox_path);
-		else
-			r = add_mount(m, l, x->sandbox_path, "bind",
-				      x->host_path ? x->host_path : x->sandbox_path,
-				      "rbind,rw,nosuid,rnosuid,nodev,rnodev,noexec,rnoexec");
+			continue;
+		}
+		r = add_mount(m, l, x->sandbox_path, "bind",
+			      x->host_path ? x->host_path : x->sandbox_path,
+			      "rbind,rw,nosuid,rnosuid,nodev,rnodev,noexec,rnoexec");
+		if (r == 0)
+			l->l.v[l->l.n - 1].plain_source = true;
 	}
 	return r;
 }

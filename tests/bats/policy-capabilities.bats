@@ -63,7 +63,7 @@ NONE="0000000000000000 0000000000000000 0000000000000000 0000000000000000 000000
 	edit_config '.process.user = { uid: 1000, gid: 1000 } | .process.capabilities.effective = []
 		| .process.capabilities.permitted = [] | .process.capabilities.ambient = []
 		| .process.capabilities.inheritable = []'
-	local script='suid euid; capable sh -c "grep CapEff /proc/self/status"; agent call unshare 0x10000000
+	local script='suid euid; capable grep CapEff /proc/self/status; agent call unshare 0x10000000
 		busybox unshare -U true || echo no namespace'
 	policy t <<<'description: nothing'
 	run_under t "$script"
@@ -72,7 +72,7 @@ NONE="0000000000000000 0000000000000000 0000000000000000 0000000000000000 000000
 	[[ ${lines[1]} == *"Operation not permitted" || ${lines[1]} == $'CapEff:\t0000000000000000' ]]
 	assert_equal "${lines[2]}" EPERM
 	assert_equal "${lines[-1]}" "no namespace"
-	run_free 'suid euid; capable sh -c "grep CapEff /proc/self/status"; agent call unshare 0x10000000'
+	run_free 'suid euid; capable grep CapEff /proc/self/status; agent call unshare 0x10000000'
 	assert_equal "${lines[0]}" 0
 	[[ ${lines[1]} == CapEff:*[1-9a-f]* && ${lines[1]} != *0000000000000000 ]]
 	assert_equal "${lines[-1]}" ok

@@ -506,3 +506,12 @@ is_stopped() {
 	purple_ stop -t 1 "$ID"
 	wait "$SUPERVISOR" || true
 }
+
+@test "the agent does not see the command line of purple in PID 1" {
+	profile </dev/null
+	run purple_ run --profile ./p.yaml --name "$ID" --env SECRET_WORD=xyzzy -- \
+		sh -c 'tr "\\000" " " </proc/1/cmdline; cat /proc/1/comm'
+	assert_status 0
+	assert_contains purple-init
+	[[ $output != *p.yaml* && $output != *xyzzy* ]]
+}

@@ -2,6 +2,13 @@
 /* See rootfs_box.h. */
 #include "rootfs_box.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -13,6 +20,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -254,4 +262,28 @@ bool box_run(const struct box *b)
 	if (pid == 0)
 		host(b);
 	return finish(pid) == (b->fails ? 42 : 0);
+}
+
+void check_device(const char *path, unsigned int major, unsigned int minor)
+{
+	struct stat st;
+
+	CHECK(lstat(path, &st) == 0);
+	CHECK(S_ISCHR(st.st_mode) && st.st_rdev == makedev(major, minor));
+	CHECK((st.st_mode & 07777) == 0666);
+}
+
+void check_link(const char *path, const char *target)
+{
+	char buf[256] = "";
+
+	CHECK(readlink(path, buf, sizeof(buf) - 1) > 0);
+	CHECK(streq(buf, target));
+}
+
+void refuse(const char *mounts, void (*prepare)(void), const char *fails)
+{
+	struct box b = { .mounts = mounts, .host = prepare, .fails = fails };
+
+	assert_true(box_run(&b));
 }

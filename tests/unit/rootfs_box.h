@@ -48,4 +48,31 @@ unsigned long mount_flags(const char *path);
  * nothing is mounted there. A static buffer. */
 const char *mount_tags(const char *point);
 
+/* Mounts and paths that many containers have. */
+#define PROC "{'destination':'/proc','type':'proc','source':'proc'}"
+#define DEV                                                      \
+	"{'destination':'/dev','type':'tmpfs','source':'tmpfs'," \
+	"'options':['nosuid','strictatime','mode=755','size=65536k']}"
+#define PTS                                                            \
+	"{'destination':'/dev/pts','type':'devpts','source':'devpts'," \
+	"'options':['nosuid','noexec','newinstance','ptmxmode=0666','mode=0620','gid=5']}"
+#define SHM                                                        \
+	"{'destination':'/dev/shm','type':'tmpfs','source':'shm'," \
+	"'options':['nosuid','noexec','nodev','mode=1777','size=65536k']}"
+#define MQUEUE                                                            \
+	"{'destination':'/dev/mqueue','type':'mqueue','source':'mqueue'," \
+	"'options':['nosuid','noexec','nodev']}"
+#define SYS                                                      \
+	"{'destination':'/sys','type':'sysfs','source':'sysfs'," \
+	"'options':['nosuid','noexec','nodev','ro']}"
+#define USUAL PROC "," DEV "," PTS "," SHM "," MQUEUE "," SYS
+#define MASKS                                                                              \
+	",'maskedPaths':['/proc/kcore','/proc/keys','/sys/firmware','/hidden','/nowhere'," \
+	"'/etc/shadow'],'readonlyPaths':['/proc/sys','/proc/sysrq-trigger','/frozen','/gone']"
+
+/* Checks for `inside` and `after`; refuse(): a box that has to fail. */
+void check_device(const char *path, unsigned int major, unsigned int minor);
+void check_link(const char *path, const char *target);
+void refuse(const char *mounts, void (*prepare)(void), const char *fails);
+
 #endif
