@@ -44,7 +44,7 @@ int report_error(const struct err *e)
 
 void program_begin(void)
 {
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, dfl = { .sa_handler = SIG_DFL };
 	int fd;
 
 	/* A descriptor that we open must not become somebody's stdin. */
@@ -60,6 +60,8 @@ void program_begin(void)
 			fcntl(i, F_SETFD, flags & ~FD_CLOEXEC);
 	}
 	sigaction(SIGPIPE, &ignore, NULL);
+	/* A caller that ignores it would have the kernel reap our children behind our back. */
+	sigaction(SIGCHLD, &dfl, NULL);
 	umask(0022);
 }
 

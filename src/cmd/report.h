@@ -8,7 +8,8 @@
 /* Logs the error with the phrase that engines know for its kind; returns the exit code. */
 int report_error(const struct err *e);
 
-/* Descriptors 0 to 2 exist, SIGPIPE is ignored, the umask is 0022. First thing in main(). */
+/* Descriptors 0 to 2 exist, SIGPIPE is ignored, SIGCHLD is not, the umask is 0022. First thing in
+ * main(). */
 void program_begin(void);
 
 struct log_options {

@@ -53,6 +53,7 @@ struct create {
 	int cgroup_fd;
 	pid_t pid;
 	bool in_cgroup;
+	bool hooks_began; /* poststop hooks are to undo what those of create did */
 };
 
 static void create_clear(struct create *k)
@@ -139,6 +140,45 @@ static int check_console(struct create *k, struct err *e)
 	return 0;
 }
 
+static bool joins_mounts(const struct oci_spec *s)
+{
+	const struct oci_namespace *ns = oci_spec_namespace(s, "mount");
+
+	return ns && ns->path;
+}
+
+/*
+ * In a mount namespace that is joined by path the process lives in its root as it is: mounting, or
+ * even pivoting, there would hit whoever else is in it. root.path, which the specification
+ * requires, is not looked at; whatever asks for a change is refused.
+ */
+static int check_joined_mounts(const struct oci_spec *s, struct err *e)
+{
+	const struct oci_linux *l = s->linux_;
+	const char *member = NULL;
+
+	if (!joins_mounts(s))
+		return 0;
+	if (s->mounts.n)
+		member = "mounts";
+	else if (s->root->readonly)
+		member = "root.readonly";
+	else if (l->masked_paths.n)
+		member = "linux.maskedPaths";
+	else if (l->readonly_paths.n)
+		member = "linux.readonlyPaths";
+	else if (l->devices.n)
+		member = "linux.devices";
+	else if (l->rootfs_propagation && *l->rootfs_propagation)
+		member = "linux.rootfsPropagation";
+	if (!member)
+		return 0;
+	return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
+		       "%s: cannot be had in a mount namespace that is joined by path, which "
+		       "stays as it is",
+		       member);
+}
+
 /* What can be refused before anything is made. */
 static int check_plan(struct create *k, struct err *e)
 {
@@ -146,6 +186,8 @@ static int check_plan(struct create *k, struct err *e)
 	int r;
 
 	r = check_console(k, e);
+	if (r == 0)
+		r = check_joined_mounts(k->spec, e);
 	if (r == 0 && l->seccomp)
 		r = seccomp_check(l->seccomp, e);
 	if (r == 0)
@@ -227,6 +269,7 @@ static int fill_state(struct create *k, struct err *e)
 	st->rootfs = path[0] == '/' ? strdup(path) : fs_join(k->bundle, path);
 	st->created = timestamp();
 	st->owner = str_printf("%u", (unsigned int)getuid());
+	st->no_new_keyring = k->rq->no_new_keyring;
 	st->cgroups_path = k->spec->linux_->cgroups_path ?
 				   strdup(k->spec->linux_->cgroups_path) :
 				   NULL;
@@ -249,6 +292,17 @@ static void undo_state(void *arg)
 	struct err unused;
 
 	container_state_remove(&k->c, &unused);
+}
+
+/* A create that fails is followed by the steps of a delete (runtime-spec, "Lifecycle"). */
+static void undo_hooks(void *arg)
+{
+	struct create *k = arg;
+	_buf_free_ struct buf state = {};
+	struct err unused;
+
+	if (k->hooks_began && container_hook_state(&k->c, "stopped", 0, &state, &unused) == 0)
+		hooks_run_all(&k->spec->hooks->poststop, "poststop", state.s, k->bundle);
 }
 
 static void undo_cgroup(void *arg)
@@ -280,6 +334,7 @@ static int make_state(struct create *k, struct undo *u, struct err *e)
 	if (r < 0)
 		return r;
 	undo_push(u, undo_state, k);
+	undo_push(u, undo_hooks, k);
 	if (k->rq->plan && mkdirat(k->c.dirfd, "rootfs", 0755) < 0)
 		return err_sys(e, "cannot make '%s/rootfs'", k->c.dir);
 	r = fill_state(k, e);
@@ -403,7 +458,8 @@ static int prepare_init(struct create *k, struct err *e)
 	if (r == 0)
 		r = ns_plan_make(k->spec, &k->ns, e);
 	if (r == 0)
-		r = rootfs_prepare(k->spec, k->bundle, &k->rootfs, e);
+		r = joins_mounts(k->spec) ? 0 :
+					    rootfs_prepare(k->spec, k->bundle, &k->rootfs, e);
 	if (r == 0)
 		r = fill_cgroup_view(k, e);
 	if (r == 0)
@@ -418,6 +474,7 @@ static int prepare_init(struct create *k, struct err *e)
 		return r;
 	k->sync_fd = fds[0];
 	k->init.sync_fd = fds[1];
+	k->init.peer_fd = fds[0];
 	k->init.spec = k->spec;
 	k->init.id = k->rq->id;
 	k->init.bundle = k->bundle;
@@ -435,18 +492,32 @@ static int prepare_init(struct create *k, struct err *e)
 	return 0;
 }
 
+/* The state document that hooks get on stdin, with the status of their stage. */
+static int fill_hook_state(struct create *k, const char *status, char *to, struct err *e)
+{
+	_buf_free_ struct buf state = {};
+	int r = container_hook_state(&k->c, status, k->pid, &state, e);
+
+	if (r < 0)
+		return r;
+	if (state.len >= INIT_DOCUMENT_MAX)
+		return err_set(e, ERR_CONFIG, E2BIG, "annotations are too large for hooks");
+	memcpy(to, state.s, state.len + 1);
+	return 0;
+}
+
 /* Documents that carry init's pid: written where init can read them. */
 static int fill_shared(struct create *k, struct err *e)
 {
-	_buf_free_ struct buf state = {}, message = {};
-	int r;
+	_buf_free_ struct buf message = {};
+	int r = 0;
 
-	r = container_hook_state(&k->c, "creating", k->pid, &state, e);
+	if (k->spec->hooks)
+		r = fill_hook_state(k, "creating", k->shared->hook_state, e);
+	if (r == 0 && k->spec->hooks)
+		r = fill_hook_state(k, "created", k->shared->start_state, e);
 	if (r < 0)
 		return r;
-	if (state.len >= sizeof(k->shared->hook_state))
-		return err_set(e, ERR_CONFIG, E2BIG, "annotations are too large for hooks");
-	memcpy(k->shared->hook_state, state.s, state.len + 1);
 	if (!k->seccomp.listener_path)
 		return 0;
 	r = container_listener_message(&k->c, "creating", k->pid,
@@ -507,6 +578,7 @@ static int run_runtime_hooks(struct create *k, struct err *e)
 
 	if (!h)
 		return 0;
+	k->hooks_began = true;
 	r = hooks_run(&h->prestart, "prestart", k->shared->hook_state, k->bundle, e);
 	if (r == 0)
 		r = hooks_run(&h->create_runtime, "createRuntime", k->shared->hook_state,

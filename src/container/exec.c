@@ -44,6 +44,7 @@ struct exec {
 	int pidfd;	/* of the container's init */
 	int ns_flags;	/* namespaces of init that are not ours already, without pid */
 	int pid_ns;	/* init's pid namespace; -1: ours */
+	int user_ns;	/* init's user namespace; -1: ours */
 	int cgroup_fd;
 	int sync_fds[2];
 	int console_fd; /* the child's end */
@@ -64,6 +65,7 @@ static void exec_clear(struct exec *x)
 	free(x->listener_message);
 	fd_close(&x->pidfd);
 	fd_close(&x->pid_ns);
+	fd_close(&x->user_ns);
 	fd_close(&x->cgroup_fd);
 	fd_close(&x->sync_fds[0]);
 	fd_close(&x->sync_fds[1]);
@@ -237,6 +239,19 @@ static bool is_same_ns(pid_t pid, const char *name)
 	       a.st_dev == b.st_dev;
 }
 
+static int open_ns(pid_t pid, const char *name, int *ret, struct err *e)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, "cannot open the container's %s namespace", name);
+	*ret = fd;
+	return 0;
+}
+
 static int find_namespaces(struct exec *x, struct err *e)
 {
 	static const struct {
@@ -246,18 +261,19 @@ static int find_namespaces(struct exec *x, struct err *e)
 		{ "uts", "uts" },   { "cgroup", "cgroup" }, { "time", "time" },
 	};
 	pid_t init = x->c.st.pid;
-	char path[64];
+	int r;
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (!is_same_ns(init, all[i].file))
 			x->ns_flags |= ns_flag(all[i].type);
 	if (is_same_ns(init, "pid"))
 		return 0;
-	snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)init);
-	x->pid_ns = open(path, O_RDONLY | O_CLOEXEC);
-	if (x->pid_ns < 0)
-		return err_sys(e, "cannot open the container's pid namespace");
-	/* The pid was init's when the descriptor was opened, if it still is. */
+	r = open_ns(init, "pid", &x->pid_ns, e);
+	if (r == 0 && (x->ns_flags & CLONE_NEWUSER))
+		r = open_ns(init, "user", &x->user_ns, e);
+	if (r < 0)
+		return r;
+	/* The pid was init's when the descriptors were opened, if it still is. */
 	if (!process_is_alive(init, x->c.st.pid_start))
 		return err_set(e, ERR_NOT_RUNNING, ESRCH, "no such process");
 	return 0;
@@ -280,8 +296,11 @@ static int open_console(struct exec *x, struct err *e)
 
 static int enter_container(struct exec *x, struct err *e)
 {
+	/* A user namespace was joined already, with the pid namespace. */
+	int flags = x->user_ns >= 0 ? x->ns_flags & ~CLONE_NEWUSER : x->ns_flags;
+
 	/* One call: the kernel enters a user namespace first and uses its rights for the rest. */
-	if (x->ns_flags && setns(x->pidfd, x->ns_flags) < 0)
+	if (flags && setns(x->pidfd, flags) < 0)
 		return err_sys(e, "cannot join the container's namespaces");
 	/* EINVAL: the namespace maps no id 0. */
 	if ((x->ns_flags & CLONE_NEWUSER) && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) &&
@@ -289,7 +308,7 @@ static int enter_container(struct exec *x, struct err *e)
 		return err_sys(e, "cannot become root of the container");
 	if (setsid() < 0)
 		return err_sys(e, "cannot make a session");
-	return 0;
+	return x->c.st.no_new_keyring ? 0 : process_new_keyring(x->c.st.id, e);
 }
 
 static int take_terminal(struct exec *x, struct err *e)
@@ -309,8 +328,10 @@ static int take_terminal(struct exec *x, struct err *e)
 	return console_attach(slave, e);
 }
 
-static void __attribute__((noreturn)) child_main(struct exec *x)
+/* Never returns. For ns_spawn(). */
+static void child_main(void *arg)
 {
+	struct exec *x = arg;
 	struct sync_msg m = { .type = SYNC_FAILED };
 	int sync_fd = x->sync_fds[1];
 	struct err *e = &m.err, unused;
@@ -335,27 +356,33 @@ static void __attribute__((noreturn)) child_main(struct exec *x)
 	_exit(1);
 }
 
+/*
+ * A pid namespace is joined for children only. An ordinary user has the right to that from the user
+ * namespace which owns it: then both are joined by a stage, which clones the child.
+ */
+static int clone_child(struct exec *x, bool *ret_in_cgroup, struct err *e)
+{
+	struct ns_join joins[] = { { CLONE_NEWPID, x->pid_ns }, { CLONE_NEWUSER, x->user_ns } };
+	struct ns_plan plan = { .needs_stage = x->user_ns >= 0 };
+
+	plan.joins.v = joins;
+	plan.joins.n = plan.needs_stage ? ARRAY_SIZE(joins) : 0;
+	if (!plan.needs_stage && x->pid_ns >= 0 && setns(x->pid_ns, CLONE_NEWPID) < 0)
+		return err_sys(e, "cannot join the container's pid namespace");
+	return ns_spawn(&plan, x->cgroup_fd, child_main, x, &x->pid, ret_in_cgroup, e);
+}
+
 static int spawn(struct exec *x, struct err *e)
 {
-	_close_ int own = -1;
 	bool in_cgroup;
 	int r;
 
 	/* Inherited by the child: no process of the container may look into it. */
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_sys(e, "cannot become undumpable");
-	if (x->pid_ns >= 0 && setns(x->pid_ns, CLONE_NEWPID) < 0)
-		return err_sys(e, "cannot join the container's pid namespace");
-	in_cgroup = x->cgroup_fd >= 0;
-	x->pid = ns_clone(0, x->cgroup_fd, SIGCHLD);
-	if (x->pid < 0 && in_cgroup) {
-		in_cgroup = false;
-		x->pid = ns_clone(0, -1, SIGCHLD);
-	}
-	if (x->pid < 0)
-		return err_sys(e, "cannot fork");
-	if (x->pid == 0)
-		child_main(x);
+	r = clone_child(x, &in_cgroup, e);
+	if (r < 0)
+		return r;
 	fd_close(&x->sync_fds[1]);
 	fd_close(&x->console_fd);
 	if (x->c.st.cgroup) {
@@ -469,6 +496,7 @@ int container_exec(const struct container_exec_request *rq, int *ret_status, str
 		.supervise = SUPERVISE_EMPTY,
 		.pidfd = -1,
 		.pid_ns = -1,
+		.user_ns = -1,
 		.cgroup_fd = -1,
 		.sync_fds = { -1, -1 },
 		.console_fd = -1,

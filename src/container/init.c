@@ -9,8 +9,8 @@
  *     only where an ordinary user's privileges begin with its user namespace.
  *   - It speaks with the runtime over a socket pair (sync.h), and dies when the runtime does,
  *     until the runtime has written down that the container exists. From then on it waits on
- *     start.sock: whoever connects there (`start`) lets the program run, and hears over the same
- *     connection what went wrong; a connection that closes means that the program runs.
+ *     start.sock: whoever connects there and says GO (`start`) lets the program run, and hears over
+ *     the same connection what went wrong; a connection that closes means that the program runs.
  *   - It never logs or prints. What fails is sent as a struct err, and it exits.
  *   - It is not dumpable, so that no process of the container can look into it.
  */
@@ -18,7 +18,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/keyctl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -30,6 +29,7 @@
 #include "base/fd.h"
 #include "container/console.h"
 #include "container/sync.h"
+#include "linux/proc.h"
 #include "linux/sysctl.h"
 #include "oci/hooks.h"
 
@@ -46,22 +46,6 @@ static int become_root(struct init_plan *p, struct err *e)
 	/* EINVAL: the namespace maps no id 0. Init has all capabilities in it all the same. */
 	if ((setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) && errno != EINVAL)
 		return err_sys(e, "cannot become root of the user namespace");
-	return 0;
-}
-
-/* A session keyring of its own; the kernel may be built without, or the engine forbid it. */
-static int join_keyring(struct init_plan *p, struct err *e)
-{
-	_free_ char *name = NULL;
-
-	if (p->no_new_keyring)
-		return 0;
-	name = str_printf("_ses.%s", p->id);
-	if (!name)
-		return err_oom(e);
-	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name) < 0 && errno != ENOSYS &&
-	    errno != EPERM)
-		return err_sys(e, "cannot make a session keyring");
 	return 0;
 }
 
@@ -89,12 +73,15 @@ static int enter_namespaces(struct init_plan *p, struct err *e)
 	r = ns_join_all(p->ns, e);
 	if (r == 0)
 		r = become_root(p, e);
+	/* The change of credentials has cleared it. */
+	if (r == 0)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (r == 0 && prctl(PR_SET_DUMPABLE, 0) < 0)
 		r = err_sys(e, "cannot become undumpable");
 	if (r == 0 && setsid() < 0 && errno != EPERM)
 		r = err_sys(e, "cannot make a session");
-	if (r == 0)
-		r = join_keyring(p, e);
+	if (r == 0 && !p->no_new_keyring)
+		r = process_new_keyring(p->id, e);
 	if (r == 0)
 		r = ns_unshare_cgroup(p->ns, e);
 	if (r == 0)
@@ -140,9 +127,22 @@ static int run_create_container_hooks(struct init_plan *p, struct err *e)
 			 e);
 }
 
+static int set_sysctls(struct init_plan *p, struct err *e)
+{
+	const struct strmap *sysctl = &p->spec->linux_->sysctl;
+	_close_ int own = -1;
+
+	if (p->rootfs->prepared || sysctl->n == 0)
+		return sysctl_apply(p->rootfs->proc_fd, sysctl, e);
+	own = proc_open(e);
+	return own < 0 ? own : sysctl_apply(own, sysctl, e);
+}
+
+/* A mount namespace that was joined by path has its root already. */
 static int build_root(struct init_plan *p, struct err *e)
 {
-	int r = rootfs_mount(p->rootfs, p->spec, &p->cgroup_view, e);
+	bool joined = !p->rootfs->prepared;
+	int r = joined ? 0 : rootfs_mount(p->rootfs, p->spec, &p->cgroup_view, e);
 
 	if (r == 0)
 		r = let_hooks_run(p, e);
@@ -151,8 +151,8 @@ static int build_root(struct init_plan *p, struct err *e)
 	if (r == 0)
 		r = run_create_container_hooks(p, e);
 	if (r == 0)
-		r = sysctl_apply(p->rootfs->proc_fd, &p->spec->linux_->sysctl, e);
-	if (r == 0)
+		r = set_sysctls(p, e);
+	if (r == 0 && !joined)
 		r = rootfs_enter(p->rootfs, p->spec, p->no_pivot, e);
 	return r;
 }
@@ -170,7 +170,7 @@ static int set_up_console(struct init_plan *p, int *ret_slave, struct err *e)
 	}
 	r = console_open(process->user ? process->user->uid : 0, process->console_size, &master,
 			 &slave, e);
-	if (r == 0)
+	if (r == 0 && p->rootfs->prepared)
 		r = rootfs_bind_console(p->rootfs, slave, e);
 	if (r == 0)
 		r = console_send(p->console_fd, master, e);
@@ -192,6 +192,10 @@ static int report_ready(struct init_plan *p, struct err *e)
 	/* What is certain to fail at start fails here already: engines expect it. */
 	if (p->process.process)
 		r = process_check_program(p->process.process, e);
+	/* From READY on the socket alone tells whether the runtime is there: it may end when it has
+	 * said GO, and init must not end with it then. */
+	if (r == 0 && !p->process.die_with_parent)
+		prctl(PR_SET_PDEATHSIG, 0);
 	if (r == 0)
 		r = sync_send(p->sync_fd, &(struct sync_msg){ .type = SYNC_READY }, e);
 	if (r == 0)
@@ -201,13 +205,20 @@ static int report_ready(struct init_plan *p, struct err *e)
 
 static int accept_start(struct init_plan *p, struct err *e)
 {
+	struct err unused;
 	int fd;
 
-	do
+	for (;;) {
 		fd = accept4(p->start_fd, NULL, NULL, SOCK_CLOEXEC);
-	while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
-	if (fd < 0)
-		return err_sys(e, "cannot wait for start");
+		if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
+			return err_sys(e, "cannot wait for start");
+		if (fd < 0)
+			continue;
+		if (sync_expect(fd, SYNC_GO, NULL, &unused) == 0)
+			break;
+		/* A start that was killed, or someone who only looked whether we wait. */
+		close(fd);
+	}
 	fd_close(&p->start_fd);
 	/* From here on errors go to who started us. */
 	fd_close(&p->sync_fd);
@@ -221,7 +232,7 @@ static int run_start_container_hooks(struct init_plan *p, struct err *e)
 
 	if (!h || h->start_container.n == 0)
 		return 0;
-	return hooks_run(&h->start_container, "startContainer", p->shared->hook_state, "/", e);
+	return hooks_run(&h->start_container, "startContainer", p->shared->start_state, "/", e);
 }
 
 static void __attribute__((noreturn)) fail(int fd, struct err *e)
@@ -298,8 +309,9 @@ void init_main(void *arg)
 	struct err e = {};
 	int slave = -1, r;
 
-	if (p->process.die_with_parent)
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* A hook that hangs, or a mount, does not look at the socket. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	close(p->peer_fd);
 	r = wait_go(p, &e);
 	if (r == 0)
 		r = enter_namespaces(p, &e);

@@ -11,10 +11,14 @@
 #include "linux/rootfs.h"
 #include "oci/spec.h"
 
+/* Annotations alone may have some hundred KiB. Pages that are not written take no memory. */
+#define INIT_DOCUMENT_MAX (1024 * 1024)
+
 /* Room for what the runtime knows only after the clone: shared memory, written before GO. */
 struct init_shared {
-	char hook_state[64 * 1024]; /* the state document, for hooks that init runs */
-	char listener_message[128 * 1024];
+	char hook_state[INIT_DOCUMENT_MAX];  /* the state document, for hooks before start */
+	char start_state[INIT_DOCUMENT_MAX]; /* the same with the status of startContainer hooks */
+	char listener_message[2 * INIT_DOCUMENT_MAX];
 };
 
 /* All that init needs: prepared by the runtime, inherited through the clone. */
@@ -28,6 +32,7 @@ struct init_plan {
 	struct process_plan process; /* process.process is NULL: no program */
 	struct init_shared *shared;
 	int sync_fd;	/* init's end */
+	int peer_fd;	/* the runtime's end, which init must not keep open */
 	int start_fd;	/* the listening start.sock */
 	int console_fd; /* connected; -1: none */
 	bool no_pivot;

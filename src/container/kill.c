@@ -118,10 +118,13 @@ static int adopt_pending_cgroup(struct container *c, struct err *e)
 	if (!cg)
 		return err_oom(e);
 	r = cgroup_create(c->st.cgroups_path, c->st.id, NULL, cg, e);
-	if (r < 0) {
+	if (r < 0)
 		free(cg);
+	/* No process of ours was in it: it is another container's, which that create had to refuse. */
+	if (r == -EBUSY && e->kind == ERR_STATE)
+		return 0;
+	if (r < 0)
 		return r;
-	}
 	c->st.cgroup = cg;
 	return 0;
 }

@@ -3,13 +3,13 @@
  * See process.h. The order matters and is the same for init and exec:
  *
  *   working directory   as root of the container, who may enter more than the user
+ *   environment         HOME is looked up in the container's files: the limits may forbid it later
  *   resource limits     lowering only: the runtime raised what had to be raised
  *   bounding set        needs CAP_SETPCAP
  *   groups, gid, uid    with PR_SET_KEEPCAPS, so that the next steps are still possible
  *   seccomp (early)     without no_new_privs, loading takes CAP_SYS_ADMIN
  *   capabilities        the process's own sets
  *   no_new_privs
- *   environment         HOME is looked up in the container's files: no privileges by then
  *   seccomp             last: the filter need not allow anything but execve
  *   program
  */
@@ -18,12 +18,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <linux/keyctl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -163,13 +166,6 @@ static int find_program(const struct oci_process *p, char **ret, struct err *e)
 	return program_error(name, code, true, e);
 }
 
-int process_check_program(const struct oci_process *p, struct err *e)
-{
-	_free_ char *path = NULL;
-
-	return find_program(p, &path, e);
-}
-
 /* Engines rely on a missing working directory being made. */
 static int enter_directory(const char *cwd, struct err *e)
 {
@@ -208,6 +204,35 @@ static int check_directory(struct err *e)
 	if (here[0] != '/')
 		return err_set(e, ERR_CONFIG, EXDEV,
 			       "the working directory is outside the container's root");
+	return 0;
+}
+
+int process_check_program(const struct oci_process *p, struct err *e)
+{
+	_free_ char *path = NULL;
+	int r;
+
+	/* A relative program, or $PATH, is meant from there. */
+	r = enter_directory(p->cwd, e);
+	if (r == 0)
+		r = check_directory(e);
+	return r < 0 ? r : find_program(p, &path, e);
+}
+
+int process_new_keyring(const char *id, struct err *e)
+{
+	_free_ char *name = NULL;
+	uint64_t unique;
+
+	/* A name that is in use joins that keyring, which another container may have laid out. */
+	if (getrandom(&unique, sizeof(unique), 0) != (ssize_t)sizeof(unique))
+		return err_sys(e, "cannot get random bytes");
+	name = str_printf("_ses.%s.%016" PRIx64, id, unique);
+	if (!name)
+		return err_oom(e);
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name) < 0 && errno != ENOSYS &&
+	    errno != EPERM)
+		return err_sys(e, "cannot make a session keyring");
 	return 0;
 }
 
@@ -263,10 +288,25 @@ static int load_filters(const struct process_plan *plan, struct err *e)
 	return seccomp_plan_load(plan->seccomp, plan->listener_sock, plan->listener_message, e);
 }
 
+/* A file of the image: what would block us, as a FIFO does, is none. */
+static FILE *open_plain(const char *path)
+{
+	_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+	FILE *f;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return NULL;
+	f = fdopen(fd, "r");
+	if (f)
+		take_fd(&fd);
+	return f;
+}
+
 /* HOME for programs that need one and were given none: from the container's /etc/passwd. */
 static char *find_home(uid_t uid)
 {
-	_fclose_ FILE *f = fopen("/etc/passwd", "re");
+	_fclose_ FILE *f = open_plain("/etc/passwd");
 	char line[1024];
 
 	while (f && fgets(line, sizeof(line), f)) {
@@ -469,15 +509,15 @@ int process_exec(const struct process_plan *plan, struct err *e)
 		r = close_descriptors(plan->preserve_fds, e);
 	signals_reset();
 	if (r == 0)
+		r = make_environment(p, &env, e);
+	if (r == 0 && strv_copy(&p->args, &args) < 0)
+		r = err_oom(e);
+	if (r == 0)
 		r = set_limits(p, once, e);
 	if (r == 0)
 		r = give_up_privileges(plan, e);
 	if (r == 0)
 		r = find_program(p, &path, e);
-	if (r == 0)
-		r = make_environment(p, &env, e);
-	if (r == 0 && strv_copy(&p->args, &args) < 0)
-		r = err_oom(e);
 	if (r == 0 && once)
 		r = resolve_scripts(&path, &args, e);
 	if (r == 0 && once)

@@ -33,8 +33,14 @@ int process_exec_fd(const struct oci_process *p);
  */
 int process_raise_limits(pid_t pid, const struct oci_process *p, struct err *e);
 
-/* Whether the program is there and executable, with the errors that engines know. Runs in the
- * container's root. */
+/*
+ * A new session keyring in place of the caller's, whose keys are the host's. `id` is the
+ * container's, for people who read /proc/keys. Kernels without keyrings are fine.
+ */
+int process_new_keyring(const char *id, struct err *e);
+
+/* Enters the working directory, and looks whether the program is there and executable, with the
+ * errors that engines know. Runs in the container's root. */
 int process_check_program(const struct oci_process *p, struct err *e);
 
 /*

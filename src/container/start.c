@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* start: init waits on start.sock; connecting lets it run its program. Runs in the runtime. */
+/* start: init waits on start.sock for GO, and then runs its program. Runs in the runtime. */
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -14,16 +12,16 @@
 
 static int connect_init(const struct container *c, int *ret_fd, struct err *e)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	_close_ int fd = container_connect_init(c, 0);
+	int r;
 
 	if (fd < 0)
-		return err_sys(e, "cannot make a socket");
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/start.sock", c->dirfd);
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return err_sys(e, "cannot reach the container's init");
-	if (unlinkat(c->dirfd, "start.sock", 0) < 0)
-		return err_sys(e, "cannot remove '%s/start.sock'", c->dir);
+		return err_errno(e, fd, "cannot reach the container's init");
+	r = sync_send(fd, &(struct sync_msg){ .type = SYNC_GO }, e);
+	if (r < 0)
+		return r;
+	/* Init does not listen any more: container_status() sees that also where this is not done. */
+	unlinkat(c->dirfd, "start.sock", 0);
 	*ret_fd = take_fd(&fd);
 	return 0;
 }
@@ -41,7 +39,8 @@ static int run_poststart(struct container *c, struct err *e)
 	r = container_hook_state(c, "running", c->st.pid, &state, e);
 	if (r == 0)
 		r = hooks_run(&spec->hooks->poststart, "poststart", state.s, c->st.bundle, e);
-	if (r < 0)
+	/* It may have ended meanwhile, and its pid be another's. */
+	if (r < 0 && process_is_alive(c->st.pid, c->st.pid_start))
 		kill(c->st.pid, SIGKILL);
 	return r;
 }

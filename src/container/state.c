@@ -7,7 +7,9 @@
 #include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +21,7 @@
 
 #define STATE_FILE_MAX (16 * 1024 * 1024)
 #define LOCK_WAIT_MS 10000
+#define REMOVE_TRIES 10
 
 static const struct json_field policy_fields[] = {
 	JSON_FR(container_policy, name, "name", JSON_STR),
@@ -44,6 +47,7 @@ static const struct json_field state_fields[] = {
 	JSON_FT(container_state, policies, "policies", JSON_STRUCTS, &policy_type),
 	JSON_F(container_state, explanations, "explanations", JSON_STRV),
 	JSON_FT(container_state, policy_limits, "policyLimits", JSON_STRUCT, &oci_resources_type),
+	JSON_F(container_state, no_new_keyring, "noNewKeyring", JSON_BOOL),
 	JSON_F(container_state, supervisor, "supervisor", JSON_I32),
 	JSON_F(container_state, supervisor_start, "supervisorStart", JSON_U64),
 	{},
@@ -82,7 +86,15 @@ static int set_names(struct container *c, const char *root, const char *id, stru
 	return c->root && c->dir ? 0 : err_oom(e);
 }
 
-/* A record lock: unlike flock() it is not inherited by init. */
+/* While we waited for the lock, a delete may have removed the folder that it is in. */
+static bool is_removed(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_nlink == 0;
+}
+
+/* A record lock: unlike flock() it is not inherited by init. ENOENT: the folder is gone. */
 static int lock_folder(struct container *c, bool wait, struct err *e)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -100,6 +112,8 @@ static int lock_folder(struct container *c, bool wait, struct err *e)
 				       "container is busy: another command works on it");
 		nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000 * 1000 }, NULL);
 	}
+	if (is_removed(fd))
+		return err_set(e, ERR_STATE, ENOENT, "'%s' was removed", c->dir);
 	c->lockfd = take_fd(&fd);
 	return 0;
 }
@@ -128,11 +142,13 @@ int container_state_create(const char *root, const char *id, struct container *r
 		r = err_sys(e, "cannot open state folder '%s'", c.dir);
 	if (r == 0)
 		r = lock_folder(&c, false, e);
+	if (r == -ENOENT)
+		err_set(e, ERR_STATE, EBUSY, "container is busy: another command removed '%s'", c.dir);
+	/* Not more than what is surely ours: another command may have taken the folder away, and a
+	 * third one made it anew. */
 	if (r < 0) {
-		struct err ignored;
-
-		fs_remove_tree(AT_FDCWD, c.dir, &ignored);
-		return r;
+		rmdir(c.dir);
+		return -e->code;
 	}
 	*ret = c;
 	c = (struct container)CONTAINER_EMPTY;
@@ -234,8 +250,11 @@ int container_config_load(struct container *c, struct oci_spec **ret, struct err
 
 int container_state_remove(struct container *c, struct err *e)
 {
-	int r = fs_remove_tree(AT_FDCWD, c->dir, e);
+	int r = -ENOTEMPTY;
 
+	/* Who waits to lock it may make the lock file anew. */
+	for (int i = 0; (r == -ENOTEMPTY || r == -EEXIST) && i < REMOVE_TRIES; i++)
+		r = fs_remove_tree(AT_FDCWD, c->dir, e);
 	return r < 0 ? err_wrap(e, "cannot remove state folder") : 0;
 }
 
@@ -277,6 +296,31 @@ bool process_is_alive(pid_t pid, uint64_t start)
 	return start != 0 && process_start_time(pid) == start;
 }
 
+int container_connect_init(const struct container *c, int flags)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0);
+
+	if (fd < 0)
+		return -errno;
+	/* Through the descriptor: the path may be long. */
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/start.sock", c->dirfd);
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return -errno;
+	return take_fd(&fd);
+}
+
+/* Whether init still listens: a start that was killed may have let it run, and left the socket. */
+static bool waits_for_start(const struct container *c)
+{
+	_close_ int fd = -1;
+
+	if (faccessat(c->dirfd, "start.sock", F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	fd = container_connect_init(c, SOCK_NONBLOCK);
+	return fd != -ECONNREFUSED && fd != -ENOENT;
+}
+
 int container_status(const struct container *c, enum container_status *ret, struct err *e)
 {
 	bool frozen = false;
@@ -298,7 +342,7 @@ int container_status(const struct container *c, enum container_status *ret, stru
 	}
 	if (frozen)
 		*ret = CONTAINER_PAUSED;
-	else if (faccessat(c->dirfd, "start.sock", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+	else if (waits_for_start(c))
 		*ret = CONTAINER_CREATED;
 	else
 		*ret = CONTAINER_RUNNING;

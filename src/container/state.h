@@ -44,6 +44,7 @@ struct container_state {
 	LIST_OF(struct container_policy) policies;
 	struct strv explanations;
 	struct oci_resources *policy_limits; /* what policies limit, for update; NULL: nothing */
+	bool no_new_keyring;	/* processes keep the session keyring of who runs them */
 	int32_t supervisor;	/* `purple run`: pid of the process in front of it; 0: none */
 	uint64_t supervisor_start;
 };
@@ -93,6 +94,10 @@ void container_close(struct container *c);
 /* Where the container is in its life. A zombie, or another process with init's pid, is stopped. */
 int container_status(const struct container *c, enum container_status *ret, struct err *e);
 const char *container_status_name(enum container_status s);
+
+/* Connects to where init waits for `start`; -ECONNREFUSED or -ENOENT when it waits no more. `flags`
+ * are of socket(), added to SOCK_CLOEXEC. Returns a descriptor or -errno. */
+int container_connect_init(const struct container *c, int flags);
 
 /* True while the process with this pid and start time runs (zombies do not). */
 bool process_is_alive(pid_t pid, uint64_t start);

@@ -21,6 +21,7 @@
 #include "base/fd.h"
 
 #define KILL_DELAY_S 10
+#define DRAIN_MAX (1024 * 1024) /* more than a terminal holds */
 
 static struct termios saved_termios;
 
@@ -150,7 +151,8 @@ static bool take_signals(struct supervise *s, pid_t pid, int *ret_status)
 		default:
 			/* From the terminal's own keys the process hears itself, unless it has a
 			 * session of its own, which every container's process does. */
-			kill(pid, (int)info.ssi_signo);
+			if (!done)
+				kill(pid, (int)info.ssi_signo);
 			break;
 		}
 	}
@@ -179,17 +181,23 @@ static int flush(struct pipe_buffer *b, int fd)
 	return 0;
 }
 
-/* What the program wrote before it ended is still in the terminal. */
+/* What the program wrote before it ended is still in the terminal; what others, who outlived it
+ * there, go on writing is not waited for. */
 static void drain(struct supervise *s, struct pipe_buffer *out)
 {
+	size_t taken = 0;
+
 	while (s->master >= 0) {
 		if (out->from < out->to) {
-			if (flush(out, STDOUT_FILENO) < 0)
+			struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+			if (poll(&p, 1, -1) > 0 && flush(out, STDOUT_FILENO) < 0)
 				return;
 			continue;
 		}
-		if (fill(out, s->master) < 0 || out->from == out->to)
+		if (taken > DRAIN_MAX || fill(out, s->master) < 0 || out->from == out->to)
 			return;
+		taken += out->to - out->from;
 	}
 }
 
@@ -200,7 +208,7 @@ struct loop {
 
 static void proxy(struct supervise *s, struct loop *l, const struct pollfd *p)
 {
-	if ((p[1].revents & (POLLIN | POLLHUP)) && fill(&l->in, STDIN_FILENO) < 0) {
+	if (p[1].revents && fill(&l->in, STDIN_FILENO) < 0) {
 		l->in_open = false;
 		/* End of input that is no terminal: tell the program as a terminal would. */
 		if (!s->raw && l->in.to < sizeof(l->in.data))
@@ -212,7 +220,8 @@ static void proxy(struct supervise *s, struct loop *l, const struct pollfd *p)
 	}
 	if (s->master >= 0 && l->in.from < l->in.to && flush(&l->in, s->master) < 0)
 		l->in.from = l->in.to = 0;
-	if (l->out.from < l->out.to && flush(&l->out, STDOUT_FILENO) < 0)
+	/* Only what does not block: signals and time-outs hold while nobody reads our output. */
+	if (p[4].revents && l->out.from < l->out.to && flush(&l->out, STDOUT_FILENO) < 0)
 		l->out.from = l->out.to = 0;
 }
 
@@ -264,10 +273,11 @@ int supervise_wait(struct supervise *s, pid_t pid, int *ret_status, struct err *
 	if (reap(pid, ret_status))
 		goto done;
 	for (;;) {
-		struct pollfd p[4] = { { .fd = s->sigfd, .events = POLLIN },
+		struct pollfd p[5] = { { .fd = s->sigfd, .events = POLLIN },
 				       { .fd = -1, .events = POLLIN },
 				       { .fd = -1 },
-				       { .fd = s->oom_fd, .events = POLLIN } };
+				       { .fd = s->oom_fd, .events = POLLIN },
+				       { .fd = -1, .events = POLLOUT } };
 		int timeout = check_timeout(s, pid, start);
 
 		if (s->master >= 0 && l->in_open && l->in.to < sizeof(l->in.data))
@@ -277,7 +287,9 @@ int supervise_wait(struct supervise *s, pid_t pid, int *ret_status, struct err *
 			p[2].events = (short)((l->out.to < sizeof(l->out.data) ? POLLIN : 0) |
 					      (l->in.from < l->in.to ? POLLOUT : 0));
 		}
-		if (poll(p, 4, timeout) < 0) {
+		if (l->out.from < l->out.to)
+			p[4].fd = STDOUT_FILENO;
+		if (poll(p, ARRAY_SIZE(p), timeout) < 0) {
 			if (errno != EINTR)
 				return err_sys(e, "cannot wait for the container");
 			continue;

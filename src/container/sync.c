@@ -12,6 +12,11 @@ int sync_pair(int ret_fds[2], struct err *e)
 	return 0;
 }
 
+static int err_peer_died(struct err *e)
+{
+	return err_set(e, ERR_INTERNAL, EPIPE, "the peer died unexpectedly");
+}
+
 int sync_send(int fd, const struct sync_msg *m, struct err *e)
 {
 	ssize_t n;
@@ -19,6 +24,8 @@ int sync_send(int fd, const struct sync_msg *m, struct err *e)
 	do
 		n = send(fd, m, sizeof(*m), MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EPIPE)
+		return err_peer_died(e);
 	return n < 0 ? err_sys(e, "cannot send to the container's process") : 0;
 }
 
@@ -58,7 +65,7 @@ int sync_expect(int fd, enum sync_type type, struct sync_msg *ret, struct err *e
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return err_set(e, ERR_INTERNAL, EPIPE, "the peer died unexpectedly");
+		return err_peer_died(e);
 	r = check_type(&m, type, e);
 	if (r == 0 && ret)
 		*ret = m;

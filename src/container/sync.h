@@ -10,6 +10,10 @@
  *                               <- READY  all is set up; init will wait on start.sock
  *          GO                  ->         the state is on disk: init closes this socket
  *
+ * start, over start.sock:
+ *          GO                  ->         whoever goes without it has only looked
+ *          end of file, or      <- FAILED
+ *
  * exec:    GO (pid)            ->
  *                               <- READY  only the execve is left
  *          GO                  ->         pid file is written

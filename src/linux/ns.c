@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -48,6 +49,14 @@ int ns_flag(const char *type)
 		if (streq(ns_types[i].type, type))
 			return ns_types[i].flag;
 	return 0;
+}
+
+static const char *ns_name(int flag)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(ns_types); i++)
+		if (ns_types[i].flag == flag)
+			return ns_types[i].type;
+	return "unknown";
 }
 
 static int open_join(const struct oci_namespace *ns, struct ns_join *ret, struct err *e)
@@ -160,18 +169,28 @@ static pid_t clone_into(uint64_t flags, int cgroup_fd, int exit_signal, bool *re
 
 int ns_join_all(const struct ns_plan *p, struct err *e)
 {
-	int user_fd = -1;
+	int joined = 0, user_fd = -1;
 
 	if (p->needs_stage)
 		return 0;
-	for (size_t i = 0; i < p->joins.n; i++) {
+	for (size_t i = 0; i < p->joins.n; i++)
 		if (p->joins.v[i].flag == CLONE_NEWUSER)
 			user_fd = p->joins.v[i].fd;
-		else if (setns(p->joins.v[i].fd, p->joins.v[i].flag) < 0)
-			return err_sys(e, "cannot join namespace");
+	/* Some may take the rights that we have here, the others those in the user namespace. */
+	for (size_t i = 0; i < p->joins.n; i++) {
+		if (p->joins.v[i].fd == user_fd)
+			continue;
+		if (setns(p->joins.v[i].fd, p->joins.v[i].flag) == 0)
+			joined |= p->joins.v[i].flag;
+		else if (user_fd < 0 || errno != EPERM)
+			return err_sys(e, "cannot join %s namespace", ns_name(p->joins.v[i].flag));
 	}
 	if (user_fd >= 0 && setns(user_fd, CLONE_NEWUSER) < 0)
 		return err_sys(e, "cannot join user namespace");
+	for (size_t i = 0; i < p->joins.n; i++)
+		if (p->joins.v[i].fd != user_fd && !(joined & p->joins.v[i].flag) &&
+		    setns(p->joins.v[i].fd, p->joins.v[i].flag) < 0)
+			return err_sys(e, "cannot join %s namespace", ns_name(p->joins.v[i].flag));
 	return 0;
 }
 
@@ -202,6 +221,11 @@ static int stage_enter(const struct ns_plan *p, struct err *e)
 	struct ns_plan joins = *p;
 	int r;
 
+	/* In a pid or user namespace of others, processes are that may look into what can be dumped
+	 * (CVE-2016-9962). The init that is cloned here inherits it. */
+	if ((ns_plan_joins(p, CLONE_NEWPID) || ns_plan_joins(p, CLONE_NEWUSER)) &&
+	    prctl(PR_SET_DUMPABLE, 0) < 0)
+		return err_sys(e, "cannot become undumpable");
 	joins.needs_stage = false;
 	if (p->new_flags & CLONE_NEWTIME) {
 		if (unshare(CLONE_NEWTIME) < 0)

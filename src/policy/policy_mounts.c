@@ -90,8 +90,20 @@ static int add_mount(struct merge *m, struct policy_mounts *l, const char *desti
 		     err_oom(m->e);
 }
 
+/* May agents write where this path lies? Then one could have put a symbolic link on the way. */
+static bool is_in_output(const struct policy *p, const char *host_path)
+{
+	size_t i;
+
+	for (i = 0; i < p->filesystem.output_paths.n; i++)
+		if (path_is_within(host_path, p->filesystem.output_paths.v[i].host_path))
+			return true;
+	return false;
+}
+
 static int add_immutables(struct merge *m, bool in_sandbox, struct policy_mounts *l)
 {
+	const char *from;
 	size_t i;
 	int r = 0;
 
@@ -106,12 +118,15 @@ static int add_immutables(struct merge *m, bool in_sandbox, struct policy_mounts
 				       "filesystem.immutable_paths: '/' holds for an image; a "
 				       "sandbox without one needs the directories by name",
 				       policy_at(m->p, x->pos));
-		if (!policy_immutable_is_granted(m->above, x))
+		if (!policy_immutable_is_granted(m->above, x)) {
 			r = left_out(m, x->sandbox_path);
-		else
-			r = add_mount(m, l, x->sandbox_path, "bind",
-				      x->host_path ? x->host_path : x->sandbox_path,
-				      "rbind,ro,rro,nosuid,rnosuid,nodev,rnodev");
+			continue;
+		}
+		from = x->host_path ? x->host_path : x->sandbox_path;
+		r = add_mount(m, l, x->sandbox_path, "bind", from,
+			      "rbind,ro,rro,nosuid,rnosuid,nodev,rnodev");
+		if (r == 0)
+			l->l.v[l->l.n - 1].plain_source = is_in_output(m->p, from);
 	}
 	return r;
 }

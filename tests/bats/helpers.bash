@@ -82,7 +82,8 @@ has() {
 		missing_reason="id-mapped mounts (Linux 5.12)"
 		printf '5.12\n%s\n' "$(uname -r)" | sort -CV
 		;;
-	podman | crun | runc | jq | busybox | conmon | python3 | script | strace | buildah | capsh | man)
+	podman | crun | runc | jq | busybox | conmon | python3 | script | strace | buildah | capsh | man | \
+		containerd | ctr | dockerd | ip)
 		missing_reason="the program $1"
 		command -v "$1" >/dev/null
 		;;
@@ -373,13 +374,16 @@ list_traces() {
 	# registered with keep_mount.
 	awk -v dir="$BATS_TEST_TMPDIR/" -v keep="${_kept_mounts:-}" '
 		index($5, dir) == 1 && index(keep, "|" $5 "|") == 0 { print "mount: " $5 }' /proc/self/mountinfo
-	local exe pid
-	while read -r exe; do
-		pid=${exe#/proc/} pid=${pid%/exe}
+	# The runtime runs from a mount of its own: /proc/PID/exe does not name it.
+	local file name pid
+	for file in /proc/[0-9]*/cmdline; do
+		IFS= read -r -d '' name 2>/dev/null <"$file" || continue
+		[[ $name == "$PURPLE_RUNTIME" || $name == "${PURPLE:-}" ]] || continue
+		pid=${file#/proc/} pid=${pid%/cmdline}
 		if tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF -e "$BATS_TEST_TMPDIR" -e "$1"; then
 			echo "process: $pid $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline")"
 		fi
-	done < <(find /proc -maxdepth 2 -name exe -lname "$PURPLE_RUNTIME*" 2>/dev/null)
+	done
 }
 
 # keep_mount PATH: a mount that the test made itself and takes away itself, after the containers.

@@ -17,6 +17,11 @@ teardown() {
 	podman_teardown
 }
 
+# No step hangs the run.
+podman_() {
+	timeout --foreground -k 5 60 podman "$@"
+}
+
 # both_ways FUNCTION: calls it for the plain runtime, then under a policy that leaves an agent what
 # it needs to work.
 both_ways() {
@@ -45,11 +50,20 @@ both_ways() {
 	WAY=plain WITH=()
 }
 
-# run_podman OPTION... IMAGE [WORD...]: `run`s a fresh container ID to its end; its own stdout and
-# stderr are output and stderr.
+# capture COMMAND...: as bats' run, but stdout and stderr are apart and no status is special. Sets
+# status, output and stderr.
+capture() {
+	status=0
+	"$@" >"$BATS_TEST_TMPDIR/stdout" 2>"$BATS_TEST_TMPDIR/stderr" || status=$?
+	output=$(<"$BATS_TEST_TMPDIR/stdout")
+	stderr=$(<"$BATS_TEST_TMPDIR/stderr")
+	printf 'status %d, stderr: %s\n' "$status" "$stderr" # shown when the test fails
+}
+
+# run_podman OPTION... IMAGE [WORD...]: a fresh container ID, to its end and away; see capture.
 run_podman() {
 	new_id
-	run --separate-stderr podman_ run --rm --name "$ID" "${WITH[@]}" "$@"
+	capture podman_ run --rm --name "$ID" "${WITH[@]}" "$@"
 }
 
 # start_podman OPTION... IMAGE [WORD...]: a fresh container ID in the background; CID is its long id.
@@ -58,18 +72,14 @@ start_podman() {
 	CID=$(podman_ run -d --name "$ID" "${WITH[@]}" "$@")
 }
 
-# in_container WORD...: `run`s it in ID with podman exec.
+# in_container WORD...: podman exec in ID; see capture.
 in_container() {
-	run --separate-stderr podman_ exec "$ID" "$@"
+	capture podman_ exec "$ID" "$@"
 }
 
 # field FORMAT: of podman inspect.
 field() {
 	podman_ inspect --format "$1" "$ID"
-}
-
-is_state() {
-	[[ $(field '{{.State.Status}}') == "$1" ]]
 }
 
 log_has() {
@@ -79,13 +89,9 @@ log_has() {
 # on_a_terminal COMMAND: what the shell command shows on a terminal of 33 lines and 111 columns,
 # without carriage returns. Input that the caller feeds is typed there.
 on_a_terminal() {
-	script -qec "stty rows 33 cols 111; $1" /dev/null | tr -d '\r\000'
+	timeout 60 script -qec "stty rows 33 cols 111; $1" /dev/null | tr -d '\r\000'
 	return "${PIPESTATUS[0]}"
 }
-
-# A container that tells its signals: USR1 and HUP are printed, TERM ends it with code 7.
-TELLS_SIGNALS='trap "echo got USR1" USR1; trap "echo got HUP" HUP; trap "echo got TERM; exit 7" TERM
-	echo ready; while :; do sleep 0.05; done'
 
 assert_stderr_contains() {
 	if [[ $stderr != *"$1"* ]]; then

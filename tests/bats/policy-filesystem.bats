@@ -126,6 +126,44 @@ setup_file() {
 	assert_output works
 }
 
+@test "immutable_paths: the kernel's control files are read-only or hidden, whatever the engine says" {
+	make_generous_bundle
+	policy t <<<'filesystem: { scratch_paths: [/tmp] }'
+	local script='for f in /proc/sys/kernel/core_pattern /proc/sys/kernel/hostname /proc/sysrq-trigger \
+			/proc/sys/vm/drop_caches /proc/irq/default_smp_affinity /sys/kernel/uevent_helper \
+			/sys/kernel/mm/ksm/run /sys/fs/cgroup/release_agent /sys/fs/cgroup/memory/release_agent; do
+			[ ! -e $f ] || ( : >>$f ) 2>/dev/null && [ -e $f ] && echo "opened $f"
+		done
+		cat /proc/timer_list /proc/keys /proc/kcore 2>/dev/null | head -c 1 | wc -c; ls -A /sys/firmware | wc -l'
+	run_under t "$script"
+	assert_output $'0\n0'
+	run_free "$script"
+	assert_contains "opened /proc/sys/kernel/core_pattern"
+	assert_lacks $'0\n0'
+}
+
+@test "immutable_paths: the runtime's own program cannot be reached for writing" {
+	make_generous_bundle
+	policy t <<<'filesystem: { scratch_paths: [/tmp] }'
+	cp "$PURPLE_RUNTIME" before
+	# CVE-2019-5736: the container's program is the runtime itself, by the link that leads to it.
+	ln -sf /proc/self/exe "$BUNDLE/rootfs/bin/runtime"
+	set_command /bin/runtime
+	new_id
+	run purple_rt --policy t run --bundle "$BUNDLE" "$ID"
+	((status != 0))
+	start_under t 'while :; do for p in /proc/[0-9]*; do
+		(exec 5>>$p/exe && echo opened && echo x >&5) 2>/dev/null; done; done'
+	local i
+	for i in 1 2 3 4 5; do
+		purple_rt exec "$ID" true
+	done
+	assert_lacks opened
+	run cat "$BATS_TEST_TMPDIR/out"
+	assert_lacks opened
+	cmp before "$PURPLE_RUNTIME"
+}
+
 @test "immutable_paths: a host path that is missing is an error" {
 	make_bundle
 	policy t <<-END
@@ -243,7 +281,7 @@ setup_file() {
 	assert_equal "$(<new/output/file)" result
 	assert_equal "$(stat -c %a:%u new/output)" 700:0
 	for option in rw nosuid nodev noexec; do
-		[[ $output =~ [\ ,]$option[\ ,] ]]
+		[[ $output =~ [\ ,]"$option"[\ ,] ]]
 	done
 }
 
@@ -275,6 +313,29 @@ setup_file() {
 		run_under second 'echo x >/sub/x'
 		assert_equal "$(find secret -mindepth 1)" ""
 	done
+}
+
+@test "output_paths: a link that the agent leaves there shows a later container nothing of the host" {
+	make_generous_bundle
+	mkdir secret
+	echo treasure >secret/file
+	policy first <<<"filesystem: { output_paths: [{ host_path: $PWD/shared, sandbox_path: /out }] }"
+	run_under first "ln -s $PWD/secret /out/in && echo linked"
+	assert_contains linked
+	policy second <<-END
+		filesystem:
+		  output_paths: [{ host_path: $PWD/shared, sandbox_path: /out }]
+		  immutable_paths: [{ host_path: $PWD/shared/in, sandbox_path: /in }]
+	END
+	run_under second 'cat /in/file'
+	((status != 0))
+	assert_lacks treasure
+	assert_contains "symbolic link"
+	rm shared/in
+	mkdir shared/in
+	echo fine >shared/in/file
+	run_under second 'cat /in/file'
+	assert_output fine
 }
 
 @test "output_paths: bad values are refused with line and column" {

@@ -251,7 +251,7 @@ ESCAPE='for f in /sys/fs/cgroup/*/memory.limit_in_bytes /sys/fs/cgroup/*/memory.
 	make_generous_bundle
 	mkdir output
 	local disk major minor
-	disk=$(findmnt -no MAJ:MIN -T output)
+	disk=$(findmnt -no MAJ:MIN -T output | tr -d ' ')
 	[[ -b $(findmnt -no SOURCE -T output) ]] || skip "needs a file system on a block device"
 	[[ -d /sys/fs/cgroup/blkio ]] || skip "needs cgroup v1 controllers"
 	major=${disk%:*} minor=${disk#*:}

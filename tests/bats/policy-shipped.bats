@@ -10,19 +10,19 @@ setup_file() {
 }
 
 SHIPPED=/usr/share/purple/policies
-STARTS="secure-agent simple-ai-test code-analyst cicd-worker honeypot"
-REFUSED="ai-dev-safe ai-dev-team api-monitoring budget-enforcement data-retriever production-secure"
+STARTS=(secure-agent simple-ai-test code-analyst cicd-worker honeypot)
+REFUSED=(ai-dev-safe ai-dev-team api-monitoring budget-enforcement data-retriever production-secure)
 
 @test "every shipped policy is looked at here" {
 	run bash -c "cd $SHIPPED && printf '%s\n' *.yaml | sed 's/.yaml//' | sort | tr '\n' ' '"
-	assert_output "$(printf '%s\n' $STARTS $REFUSED | sort | tr '\n' ' ')"
+	assert_output "$(printf '%s\n' "${STARTS[@]}" "${REFUSED[@]}" | sort | tr '\n' ' ')"
 }
 
 @test "those that need nothing but this version start, and hold" {
 	local name
 	make_generous_bundle
 	mkdir -p "$BUNDLE/rootfs/usr" "$BUNDLE/rootfs/sbin"
-	for name in $STARTS; do
+	for name in "${STARTS[@]}"; do
 		echo "$name"
 		run_under "$name" 'echo started; grep -E "CapBnd|NoNewPrivs|Seccomp:" /proc/self/status || while read k v; do
 			case $k in CapBnd:|NoNewPrivs:|Seccomp:) echo "$k	$v";; esac; done </proc/self/status'

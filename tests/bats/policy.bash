@@ -9,7 +9,7 @@ load helpers
 
 # Called by setup_file: builds the agent, once a run.
 agent_build() {
-	requires root private_etc jq busybox
+	requires root private_etc jq busybox capsh
 	command -v gcc >/dev/null || skip "needs the program gcc"
 	(
 		flock 9
@@ -23,7 +23,7 @@ agent_build() {
 # The names of all capabilities that this test run has, as a JSON array.
 all_capabilities() {
 	capsh --decode="$(awk '/^CapPrm/ { print $2 }' /proc/self/status)" |
-		sed 's/.*=//' | tr ',' '\n' | tr a-z A-Z | jq -Rcn '[inputs | select(. != "")]'
+		sed 's/.*=//' | tr ',' '\n' | tr '[:lower:]' '[:upper:]' | jq -Rcn '[inputs | select(. != "")]'
 }
 
 # make_generous_bundle [DIR]: the agent is /bin/agent, and the engine forbids nothing.

@@ -53,11 +53,11 @@ fails() {
 	requires root busybox
 	make_bundle
 	# One bind for each option that a bind can have; the flags of file systems are for others.
-	"$PURPLE_RUNTIME" features >features
+	"$PURPLE_RUNTIME" features >known
 	edit_config '.mounts += ($f[0].mountOptions
 		| map(select(IN("remount", "idmap", "ridmap", "tmpcopyup", "mand", "sync", "dirsync",
 			"lazytime", "iversion") | not))
-		| map({destination: "/mnt/\(.)", source: "/dev", options: ["rbind", .]}))' --slurpfile f features
+		| map({destination: "/mnt/\(.)", source: "/dev", options: ["rbind", .]}))' --slurpfile f known
 	(($(jq '.mounts | length' "$BUNDLE/config.json") > 50))
 	run_script 'for i in /mnt/*; do test -c $i/null || echo missing $i; done'
 	assert_status 0

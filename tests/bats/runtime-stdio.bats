@@ -72,24 +72,26 @@ setup() {
 # --- descriptors ----------------------------------------------------------------------------------
 
 @test "the program gets descriptors 0 to 2 and no other" {
-	exec 7<"$BUNDLE/config.json" 23>leak
+	local one two
+	exec {one}<"$BUNDLE/config.json" {two}>leak
 	set_command sleep 1000
 	create_container
 	purple_rt start "$ID"
 	wait_for 5 grep -q sleep "/proc/$(cat pid)/comm"
 	assert_equal "$(ls -x "/proc/$(cat pid)/fd")" "0  1  2"
 	purple_rt exec "$ID" ls /proc/self/fd >fds
-	exec 7<&- 23>&-
+	exec {one}<&- {two}>&-
 	# ls has the directory open too.
 	assert_equal "$(tr '\n' ' ' <fds)" "0 1 2 3 "
 }
 
 @test "a waiting init holds none of the caller's descriptors, preserved ones excepted" {
-	exec 9>leak
+	local leak
+	exec {leak}>leak
 	set_command sleep 1000
 	create_container
 	run ls -l "/proc/$(cat pid)/fd"
-	exec 9>&-
+	exec {leak}>&-
 	assert_lacks "$PWD/leak"
 }
 
@@ -255,10 +257,11 @@ setup() {
 @test "the pid file is replaced as a whole: whoever has the old one open reads the old one" {
 	set_command sleep 1000
 	echo old >pid
-	exec 8<pid
+	local old
+	exec {old}<pid
 	create_container
-	assert_equal "$(cat <&8)" old
-	exec 8<&-
+	assert_equal "$(cat <&"$old")" old
+	exec {old}<&-
 	[[ $(cat pid) != old ]]
 	# No temporary file stays beside it.
 	assert_equal "$(find . -maxdepth 1 -name '*pid*' | wc -l)" 1

@@ -13,7 +13,8 @@ spec_setup() {
 spec_teardown() {
 	local pid
 	for pid in ${_background:-}; do
-		kill -9 "$pid" 2>/dev/null && wait "$pid" 2>/dev/null || true
+		kill -9 "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
 	done
 	_background=
 	local path left=0
@@ -82,6 +83,9 @@ start_sleeper() {
 # refused FILTER TEXT: create of the config edited so fails, says TEXT and makes nothing. The
 # config is as before afterwards.
 refused() {
+	local ID
+	new_id
+	rm -f "$BATS_TEST_TMPDIR/pid"
 	cp "$BUNDLE/config.json" "$BATS_TEST_TMPDIR/config.saved"
 	edit_config "$1"
 	run create_container

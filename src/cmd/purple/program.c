@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tables of purple, and what happens before its commands. */
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -56,6 +57,8 @@ static int choose_root(struct purple_globals *g, struct err *e)
 {
 	char here[PATH_MAX];
 
+	if (g->root && !*g->root)
+		return err_set(e, ERR_USAGE, EINVAL, "--root must not be empty");
 	if (!g->root)
 		g->root = container_default_root();
 	else if (g->root[0] != '/' && getcwd(here, sizeof(here)))

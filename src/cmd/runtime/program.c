@@ -90,6 +90,8 @@ static int begin(void *globals, char **argv, const struct command *c, struct err
 	struct runtime_globals *g = globals;
 	int r = policy_from_name(argv[0], g, e);
 
+	if (r == 0 && g->root && !*g->root)
+		return err_set(e, ERR_USAGE, EINVAL, "--root must not be empty");
 	if (r == 0 && !g->root) {
 		/* For the life of the process. */
 		g->root = container_default_root();

@@ -1,0 +1,148 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Terminals and streams of containers under Podman, with and without a policy.
+
+load podman
+
+setup() {
+	requires script
+	purple_setup
+}
+
+@test "podman run -it gives a terminal of the container's own, with the size of the caller's" {
+	terminal() {
+		new_id
+		run on_a_terminal "podman run --rm -it --name $ID ${WITH[*]} $IMAGE sh -c '
+			sleep 0.5; tty; stty size; test -t 0 && test -t 1 && test -t 2 && echo all three
+			ls -l /dev/console; echo x >/dev/tty; exit 9'"
+		assert_status 9
+		assert_contains /dev/pts/0
+		assert_contains "33 111"
+		assert_contains "all three"
+		assert_contains $'\nx'
+		[[ $output =~ crw.*/dev/console ]]
+	}
+	both_ways terminal
+}
+
+@test "what is typed at podman run -it reaches the command, and its exit code comes back" {
+	typed() {
+		new_id
+		run on_a_terminal "podman run --rm -it --name $ID ${WITH[*]} $IMAGE sh" < <(
+			wait_for 10 runs
+			printf 'echo $((6 * 7)) is it\nexit 5\n'
+			wait_for 10 gone
+		)
+		assert_status 5
+		assert_contains "42 is it"
+	}
+	both_ways typed
+}
+
+# Whether Podman knows the container ID as running; whether it has gone.
+runs() {
+	[[ $(podman_ ps -q --filter "name=^$ID\$") ]]
+}
+gone() {
+	! podman_ container exists "$ID"
+}
+
+@test "control-C at podman run -it interrupts the command in the container" {
+	interrupt() {
+		new_id
+		run on_a_terminal "podman run --rm -it --name $ID ${WITH[*]} $IMAGE sh -c '
+			trap \"echo interrupted; exit 6\" INT; while :; do sleep 0.1; done'" < <(
+			wait_for 10 runs
+			sleep 0.5
+			printf '\003'
+			wait_for 10 gone
+		)
+		assert_status 6
+		assert_contains interrupted
+	}
+	both_ways interrupt
+}
+
+@test "a terminal that changes its size changes that of the container" {
+	resize() {
+		new_id
+		# The command tells when it has seen the new size.
+		run on_a_terminal "(sleep 1.5; stty -F /dev/tty rows 44 cols 122) &
+			podman run --rm -it --name $ID ${WITH[*]} $IMAGE sh -c '
+			sleep 0.5; stty size; i=0
+			while [ \$i -lt 100 ] && [ \"\$(stty size)\" = \"33 111\" ]; do sleep 0.1; i=\$((i + 1)); done
+			stty size'"
+		assert_status 0
+		assert_contains "33 111"
+		assert_contains "44 122"
+	}
+	both_ways resize
+}
+
+@test "podman run -t -d keeps a terminal that is there when somebody attaches" {
+	attach() {
+		start_podman -t -i "$IMAGE" sh -c 'read -r line; echo "read $line from $(tty)"; exit 8'
+		run on_a_terminal "podman attach $ID" < <(
+			sleep 0.5
+			printf 'hello\n'
+			sleep 1
+		)
+		assert_contains "read hello from /dev/pts/0"
+		assert_equal "$(podman_ wait "$ID")" 8
+	}
+	both_ways attach
+}
+
+@test "a terminal belongs to the container's user" {
+	run on_a_terminal "podman run --rm -t --user 65534:65534 $IMAGE sh -c '
+		stat -c %u \$(tty); echo writes >\$(tty)'"
+	assert_status 0
+	assert_contains 65534
+	assert_contains writes
+}
+
+@test "stdout and stderr stay apart, and the runtime adds nothing to them" {
+	streams() {
+		run_podman "$IMAGE" sh -c 'echo one; echo two >&2; echo three; printf no-newline'
+		assert_status 0
+		assert_output $'one\nthree\nno-newline'
+		assert_equal "$stderr" two
+		start_podman "$IMAGE" sleep 1000
+		assert_equal "$(podman_ logs "$ID" 2>&1)" ""
+	}
+	both_ways streams
+}
+
+@test "podman run -i hands stdin over to its end, and large streams come back unchanged" {
+	streams() {
+		local sum
+		assert_equal "$(printf 'a\nb' | podman_ run --rm -i "${WITH[@]}" "$IMAGE" cat)" $'a\nb'
+		head -c 3000000 /dev/urandom >data
+		sum=$(podman_ run --rm -i "${WITH[@]}" "$IMAGE" cat <data | sha256sum)
+		assert_equal "$sum" "$(sha256sum <data)"
+		run_podman "$IMAGE" cat
+		assert_status 0
+		assert_output ""
+	}
+	both_ways streams
+}
+
+@test "podman logs -f follows until the container ends" {
+	start_podman "$IMAGE" sh -c 'for i in 1 2 3; do echo $i; sleep 0.2; done'
+	run podman_ logs -f "$ID"
+	assert_status 0
+	assert_output $'1\n2\n3'
+}
+
+@test "podman attach shows the output, podman wait gives everybody the exit code" {
+	attach() {
+		start_podman "$IMAGE" sh -c 'sleep 1; echo late; exit 4'
+		podman_ wait "$ID" >first &
+		run podman_ attach "$ID"
+		assert_contains late
+		assert_equal "$(podman_ wait "$ID")" 4
+		wait $!
+		assert_equal "$(<first)" 4
+	}
+	both_ways attach
+}
