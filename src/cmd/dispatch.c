@@ -43,11 +43,16 @@ static int run_command(const struct program *p, const struct command *c, const v
 		free(options);
 		return err_oom(e);
 	}
-	r = options_parse(c->options, options, argv, argc, c->stop_at_argument, args, &n, &help, e);
-	/* What is refused is refused with --help too: engines probe that way. */
-	if (r == 0 && help && !c->hidden) {
+	/* What is refused is refused with --help too (engines probe that way), and whatever options
+	 * it has elsewhere. */
+	if (c->hidden)
+		r = c->run(globals, options, args, 0, ret_status, e);
+	else
+		r = options_parse(c->options, options, argv, argc, c->stop_at_argument, args, &n,
+				  &help, e);
+	if (r == 0 && help) {
 		r = print_help(p, c, e);
-	} else if (r == 0) {
+	} else if (r == 0 && !c->hidden) {
 		r = command_check_count(c, n, e);
 		if (r == 0)
 			r = c->run(globals, options, args, n, ret_status, e);

@@ -117,13 +117,14 @@ static const struct policy_key filesystem_keys[] = {
 	  .keys = output_keys,
 	  .check = policy_check_output_map,
 	  .doc = "Directories of the host that the agent may write, without devices, set-user-ID "
-		 "programs and execution. A missing one is made with mode 0700 for the caller." },
+		 "programs and execution. A missing one is made with mode 0700 for the caller. "
+		 "The host_path must not go through a symbolic link: an agent could have left one." },
 	{ .name = "working_dir",
 	  .kind = POLICY_KIND_TEXT,
 	  AT(filesystem.working_dir),
 	  POS(filesystem.working_dir_pos),
 	  .scalar = &scalar_path,
-	  .preset = "the first of scratch_paths, else /",
+	  .preset = "the first of scratch_paths, else /; under an engine, the engine's",
 	  .doc = "The directory in which the agent starts." },
 	{ 0 }
 };

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/yaml.h"
 #include "policy/policy.h"
+#include "policy/seccomp_default.h"
 
 struct lint {
 	const struct policy *p;
@@ -252,6 +253,23 @@ static void lint_rule(struct lint *l, const struct policy_syscall_rule *rule)
 	}
 }
 
+/* A conditional `allow` adds to what is granted. It restricts only where the call is named plainly
+ * too. */
+static void lint_idle_allow(struct lint *l, const struct policy_syscall_rule *rule)
+{
+	const struct policy *p = l->p;
+
+	if (p->syscalls.default_deny || rule->action != POLICY_ALLOW || !rule->conditions.n ||
+	    find_name(&p->syscalls.allow, rule->syscall) ||
+	    find_name(&p->syscalls.deny, rule->syscall) ||
+	    !is_one_of(rule->syscall, seccomp_default_plain))
+		return;
+	warn(l, rule->pos,
+	     "syscalls.advanced_rules: the default profile allows every '%s', so this rule restricts "
+	     "nothing: name the call in syscalls.allow too, or write what it must not do as a deny rule",
+	     rule->syscall);
+}
+
 static void lint_syscalls(struct lint *l)
 {
 	const struct policy *p = l->p;
@@ -266,8 +284,10 @@ static void lint_syscalls(struct lint *l)
 			     "syscalls.allow: '%s' is in deny too (line %d), and deny wins",
 			     a->name, find_name(&p->syscalls.deny, a->name)->pos.line);
 	}
-	for (i = 0; i < p->syscalls.advanced_rules.n; i++)
+	for (i = 0; i < p->syscalls.advanced_rules.n; i++) {
 		lint_rule(l, &p->syscalls.advanced_rules.v[i]);
+		lint_idle_allow(l, &p->syscalls.advanced_rules.v[i]);
+	}
 	if (p->syscalls.default_deny)
 		lint_default_deny(l);
 	lint_repeated(l, &p->syscalls.allow, "syscalls.allow");

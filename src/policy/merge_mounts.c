@@ -291,14 +291,20 @@ static size_t mounts_place(const struct oci_spec *s, const char *destination)
 	return before >= after ? before : s->mounts.n;
 }
 
-/* Is the mount that would be covered this very one already? */
-static bool mounts_has(const struct oci_spec *s, const struct oci_mount *mnt)
+/* Is the mount that would be covered this very one already? Then it takes over what is not
+ * written in a configuration. */
+static bool mounts_adopt(const struct oci_spec *s, const struct oci_mount *mnt)
 {
 	size_t i;
 
-	for (i = s->mounts.n; i-- > 0;)
-		if (path_is_within(mnt->destination, s->mounts.v[i].destination))
-			return mount_is_equal(&s->mounts.v[i], mnt);
+	for (i = s->mounts.n; i-- > 0;) {
+		if (!path_is_within(mnt->destination, s->mounts.v[i].destination))
+			continue;
+		if (!mount_is_equal(&s->mounts.v[i], mnt))
+			return false;
+		s->mounts.v[i].plain_source |= mnt->plain_source;
+		return true;
+	}
 	return false;
 }
 
@@ -321,7 +327,7 @@ int merge_mounts(struct merge *m)
 	for (i = 0; r == 0 && i < own.l.n; i++) {
 		struct oci_mount *mnt;
 
-		if (mounts_has(m->spec, &own.l.v[i]))
+		if (mounts_adopt(m->spec, &own.l.v[i]))
 			continue;
 		mnt = mounts_insert(m->spec,
 				    mounts_place(m->spec, own.l.v[i].destination), m->e);

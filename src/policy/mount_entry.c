@@ -121,8 +121,8 @@ bool mount_is_equal(const struct oci_mount *a, const struct oci_mount *b)
 {
 	size_t i;
 
-	if (!streq_null(a->destination, b->destination) || !streq_null(a->type, b->type) ||
-	    !streq_null(a->source, b->source) || a->plain_source != b->plain_source ||
+	if (!streq_null(a->destination, b->destination) ||
+	    !streq_null(a->type, b->type) || !streq_null(a->source, b->source) ||
 	    a->options.n != b->options.n || a->uid_mappings.n || a->gid_mappings.n ||
 	    b->uid_mappings.n || b->gid_mappings.n)
 		return false;

@@ -44,7 +44,12 @@ refused() {
 nothing_made() {
 	[[ ! -e pid ]] || { echo "a pid file was written"; return 1; }
 	[[ -z $(ls -A "$PURPLE_ROOT" 2>/dev/null) ]] || { ls -la "$PURPLE_ROOT"; return 1; }
-	no_traces "$ID"
+	# Processes and mounts are looked for once, by teardown.
+	no_group "$ID"
+}
+
+no_group() {
+	[[ -z $(compgen -G "/sys/fs/cgroup/*/purple/$1"; compgen -G "/sys/fs/cgroup/purple/$1") ]]
 }
 
 # --- config.json ----------------------------------------------------------------------------------
@@ -80,6 +85,7 @@ nothing_made() {
 
 @test "a member of the wrong type or out of range is refused by name" {
 	local case filter name
+	cp "$BUNDLE/config.json" good.json
 	for case in \
 		'.process.args = "sh"|process.args' \
 		'.process.args = []|process.args' \
@@ -108,7 +114,7 @@ nothing_made() {
 		'.ociVersion = "2.0.0"|ociVersion' \
 		'del(.ociVersion)|ociVersion'; do
 		filter=${case%|*} name=${case##*|}
-		make_bundle
+		cp good.json "$BUNDLE/config.json"
 		edit_config "$filter"
 		echo "case: $filter"
 		refused "$name"
@@ -125,15 +131,6 @@ nothing_made() {
 	refused "$BUNDLE/config.json"
 	ln -sf config.json "$BUNDLE/config.json"
 	refused "$BUNDLE/config.json"
-}
-
-@test "a config.json that a writer never finishes does not hang the runtime" {
-	rm "$BUNDLE/config.json"
-	mkfifo "$BUNDLE/config.json"
-	new_id
-	run timeout 10 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" create --bundle "$BUNDLE" "$ID"
-	assert_status 1
-	assert_contains "config.json"
 }
 
 @test "a config.json that the caller may not read is refused by its path" {
@@ -210,15 +207,14 @@ nothing_made() {
 	[[ -e poststop ]]
 }
 
-@test "a bundle that vanishes between create and start: the container still starts and is deleted" {
+@test "a bundle that vanishes between create and start: start fails and says why, delete works" {
 	set_command sleep 1000
 	create_container
 	rm -rf "$BUNDLE"
 	is_status created "$ID"
-	# The program is gone with the root: start says that, and the container is deleted as ever.
 	run purple_rt start "$ID"
 	assert_status 1
-	assert_contains "sleep"
+	assert_contains "No such file or directory"
 	wait_status stopped
 	purple_rt delete "$ID"
 	[[ ! -e $PURPLE_ROOT/$ID ]]
@@ -327,14 +323,17 @@ nothing_made() {
 @test "a state folder that is read-only: create says so; state works, start and delete say so" {
 	set_command sleep 1000
 	PURPLE_ROOT=$PWD/state
-	tmpfs "$PURPLE_ROOT" size=1m
 	create_container
-	mount -o remount,ro "$PURPLE_ROOT"
+	mount --bind "$PURPLE_ROOT" "$PURPLE_ROOT"
+	_mounts+=("$PURPLE_ROOT")
+	keep_mount "$PURPLE_ROOT"
+	mount -o remount,bind,ro "$PURPLE_ROOT"
 	run purple_rt create --bundle "$BUNDLE" "$ID-b"
 	assert_status 1
 	assert_contains "Read-only file system"
 	assert_contains "$PURPLE_ROOT"
-	no_traces "$ID-b"
+	[[ ! -e $PURPLE_ROOT/$ID-b ]]
+	no_group "$ID-b"
 	is_status created "$ID"
 	run purple_rt start "$ID"
 	assert_status 1
@@ -343,7 +342,7 @@ nothing_made() {
 	run purple_rt delete --force "$ID"
 	assert_status 1
 	assert_contains "Read-only file system"
-	mount -o remount,rw "$PURPLE_ROOT"
+	mount -o remount,bind,rw "$PURPLE_ROOT"
 	# All of that changed nothing.
 	purple_rt start "$ID"
 	is_status running "$ID"

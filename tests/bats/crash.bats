@@ -100,7 +100,7 @@ started() {
 		| .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 65536}]
 		| .linux.gidMappings = .linux.uidMappings | del(.linux.resources)'
 	chmod 0755 "$BUNDLE" "$BUNDLE/rootfs"
-	local name when n=0 left
+	local name when n=0
 	steps "$PURPLE_ROOT" "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" --cgroup-manager disabled create \
 		--bundle "$BUNDLE" "$ID"
 	deleted_whole "$ID"
@@ -160,7 +160,7 @@ started() {
 		if [[ $(container_status) == created ]]; then
 			sleep 0.2
 			if [[ $(container_status) == created ]]; then
-				! started "$n"
+				[[ ! -e $BUNDLE/rootfs/tmp/$n ]]
 				run purple_rt start "$ID"
 				assert_status 0
 			fi

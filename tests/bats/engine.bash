@@ -113,10 +113,10 @@ engine_teardown() {
 	stop_daemon containerd || left=1
 	for pid in $(engine_processes); do
 		echo "left behind by the engine: $pid $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline")"
-		kill -KILL "$pid" 2>/dev/null
+		kill -KILL "$pid" 2>/dev/null || true
 		left=1
 	done
-	rmdir --ignore-fail-on-non-empty /run/containerd /run/netns 2>/dev/null
+	rmdir --ignore-fail-on-non-empty /run/containerd /run/netns 2>/dev/null || true
 	return "$left"
 }
 

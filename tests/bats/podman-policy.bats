@@ -87,7 +87,7 @@ assert_guarded() {
 
 @test "a limit of Podman's above the policy's is cut, one below it stays, none is replaced" {
 	local pid
-	start_podman -m 1g --memory-swap -1 --cpus 2 --pids-limit -1 "$IMAGE" sleep 1000
+	start_podman -m 1g --memory-swap -1 --cpus 2 --pids-limit 5000 "$IMAGE" sleep 1000
 	assert_guarded
 	podman_ rm -f -t 0 "$ID"
 	start_podman -m 32m --cpus 0.2 --pids-limit 20 "$IMAGE" sleep 1000
@@ -233,7 +233,9 @@ assert_guarded() {
 	run podman_ exec --privileged --user 0 "$ID" sh -c 'grep -E "CapEff|NoNewPrivs" /proc/self/status; mkdir /tmp/dir'
 	assert_contains "Operation not permitted"
 	assert_contains $'NoNewPrivs:\t1'
-	[[ $output =~ CapEff:$'\t'0000000000000[04]0[01] ]]
+	local effective
+	effective=$(sed -n 's/^CapEff:\t//p' <<<"$output")
+	(((0x$effective & ~0x401) == 0))
 	requires script
 	run on_a_terminal "podman exec -t $ID mkdir /tmp/dir"
 	assert_contains "Operation not permitted"

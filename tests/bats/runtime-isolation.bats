@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# What a container sees of the host, and the host of a container, in the less usual set-ups: a
-# joined mount namespace, no pivot_root, odd paths, tight limits, engines with odd signals. The
-# fields of config.json one by one are in spec-*.bats.
+# What a container sees of the host, and the host of a container, in the less usual set-ups: no
+# pivot_root, a joined pid namespace, odd paths, tight limits, engines with odd signals. The fields
+# of config.json one by one are in spec-*.bats.
 
 load helpers
 

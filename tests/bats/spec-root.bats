@@ -31,8 +31,6 @@ teardown() {
 	refused '.root = "rootfs"' "root"
 }
 
-# --- rootfsPropagation ----------------------------------------------------------------------------
-
 # --- devices --------------------------------------------------------------------------------------
 
 @test "of device rules the last that matches decides, and those of every container come after them" {

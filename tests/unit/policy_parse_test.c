@@ -627,6 +627,9 @@ static void test_lint(void **state)
 		{ "syscalls: {advanced_rules: [{syscall: dup, action: deny, conditions: [{arg: 0, op: "
 		  "masked_eq, value: 3, mask: 1}]}]}",
 		  "2:29: syscalls.advanced_rules: value 0x3 has bits outside mask 0x1" },
+		{ "syscalls: {advanced_rules: [{syscall: dup, action: allow, conditions: [{arg: 0, op: "
+		  "eq, value: 3}]}]}",
+		  "2:29: syscalls.advanced_rules: the default profile allows every 'dup'" },
 		{ "capabilities: {add: [SYS_ADMIN]}",
 		  "2:22: capabilities.add: 'CAP_SYS_ADMIN' is danger" },
 		{ "capabilities: {add: [KILL], drop: [ALL]}",

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Calls a Kubernetes container runtime interface (CRI, runtime.v1) as the kubelet does.
 
