@@ -51,7 +51,8 @@ int fd_read_all(int fd, size_t max, char **ret, size_t *ret_len, struct err *e)
 			break;
 		len += (size_t)n;
 		if (len > max)
-			return err_set(e, ERR_CONFIG, EFBIG, "is larger than %zu bytes", max);
+			return err_set(e, ERR_CONFIG, EFBIG, "is larger than %zu bytes",
+				       max);
 	}
 	data[len] = '\0';
 	*ret = take_ptr(&data);
@@ -85,7 +86,8 @@ int fd_keep_inherited(unsigned int n, struct err *e)
 	for (unsigned int i = 0; i < n; i++)
 		if (!is_inherited(3 + (int)i))
 			return err_set(e, ERR_USAGE, EBADF,
-				       "descriptor %u is to be passed on, but is not open", 3 + i);
+				       "descriptor %u is to be passed on, but is not open",
+				       3 + i);
 	dir = opendir("/proc/self/fd");
 	if (!dir)
 		return err_sys(e, "cannot read /proc/self/fd");

@@ -152,7 +152,8 @@ static int on_map_key(void *ctx, const unsigned char *text, size_t len)
 	}
 	for (size_t i = 0; i < map->n; i++) {
 		if (strlen(map->keys[i]) == len && memcmp(map->keys[i], text, len) == 0) {
-			snprintf(b->detail, sizeof(b->detail), "duplicate key '%s'", map->keys[i]);
+			snprintf(b->detail, sizeof(b->detail), "duplicate key '%s'",
+				 map->keys[i]);
 			b->fault = b->detail;
 			return 0;
 		}
@@ -189,7 +190,8 @@ static int syntax_error(yajl_handle h, const char *text, size_t len, const char 
 	return err_set(e, ERR_CONFIG, EINVAL, "%s: line %zu: %s", name, line, first);
 }
 
-int json_parse(const char *text, size_t len, const char *name, struct json **ret, struct err *e)
+int json_parse(const char *text, size_t len, const char *name, struct json **ret,
+	       struct err *e)
 {
 	struct builder b = {};
 	yajl_status status;

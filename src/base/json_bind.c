@@ -67,13 +67,15 @@ static int read_number(struct reader *r, const struct json *j, bool is_signed, i
 		return fault(r, "must not be negative");
 	if (code == -EINVAL)
 		return fault(r, "expected an integer");
-	if (code == -ERANGE || (is_signed && (*ret_signed < min || *ret_signed > (int64_t)max)) ||
+	if (code == -ERANGE ||
+	    (is_signed && (*ret_signed < min || *ret_signed > (int64_t)max)) ||
 	    (!is_signed && *ret_unsigned > max))
 		return fault(r, "the number is out of range");
 	return 0;
 }
 
-static int read_integer(struct reader *r, const struct json *j, enum json_kind kind, void *at)
+static int read_integer(struct reader *r, const struct json *j, enum json_kind kind,
+			void *at)
 {
 	uint64_t u = 0;
 	int64_t s = 0;
@@ -127,7 +129,8 @@ static int read_integer(struct reader *r, const struct json *j, enum json_kind k
 	return 0;
 }
 
-static int read_boolean(struct reader *r, const struct json *j, enum json_kind kind, void *at)
+static int read_boolean(struct reader *r, const struct json *j, enum json_kind kind,
+			void *at)
 {
 	bool value = j->type == JSON_TRUE;
 
@@ -219,8 +222,8 @@ static int read_structs(struct reader *r, const struct json *j, const struct jso
 	return 0;
 }
 
-static int read_struct_map(struct reader *r, const struct json *j, const struct json_type *t,
-			   struct any_list *at)
+static int read_struct_map(struct reader *r, const struct json *j,
+			   const struct json_type *t, struct any_list *at)
 {
 	if (j->type != JSON_MAP)
 		return fault(r, "expected an object");
@@ -242,7 +245,8 @@ static int read_struct_map(struct reader *r, const struct json *j, const struct 
 	return 0;
 }
 
-static int read_field(struct reader *r, const struct json *j, const struct json_field *f, char *obj)
+static int read_field(struct reader *r, const struct json *j, const struct json_field *f,
+		      char *obj)
 {
 	void *at = obj + f->offset;
 
@@ -263,21 +267,23 @@ static int read_field(struct reader *r, const struct json *j, const struct json_
 		return read_u32v(r, j, at);
 	case JSON_STRUCT:
 		*(void **)at = calloc(1, f->type->size);
-		return *(void **)at ? read_struct(r, j, f->type, *(void **)at) : err_oom(r->e);
+		return *(void **)at ? read_struct(r, j, f->type, *(void **)at) :
+				      err_oom(r->e);
 	case JSON_STRUCTS:
 		return read_structs(r, j, f->type, at);
 	case JSON_STRUCT_MAP:
 		return read_struct_map(r, j, f->type, at);
 	case JSON_REFUSED:
-		err_set(r->e, ERR_UNSUPPORTED, ENOTSUP, "%s: %s is not supported%s%s", r->name,
-			r->path, f->why ? ": " : "", f->why ? f->why : "");
+		err_set(r->e, ERR_UNSUPPORTED, ENOTSUP, "%s: %s is not supported%s%s",
+			r->name, r->path, f->why ? ": " : "", f->why ? f->why : "");
 		return -ENOTSUP;
 	default:
 		return read_integer(r, j, f->kind, at);
 	}
 }
 
-static int read_struct(struct reader *r, const struct json *j, const struct json_type *t, void *obj)
+static int read_struct(struct reader *r, const struct json *j, const struct json_type *t,
+		       void *obj)
 {
 	if (j->type != JSON_MAP)
 		return fault(r, "expected an object");
@@ -302,8 +308,8 @@ static int read_struct(struct reader *r, const struct json *j, const struct json
 	return 0;
 }
 
-int json_read(const struct json *j, const struct json_type *t, const char *name, void *obj,
-	      struct err *e)
+int json_read(const struct json *j, const struct json_type *t, const char *name,
+	      void *obj, struct err *e)
 {
 	struct reader r = { .e = e, .name = name };
 	int code;
@@ -315,8 +321,8 @@ int json_read(const struct json *j, const struct json_type *t, const char *name,
 	return code;
 }
 
-int json_read_file(int dirfd, const char *path, size_t max, const struct json_type *t, void *obj,
-		   struct err *e)
+int json_read_file(int dirfd, const char *path, size_t max, const struct json_type *t,
+		   void *obj, struct err *e)
 {
 	_json_free_ struct json *j = NULL;
 	_free_ char *text = NULL;

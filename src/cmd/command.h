@@ -24,19 +24,22 @@ struct option_row {
 	const char *name; /* without dashes */
 	char letter;	  /* 0: none */
 	enum option_kind kind;
-	size_t offset; /* in the command's options struct */
+	size_t offset;	      /* in the command's options struct */
 	const char *argument; /* "PATH"; NULL for flags */
 	const char *help;
 };
 
-#define OPTION(st, member, n, l, k, arg, h) \
-	{ .name = (n), .letter = (l), .kind = (k), .offset = offsetof(struct st, member), .argument = (arg), .help = (h) }
+#define OPTION(st, member, n, l, k, arg, h)                                           \
+	{                                                                             \
+		.name = (n), .letter = (l), .kind = (k),                              \
+		.offset = offsetof(struct st, member), .argument = (arg), .help = (h) \
+	}
 
 /* What every command gets: the program's global options, in a struct of the program's own. */
 struct command {
 	const char *name;
-	const char *arguments; /* "ID [SIGNAL]" */
-	const char *help;      /* one line */
+	const char *arguments;		  /* "ID [SIGNAL]" */
+	const char *help;		  /* one line */
 	const struct option_row *options; /* ends with a NULL name; may be NULL */
 	size_t options_size;
 	int min_args, max_args; /* max -1: any number */
@@ -49,9 +52,9 @@ struct command {
 
 struct program {
 	const char *name;
-	const char *help; /* one line */
-	const struct option_row *options; /* global ones */
-	size_t globals_size;		  /* of the struct that they fill */
+	const char *help;		       /* one line */
+	const struct option_row *options;      /* global ones */
+	size_t globals_size;		       /* of the struct that they fill */
 	const struct command *const *commands; /* ends with NULL */
 	int (*print_version)(struct err *e);
 	/* Opens the log; called even when the global options were wrong. */
@@ -73,7 +76,8 @@ int program_dispatch(const struct program *p, char **argv, int argc,
  * what is left, argv's strings; *ret_help is set by --help or -h (unless -h is an option).
  */
 int options_parse(const struct option_row *rows, void *options, char **argv, int argc,
-		  bool stop_at_argument, char **args, int *ret_n, bool *ret_help, struct err *e);
+		  bool stop_at_argument, char **args, int *ret_n, bool *ret_help,
+		  struct err *e);
 
 const struct command *program_find_command(const struct program *p, const char *name);
 int program_unknown_command(const struct program *p, const char *name, struct err *e);

@@ -48,8 +48,8 @@ static int run_command(const struct program *p, const struct command *c, const v
 	if (c->hidden)
 		r = c->run(globals, options, args, 0, ret_status, e);
 	else
-		r = options_parse(c->options, options, argv, argc, c->stop_at_argument, args, &n,
-				  &help, e);
+		r = options_parse(c->options, options, argv, argc, c->stop_at_argument,
+				  args, &n, &help, e);
 	if (r == 0 && help) {
 		r = print_help(p, c, e);
 	} else if (r == 0 && !c->hidden) {
@@ -63,15 +63,16 @@ static int run_command(const struct program *p, const struct command *c, const v
 }
 
 /* Where the command's name stands among the words: behind the global options. */
-static int find_command(const struct program *p, char **argv, int argc, void *globals, int *ret_at,
-			bool *ret_help, struct err *e)
+static int find_command(const struct program *p, char **argv, int argc, void *globals,
+			int *ret_at, bool *ret_help, struct err *e)
 {
 	_free_ char **words = calloc((size_t)argc + 1, sizeof(*words));
 	int n, r;
 
 	if (!words)
 		return err_oom(e);
-	r = options_parse(p->options, globals, argv + 1, argc - 1, true, words, &n, ret_help, e);
+	r = options_parse(p->options, globals, argv + 1, argc - 1, true, words, &n,
+			  ret_help, e);
 	*ret_at = argc - n;
 	return r;
 }
@@ -92,7 +93,8 @@ static int dispatch(const struct program *p, void *globals, char **argv, int arg
 	if (help || argc == 1)
 		return print_help(p, NULL, e);
 	if (at == argc)
-		return err_set(e, ERR_USAGE, EINVAL, "no command given; see %s --help", p->name);
+		return err_set(e, ERR_USAGE, EINVAL, "no command given; see %s --help",
+			       p->name);
 	c = program_find_command(p, argv[at]);
 	if (!c)
 		return program_unknown_command(p, argv[at], e);

@@ -26,16 +26,16 @@ int program_unknown_command(const struct program *p, const char *name, struct er
 {
 	const char *near = str_suggest(name, command_name, p);
 
-	return err_set(e, ERR_USAGE, EINVAL, "unknown command '%s'%s%s%s; see %s --help", name,
-		       near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "",
-		       p->name);
+	return err_set(e, ERR_USAGE, EINVAL, "unknown command '%s'%s%s%s; see %s --help",
+		       name, near ? " (did you mean '" : "", near ? near : "",
+		       near ? "'?)" : "", p->name);
 }
 
 int command_check_count(const struct command *c, int n, struct err *e)
 {
 	if (n < c->min_args)
-		return err_set(e, ERR_USAGE, EINVAL, "%s: too few arguments: expected %s", c->name,
-			       c->arguments);
+		return err_set(e, ERR_USAGE, EINVAL, "%s: too few arguments: expected %s",
+			       c->name, c->arguments);
 	if (c->max_args >= 0 && n > c->max_args)
 		return err_set(e, ERR_USAGE, EINVAL, "%s: too many arguments: expected %s",
 			       c->name, c->max_args ? c->arguments : "none");
@@ -50,8 +50,8 @@ static void write_option(const struct option_row *r, struct buf *out)
 		snprintf(left, sizeof(left), "-%c, --%s%s%s", r->letter, r->name,
 			 r->argument ? " " : "", r->argument ? r->argument : "");
 	else
-		snprintf(left, sizeof(left), "    --%s%s%s", r->name, r->argument ? " " : "",
-			 r->argument ? r->argument : "");
+		snprintf(left, sizeof(left), "    --%s%s%s", r->name,
+			 r->argument ? " " : "", r->argument ? r->argument : "");
 	buf_addf(out, "  %-30s %s\n", left, r->help);
 }
 
@@ -66,7 +66,8 @@ static void write_options(const struct option_row *rows, const char *title, stru
 
 void program_write_help(const struct program *p, struct buf *out)
 {
-	buf_addf(out, "Usage: %s [GLOBAL OPTIONS] COMMAND [OPTIONS] [ARGUMENTS]\n\n%s\n\nCommands:\n",
+	buf_addf(out,
+		 "Usage: %s [GLOBAL OPTIONS] COMMAND [OPTIONS] [ARGUMENTS]\n\n%s\n\nCommands:\n",
 		 p->name, p->help);
 	for (const struct command *const *c = p->commands; *c; c++)
 		if (!(*c)->hidden)
@@ -78,8 +79,8 @@ void program_write_help(const struct program *p, struct buf *out)
 void command_write_help(const struct program *p, const struct command *c, struct buf *out)
 {
 	buf_addf(out, "Usage: %s %s%s%s%s\n\n%s\n", p->name, c->name,
-		 c->options && c->options->name ? " [OPTIONS]" : "", c->arguments[0] ? " " : "",
-		 c->arguments, c->help);
+		 c->options && c->options->name ? " [OPTIONS]" : "",
+		 c->arguments[0] ? " " : "", c->arguments, c->help);
 	write_options(c->options, "Options", out);
 }
 
@@ -96,8 +97,8 @@ void program_write_completion(const struct program *p, struct buf *out)
 	for (char *c = fn; c && *c; c++)
 		if (*c == '-')
 			*c = '_';
-	buf_addf(out, "# bash completion for %s, made from its option tables\n_%s()\n{\n", p->name,
-		 fn ? fn : "");
+	buf_addf(out, "# bash completion for %s, made from its option tables\n_%s()\n{\n",
+		 p->name, fn ? fn : "");
 	buf_adds(out, "\tlocal cur=${COMP_WORDS[COMP_CWORD]} words='' w cmd=''\n"
 		      "\tfor w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
 		      "\t\tcase $w in -*) ;; *) cmd=$w; break ;; esac\n\tdone\n"
@@ -163,8 +164,8 @@ void program_write_man(const struct program *p, struct buf *out)
 	for (const struct command *const *c = p->commands; *c; c++) {
 		if ((*c)->hidden)
 			continue;
-		buf_addf(out, ".SS \"%s%s%s\"\n", (*c)->name, (*c)->arguments[0] ? " " : "",
-			 (*c)->arguments);
+		buf_addf(out, ".SS \"%s%s%s\"\n", (*c)->name,
+			 (*c)->arguments[0] ? " " : "", (*c)->arguments);
 		write_troff((*c)->help, out);
 		buf_adds(out, "\n");
 		write_man_options((*c)->options, out);

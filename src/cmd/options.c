@@ -50,7 +50,8 @@ static int unknown_option(struct parser *p, const char *text, size_t len)
 	snprintf(name, sizeof(name), "%.*s", (int)len, text);
 	near = str_suggest(name, row_name, p->rows);
 	return err_set(p->e, ERR_USAGE, EINVAL, "unknown option '--%s'%s%s%s", name,
-		       near ? " (did you mean '--" : "", near ? near : "", near ? "'?)" : "");
+		       near ? " (did you mean '--" : "", near ? near : "",
+		       near ? "'?)" : "");
 }
 
 static int set_value(struct parser *p, const struct option_row *r, const char *value)
@@ -68,7 +69,8 @@ static int set_value(struct parser *p, const struct option_row *r, const char *v
 	case OPTION_UINT:
 		if (num_u32(value, &number) < 0)
 			return err_set(p->e, ERR_USAGE, EINVAL,
-				       "option '--%s' needs a number, not '%s'", r->name, value);
+				       "option '--%s' needs a number, not '%s'", r->name,
+				       value);
 		*(unsigned int *)at = number;
 		return 0;
 	case OPTION_LIST:
@@ -84,15 +86,15 @@ static int take_option(struct parser *p, const struct option_row *r, const char 
 		if (inline_value && streq(inline_value, "false"))
 			return 0;
 		if (inline_value && !streq(inline_value, "true"))
-			return err_set(p->e, ERR_USAGE, EINVAL, "option '--%s' takes no value",
-				       r->name);
+			return err_set(p->e, ERR_USAGE, EINVAL,
+				       "option '--%s' takes no value", r->name);
 		return set_value(p, r, NULL);
 	}
 	if (inline_value)
 		return set_value(p, r, inline_value);
 	if (p->at + 1 >= p->argc)
-		return err_set(p->e, ERR_USAGE, EINVAL, "option '--%s' requires an argument",
-			       r->name);
+		return err_set(p->e, ERR_USAGE, EINVAL,
+			       "option '--%s' requires an argument", r->name);
 	return set_value(p, r, p->argv[++p->at]);
 }
 
@@ -124,7 +126,8 @@ static int parse_letters(struct parser *p, const char *text)
 			continue;
 		}
 		if (!r)
-			return err_set(p->e, ERR_USAGE, EINVAL, "unknown option '-%c'", *text);
+			return err_set(p->e, ERR_USAGE, EINVAL, "unknown option '-%c'",
+				       *text);
 		if (r->kind != OPTION_FLAG) {
 			const char *value = text[1] == '=' ? text + 2 : text + 1;
 
@@ -138,7 +141,8 @@ static int parse_letters(struct parser *p, const char *text)
 }
 
 int options_parse(const struct option_row *rows, void *options, char **argv, int argc,
-		  bool stop_at_argument, char **args, int *ret_n, bool *ret_help, struct err *e)
+		  bool stop_at_argument, char **args, int *ret_n, bool *ret_help,
+		  struct err *e)
 {
 	struct parser p = { rows, options, argv, argc, 0, false, e };
 	bool only_arguments = false;

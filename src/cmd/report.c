@@ -38,13 +38,15 @@ int report_error(const struct err *e)
 {
 	const char *phrase = kinds[e->kind].phrase;
 
-	log_write(LOG_LEVEL_ERROR, "%s%s%s", phrase ? phrase : "", phrase ? ": " : "", e->msg);
+	log_write(LOG_LEVEL_ERROR, "%s%s%s", phrase ? phrase : "", phrase ? ": " : "",
+		  e->msg);
 	return kinds[e->kind].exit_code;
 }
 
 void program_begin(void)
 {
-	struct sigaction ignore = { .sa_handler = SIG_IGN }, dfl = { .sa_handler = SIG_DFL };
+	struct sigaction ignore = { .sa_handler = SIG_IGN },
+			 dfl = { .sa_handler = SIG_DFL };
 	int fd;
 
 	/* A descriptor that we open must not become somebody's stdin. */
@@ -79,12 +81,14 @@ int report_open_log(const struct log_options *o, struct err *e)
 		return r;
 	if (o->format && format == LOG_FORMAT_TEXT && !streq(o->format, "text"))
 		return err_set(e, ERR_USAGE, EINVAL,
-			       "unknown --log-format '%s': expected text or json", o->format);
+			       "unknown --log-format '%s': expected text or json",
+			       o->format);
 	if (o->level && !o->debug) {
 		for (level = 0; level < 4 && !streq(levels[level], o->level);)
 			level++;
 		if (level == 4)
-			return err_set(e, ERR_USAGE, EINVAL, "unknown --log-level '%s'", o->level);
+			return err_set(e, ERR_USAGE, EINVAL, "unknown --log-level '%s'",
+				       o->level);
 	}
 	log_set_level((enum log_level)level);
 	return 0;

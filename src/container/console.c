@@ -92,7 +92,9 @@ int console_send(int sock, int master, struct err *e)
 		struct cmsghdr align;
 	} control = {};
 	struct iovec iov;
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.buf,
 			      .msg_controllen = sizeof(control.buf) };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 	unsigned int number = 0;
@@ -121,7 +123,9 @@ int console_receive(int sock, int *ret_master, struct err *e)
 	} control = {};
 	char name[128];
 	struct iovec iov = { .iov_base = name, .iov_len = sizeof(name) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.buf,
 			      .msg_controllen = sizeof(control.buf) };
 	struct cmsghdr *c;
 	ssize_t n;
@@ -132,7 +136,8 @@ int console_receive(int sock, int *ret_master, struct err *e)
 	if (n < 0)
 		return err_sys(e, "cannot receive the terminal");
 	c = CMSG_FIRSTHDR(&msg);
-	if (n == 0 || !c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
+	if (n == 0 || !c || c->cmsg_type != SCM_RIGHTS ||
+	    c->cmsg_len != CMSG_LEN(sizeof(int)))
 		return err_set(e, ERR_INTERNAL, EPROTO, "the terminal did not arrive");
 	memcpy(ret_master, CMSG_DATA(c), sizeof(int));
 	return 0;

@@ -14,22 +14,22 @@
 struct container_create_request {
 	const char *root; /* the state root */
 	const char *id;
-	const char *bundle;	 /* directory; NULL: the current one */
-	const char *config;	 /* config.json's path; NULL: BUNDLE/config.json */
-	const char *pid_file;	 /* NULL: none */
+	const char *bundle;	    /* directory; NULL: the current one */
+	const char *config;	    /* config.json's path; NULL: BUNDLE/config.json */
+	const char *pid_file;	    /* NULL: none */
 	const char *console_socket; /* NULL: none */
-	unsigned int preserve_fds; /* with listen_fds */
-	unsigned int listen_fds;   /* how many of them socket activation passed */
+	unsigned int preserve_fds;  /* with listen_fds */
+	unsigned int listen_fds;    /* how many of them socket activation passed */
 	bool no_pivot;
 	bool no_new_keyring;
 	bool cgroup_disabled;
-	const char *admin_policy; /* NULL: none */
+	const char *admin_policy;    /* NULL: none */
 	const char *admin_chosen_by; /* "--policy" or "program name" */
 
 	/* `purple run`: the configuration is made from the policy, not read from a bundle; its
 	 * root.path is "rootfs", an empty directory that is made in the state folder. */
 	struct policy_plan *plan; /* NULL: read the bundle; else taken over (cleared) */
-	bool reaper;		  /* PID 1 is Purple's own: it reaps, forwards signals, and exits
+	bool reaper; /* PID 1 is Purple's own: it reaps, forwards signals, and exits
 				   * with the program's status */
 	bool die_with_parent;
 
@@ -37,10 +37,14 @@ struct container_create_request {
 	int console_fd; /* -1: none */
 };
 
-#define CONTAINER_CREATE_EMPTY { .console_fd = -1 }
+#define CONTAINER_CREATE_EMPTY   \
+	{                        \
+		.console_fd = -1 \
+	}
 
 /* Makes a container up to the point where only its program's start is missing. */
-int container_create(const struct container_create_request *rq, pid_t *ret_pid, struct err *e);
+int container_create(const struct container_create_request *rq, pid_t *ret_pid,
+		     struct err *e);
 
 /* Lets the program run, then runs the poststart hooks. */
 int container_start(const char *root, const char *id, struct err *e);
@@ -48,7 +52,7 @@ int container_start(const char *root, const char *id, struct err *e);
 struct container_run_request {
 	struct container_create_request create;
 	bool detach;
-	bool keep;	   /* the stopped container stays */
+	bool keep; /* the stopped container stays */
 	bool no_subreaper;
 };
 
@@ -60,10 +64,10 @@ struct container_exec_request {
 	const char *id;
 	const char *process_file; /* NULL: made from the members below */
 	struct strv args;
-	struct strv env;	 /* added to the container's */
-	const char *cwd;	 /* NULL: the container's */
-	const char *user;	 /* "uid[:gid]"; NULL: the container's */
-	struct strv caps;	 /* added, as far as the container's own process has them */
+	struct strv env;  /* added to the container's */
+	const char *cwd;  /* NULL: the container's */
+	const char *user; /* "uid[:gid]"; NULL: the container's */
+	struct strv caps; /* added, as far as the container's own process has them */
 	struct strv additional_gids;
 	bool tty;
 	bool no_new_privileges;
@@ -83,9 +87,11 @@ int container_delete(const char *root, const char *id, bool force, struct err *e
 int container_pause(const char *root, const char *id, struct err *e);
 int container_resume(const char *root, const char *id, struct err *e);
 /* What the container's policies limit is lowered in r first. */
-int container_update(const char *root, const char *id, struct oci_resources *r, struct err *e);
+int container_update(const char *root, const char *id, struct oci_resources *r,
+		     struct err *e);
 /* Host pids of the container's processes. */
-int container_processes(const char *root, const char *id, cgroup_pid_list *ret, struct err *e);
+int container_processes(const char *root, const char *id, cgroup_pid_list *ret,
+			struct err *e);
 
 /* The features document (runtime-spec, "Features Structure"); annotations as given. */
 int container_features(const struct strmap *annotations, struct buf *out, struct err *e);

@@ -76,6 +76,20 @@ static void create_clear(struct create *k)
 		munmap(k->shared, sizeof(*k->shared));
 }
 
+/*
+ * Podman before 5.4 writes pids.limit 0 where it was asked for no limit (`--pids-limit -1` or 0):
+ * no container of it could fork if that were taken at its word. From all others 0 is a limit.
+ */
+static void read_engine_habits(struct oci_spec *s)
+{
+	const char *manager = strmap_get(&s->annotations, "io.container.manager");
+	struct oci_resources *res = s->linux_->resources;
+
+	if (manager && streq(manager, "libpod") && res && res->pids && res->pids->limit.set &&
+	    res->pids->limit.value == 0)
+		res->pids->limit.value = -1;
+}
+
 static int load_plan(struct create *k, struct err *e)
 {
 	const struct container_create_request *rq = k->rq;
@@ -102,6 +116,7 @@ static int load_plan(struct create *k, struct err *e)
 	r = oci_spec_load(AT_FDCWD, config, &spec, e);
 	if (r < 0)
 		return r;
+	read_engine_habits(spec);
 	pr.bundle = k->bundle;
 	r = policy_plan_make(spec, &pr, &k->plan, e);
 	if (r < 0)
@@ -301,7 +316,8 @@ static void undo_hooks(void *arg)
 	_buf_free_ struct buf state = {};
 	struct err unused;
 
-	if (k->hooks_began && container_hook_state(&k->c, "stopped", 0, &state, &unused) == 0)
+	if (k->hooks_began &&
+	    container_hook_state(&k->c, "stopped", 0, &state, &unused) == 0)
 		hooks_run_all(&k->spec->hooks->poststop, "poststop", state.s, k->bundle);
 }
 
@@ -458,8 +474,9 @@ static int prepare_init(struct create *k, struct err *e)
 	if (r == 0)
 		r = ns_plan_make(k->spec, &k->ns, e);
 	if (r == 0)
-		r = joins_mounts(k->spec) ? 0 :
-					    rootfs_prepare(k->spec, k->bundle, &k->rootfs, e);
+		r = joins_mounts(k->spec) ?
+			    0 :
+			    rootfs_prepare(k->spec, k->bundle, &k->rootfs, e);
 	if (r == 0)
 		r = fill_cgroup_view(k, e);
 	if (r == 0)

@@ -35,16 +35,16 @@
 struct exec {
 	const struct container_exec_request *rq;
 	struct container c;
-	struct oci_spec *spec;	      /* the container's */
-	struct oci_process *process;  /* what to run */
+	struct oci_spec *spec;	     /* the container's */
+	struct oci_process *process; /* what to run */
 	struct seccomp_plan seccomp;
 	struct process_plan plan;
 	struct supervise supervise;
 	char *listener_message;
-	int pidfd;	/* of the container's init */
-	int ns_flags;	/* namespaces of init that are not ours already, without pid */
-	int pid_ns;	/* init's pid namespace; -1: ours */
-	int user_ns;	/* init's user namespace; -1: ours */
+	int pidfd;    /* of the container's init */
+	int ns_flags; /* namespaces of init that are not ours already, without pid */
+	int pid_ns;   /* init's pid namespace; -1: ours */
+	int user_ns;  /* init's user namespace; -1: ours */
 	int cgroup_fd;
 	int sync_fds[2];
 	int console_fd; /* the child's end */
@@ -85,7 +85,8 @@ static int open_running(struct exec *x, struct err *e)
 	if (r < 0)
 		return r;
 	if (status == CONTAINER_STOPPED || status == CONTAINER_CREATING)
-		return err_set(e, ERR_NOT_RUNNING, ESRCH, "cannot exec in a stopped container");
+		return err_set(e, ERR_NOT_RUNNING, ESRCH,
+			       "cannot exec in a stopped container");
 	if (status == CONTAINER_PAUSED && !x->rq->ignore_paused)
 		return err_set(e, ERR_STATE, EINVAL, "cannot exec in a paused container");
 	x->pidfd = (int)syscall(SYS_pidfd_open, x->c.st.pid, 0);
@@ -107,7 +108,8 @@ static int parse_user(const char *text, struct oci_user *u, struct err *e)
 		*colon = '\0';
 	if (num_u32(copy, &u->uid) < 0 || (colon && num_u32(colon + 1, &u->gid) < 0))
 		return err_set(e, ERR_USAGE, EINVAL,
-			       "invalid --user '%s': expected UID or UID:GID as numbers", text);
+			       "invalid --user '%s': expected UID or UID:GID as numbers",
+			       text);
 	return 0;
 }
 
@@ -119,8 +121,8 @@ static int add_gids(const struct strv *gids, struct oci_user *u, struct err *e)
 		if (!gid)
 			return err_oom(e);
 		if (num_u32(gids->v[i], gid) < 0)
-			return err_set(e, ERR_USAGE, EINVAL, "invalid --additional-gids '%s'",
-				       gids->v[i]);
+			return err_set(e, ERR_USAGE, EINVAL,
+				       "invalid --additional-gids '%s'", gids->v[i]);
 	}
 	return 0;
 }
@@ -134,7 +136,8 @@ static int add_caps(const struct strv *caps, struct oci_process *p, struct err *
 	if (!p->capabilities)
 		return err_oom(e);
 	for (size_t i = 0; i < caps->n; i++) {
-		struct strv *sets[] = { &p->capabilities->bounding, &p->capabilities->effective,
+		struct strv *sets[] = { &p->capabilities->bounding,
+					&p->capabilities->effective,
 					&p->capabilities->permitted };
 
 		for (size_t k = 0; k < ARRAY_SIZE(sets); k++)
@@ -257,8 +260,9 @@ static int find_namespaces(struct exec *x, struct err *e)
 	static const struct {
 		const char *file, *type;
 	} all[] = {
-		{ "user", "user" }, { "mnt", "mount" },	    { "net", "network" }, { "ipc", "ipc" },
-		{ "uts", "uts" },   { "cgroup", "cgroup" }, { "time", "time" },
+		{ "user", "user" }, { "mnt", "mount" }, { "net", "network" },
+		{ "ipc", "ipc" },   { "uts", "uts" },	{ "cgroup", "cgroup" },
+		{ "time", "time" },
 	};
 	pid_t init = x->c.st.pid;
 	int r;
@@ -303,8 +307,8 @@ static int enter_container(struct exec *x, struct err *e)
 	if (flags && setns(x->pidfd, flags) < 0)
 		return err_sys(e, "cannot join the container's namespaces");
 	/* EINVAL: the namespace maps no id 0. */
-	if ((x->ns_flags & CLONE_NEWUSER) && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) &&
-	    errno != EINVAL)
+	if ((x->ns_flags & CLONE_NEWUSER) &&
+	    (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) && errno != EINVAL)
 		return err_sys(e, "cannot become root of the container");
 	if (setsid() < 0)
 		return err_sys(e, "cannot make a session");
@@ -362,7 +366,8 @@ static void child_main(void *arg)
  */
 static int clone_child(struct exec *x, bool *ret_in_cgroup, struct err *e)
 {
-	struct ns_join joins[] = { { CLONE_NEWPID, x->pid_ns }, { CLONE_NEWUSER, x->user_ns } };
+	struct ns_join joins[] = { { CLONE_NEWPID, x->pid_ns },
+				   { CLONE_NEWUSER, x->user_ns } };
 	struct ns_plan plan = { .needs_stage = x->user_ns >= 0 };
 
 	plan.joins.v = joins;

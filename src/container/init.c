@@ -99,22 +99,66 @@ static int let_hooks_run(struct init_plan *p, struct err *e)
 	return r < 0 ? r : wait_go(p, e);
 }
 
-/*
- * A policy's isolated network: hooks may have plugged devices into the namespace that the engine
- * knows, so the container gets another one, made after them.
- */
-static int isolate_network(struct init_plan *p, struct err *e)
+/* Changes to the network namespace `to`, and closes it. */
+static int switch_network(int *to, struct err *e)
 {
-	const struct oci_hooks *h = p->spec->hooks;
-	bool hooked = h && (h->prestart.n > 0 || h->create_runtime.n > 0);
+	if (*to >= 0 && setns(*to, CLONE_NEWNET) < 0)
+		return err_sys(e, "cannot change to a network namespace");
+	fd_close(to);
+	return 0;
+}
 
-	if (!p->spec->linux_->isolate_network)
-		return 0;
-	if (ns_plan_has_new(p->ns, CLONE_NEWNET) && !hooked)
-		return 0;
+static int new_network(int *ret_left, struct err *e)
+{
+	if (ret_left)
+		*ret_left = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (ret_left && *ret_left < 0)
+		return err_sys(e, "cannot open the network namespace");
 	if (unshare(CLONE_NEWNET) < 0)
 		return err_sys(e, "cannot make the isolated network namespace");
 	return ns_loopback_up(e);
+}
+
+/*
+ * A policy's isolated network: hooks may plug devices into the namespace that the engine knows,
+ * and into what they are told is the container's. So they find init in the engine's namespace, and
+ * the container gets another one. It is there before the mounts, since a sysfs shows the devices
+ * of the namespace in which it was mounted; *ret_engines is then where to go for the hooks. One that
+ * was joined from within a user namespace cannot be gone back to: it is left after the hooks.
+ */
+static int isolate_before_mounts(struct init_plan *p, int *ret_engines, bool *ret_later,
+				 struct err *e)
+{
+	const struct oci_hooks *h = p->spec->hooks;
+	bool hooked = h && (h->prestart.n > 0 || h->create_runtime.n > 0);
+	bool is_new = ns_plan_has_new(p->ns, CLONE_NEWNET);
+	bool in_userns = ns_plan_has_new(p->ns, CLONE_NEWUSER) ||
+			 ns_plan_joins(p->ns, CLONE_NEWUSER);
+
+	if (!p->spec->linux_->isolate_network || (is_new && !hooked))
+		return 0;
+	*ret_later = hooked && in_userns && !is_new;
+	return *ret_later ? 0 : new_network(hooked ? ret_engines : NULL, e);
+}
+
+/* prestart and createRuntime hooks, with init in the network namespace that the engine knows. */
+static int let_hooks_run_in_network(struct init_plan *p, int *engines, bool isolate_later,
+				    struct err *e)
+{
+	_close_ int own = -1;
+	int r;
+
+	if (*engines >= 0) {
+		own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+		if (own < 0)
+			return err_sys(e, "cannot open the isolated network namespace");
+	}
+	r = switch_network(engines, e);
+	if (r == 0)
+		r = let_hooks_run(p, e);
+	if (r == 0)
+		r = switch_network(&own, e);
+	return r == 0 && isolate_later ? new_network(NULL, e) : r;
 }
 
 static int run_create_container_hooks(struct init_plan *p, struct err *e)
@@ -123,8 +167,8 @@ static int run_create_container_hooks(struct init_plan *p, struct err *e)
 
 	if (!h || h->create_container.n == 0)
 		return 0;
-	return hooks_run(&h->create_container, "createContainer", p->shared->hook_state, p->bundle,
-			 e);
+	return hooks_run(&h->create_container, "createContainer", p->shared->hook_state,
+			 p->bundle, e);
 }
 
 static int set_sysctls(struct init_plan *p, struct err *e)
@@ -141,13 +185,14 @@ static int set_sysctls(struct init_plan *p, struct err *e)
 /* A mount namespace that was joined by path has its root already. */
 static int build_root(struct init_plan *p, struct err *e)
 {
-	bool joined = !p->rootfs->prepared;
-	int r = joined ? 0 : rootfs_mount(p->rootfs, p->spec, &p->cgroup_view, e);
+	bool joined = !p->rootfs->prepared, isolate_later = false;
+	_close_ int engines_network = -1;
+	int r = isolate_before_mounts(p, &engines_network, &isolate_later, e);
 
+	if (r == 0 && !joined)
+		r = rootfs_mount(p->rootfs, p->spec, &p->cgroup_view, e);
 	if (r == 0)
-		r = let_hooks_run(p, e);
-	if (r == 0)
-		r = isolate_network(p, e);
+		r = let_hooks_run_in_network(p, &engines_network, isolate_later, e);
 	if (r == 0)
 		r = run_create_container_hooks(p, e);
 	if (r == 0)
@@ -168,8 +213,8 @@ static int set_up_console(struct init_plan *p, int *ret_slave, struct err *e)
 		fd_close(&p->console_fd);
 		return 0;
 	}
-	r = console_open(process->user ? process->user->uid : 0, process->console_size, &master,
-			 &slave, e);
+	r = console_open(process->user ? process->user->uid : 0, process->console_size,
+			 &master, &slave, e);
 	if (r == 0 && p->rootfs->prepared)
 		r = rootfs_bind_console(p->rootfs, slave, e);
 	if (r == 0)
@@ -232,7 +277,8 @@ static int run_start_container_hooks(struct init_plan *p, struct err *e)
 
 	if (!h || h->start_container.n == 0)
 		return 0;
-	return hooks_run(&h->start_container, "startContainer", p->shared->start_state, "/", e);
+	return hooks_run(&h->start_container, "startContainer", p->shared->start_state,
+			 "/", e);
 }
 
 static void __attribute__((noreturn)) fail(int fd, struct err *e)
@@ -245,7 +291,8 @@ static void __attribute__((noreturn)) fail(int fd, struct err *e)
 }
 
 /* PID 1 of `purple run`: hands signals on, reaps, and ends as the program does. */
-static void __attribute__((noreturn)) reap_until_done(pid_t program, const sigset_t *signals)
+static void __attribute__((noreturn))
+reap_until_done(pid_t program, const sigset_t *signals)
 {
 	for (;;) {
 		siginfo_t info;

@@ -16,7 +16,7 @@
 
 /* Room for what the runtime knows only after the clone: shared memory, written before GO. */
 struct init_shared {
-	char hook_state[INIT_DOCUMENT_MAX];  /* the state document, for hooks before start */
+	char hook_state[INIT_DOCUMENT_MAX]; /* the state document, for hooks before start */
 	char start_state[INIT_DOCUMENT_MAX]; /* the same with the status of startContainer hooks */
 	char listener_message[2 * INIT_DOCUMENT_MAX];
 };

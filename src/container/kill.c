@@ -210,7 +210,8 @@ int container_pause(const char *root, const char *id, struct err *e)
 		return err_set(e, ERR_NOT_RUNNING, EINVAL, "cannot pause: it is %s",
 			       container_status_name(status));
 	if (!c.st.cgroup || c.st.cgroup->mode == CGROUP_NONE)
-		return err_set(e, ERR_UNSUPPORTED, ENOTSUP, "cannot pause a container without cgroup");
+		return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
+			       "cannot pause a container without cgroup");
 	return cgroup_freeze(c.st.cgroup, true, e);
 }
 
@@ -231,7 +232,8 @@ int container_resume(const char *root, const char *id, struct err *e)
 	return cgroup_freeze(c.st.cgroup, false, e);
 }
 
-int container_update(const char *root, const char *id, struct oci_resources *res, struct err *e)
+int container_update(const char *root, const char *id, struct oci_resources *res,
+		     struct err *e)
 {
 	_container_close_ struct container c = CONTAINER_EMPTY;
 	enum container_status status;
@@ -256,7 +258,8 @@ int container_update(const char *root, const char *id, struct oci_resources *res
 	return cgroup_apply(c.st.cgroup, res, true, e);
 }
 
-int container_processes(const char *root, const char *id, cgroup_pid_list *ret, struct err *e)
+int container_processes(const char *root, const char *id, cgroup_pid_list *ret,
+			struct err *e)
 {
 	_container_close_ struct container c = CONTAINER_EMPTY;
 	int r;

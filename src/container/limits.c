@@ -25,7 +25,8 @@ static void tighten_cpu(const struct oci_cpu *limit, struct oci_cpu *cpu)
 	if (!cpu->quota.set && !cpu->period.set)
 		return;
 	/* Half of a quota may be worse than none: both are set together. */
-	if (cpu->quota.set && cpu->quota.value > 0 && cpu->period.set && cpu->period.value > 0) {
+	if (cpu->quota.set && cpu->quota.value > 0 && cpu->period.set &&
+	    cpu->period.value > 0) {
 		asked = (unsigned __int128)cpu->quota.value * limit->period.value;
 		allowed = (unsigned __int128)limit->quota.value * cpu->period.value;
 		if (asked <= allowed)
@@ -47,8 +48,8 @@ static void tighten_throttles(const oci_throttles *limits, oci_throttles *l)
 				l->v[i].rate = limits->v[k].rate;
 }
 
-static int refuse_unified(const struct oci_resources *limits, const struct oci_resources *res,
-			  struct err *e)
+static int refuse_unified(const struct oci_resources *limits,
+			  const struct oci_resources *res, struct err *e)
 {
 	const struct {
 		const char *prefix;
@@ -62,7 +63,8 @@ static int refuse_unified(const struct oci_resources *limits, const struct oci_r
 
 	for (size_t i = 0; i < res->unified.n; i++)
 		for (size_t k = 0; k < ARRAY_SIZE(parts); k++)
-			if (parts[k].limited && str_has_prefix(res->unified.k[i], parts[k].prefix))
+			if (parts[k].limited &&
+			    str_has_prefix(res->unified.k[i], parts[k].prefix))
 				return err_set(e, ERR_POLICY, EPERM,
 					       "unified: %s: a policy limits this: use the member "
 					       "of its own instead",
@@ -70,7 +72,8 @@ static int refuse_unified(const struct oci_resources *limits, const struct oci_r
 	return 0;
 }
 
-int limits_tighten(const struct oci_resources *limits, struct oci_resources *res, struct err *e)
+int limits_tighten(const struct oci_resources *limits, struct oci_resources *res,
+		   struct err *e)
 {
 	if (limits->memory && res->memory) {
 		lower(&res->memory->limit, &limits->memory->limit);

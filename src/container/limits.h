@@ -11,6 +11,7 @@
  * set in a configuration that asked for nothing. What is absent in `res` stays absent. Keys of
  * the unified map that reach around a limit are refused.
  */
-int limits_tighten(const struct oci_resources *limits, struct oci_resources *res, struct err *e);
+int limits_tighten(const struct oci_resources *limits, struct oci_resources *res,
+		   struct err *e);
 
 #endif

@@ -52,7 +52,8 @@ int process_plan_caps(const struct oci_process *p, struct caps *ret, struct err 
 		return 0;
 	r = caps_parse(p->capabilities, ret, &unknown, e);
 	for (size_t i = 0; r == 0 && i < unknown.n; i++)
-		log_warn("capability %s is unknown here or not ours to give: ignored", unknown.v[i]);
+		log_warn("capability %s is unknown here or not ours to give: ignored",
+			 unknown.v[i]);
 	return r;
 }
 
@@ -80,15 +81,16 @@ int process_raise_limits(pid_t pid, const struct oci_process *p, struct err *e)
 
 		r = rlimit_parse(l->type, &resource);
 		if (r < 0)
-			return err_set(e, ERR_CONFIG, EINVAL, "unknown rlimit '%s'", l->type);
+			return err_set(e, ERR_CONFIG, EINVAL, "unknown rlimit '%s'",
+				       l->type);
 		if (prlimit(pid, resource, NULL, &now) < 0)
 			return err_sys(e, "cannot read %s", l->type);
 		if (l->hard <= now.rlim_max)
 			continue;
 		now.rlim_max = l->hard;
 		if (prlimit(pid, resource, &now, NULL) < 0)
-			return err_sys(e, "cannot set %s: raising the hard limit to %llu", l->type,
-				       (unsigned long long)l->hard);
+			return err_sys(e, "cannot set %s: raising the hard limit to %llu",
+				       l->type, (unsigned long long)l->hard);
 	}
 	return 0;
 }
@@ -119,7 +121,8 @@ static int check_executable(const char *path)
 static int program_error(const char *name, int code, bool in_path, struct err *e)
 {
 	if (code == -EACCES || code == -EPERM)
-		return err_set(e, ERR_EXEC_DENIED, EACCES, "exec: \"%s\": permission denied", name);
+		return err_set(e, ERR_EXEC_DENIED, EACCES,
+			       "exec: \"%s\": permission denied", name);
 	if (in_path && (code == -ENOENT || code == -ENOTDIR))
 		return err_set(e, ERR_EXEC_NOT_FOUND, ENOENT,
 			       "exec: \"%s\": executable file not found in $PATH", name);
@@ -150,7 +153,8 @@ static int find_program(const struct oci_process *p, char **ret, struct err *e)
 
 		n = strcspn(path, ":");
 		/* An empty element is the current directory. */
-		candidate = n ? str_printf("%.*s/%s", (int)n, path, name) : str_printf("./%s", name);
+		candidate = n ? str_printf("%.*s/%s", (int)n, path, name) :
+				str_printf("./%s", name);
 		if (!candidate)
 			return err_oom(e);
 		r = check_executable(candidate);
@@ -230,8 +234,8 @@ int process_new_keyring(const char *id, struct err *e)
 	name = str_printf("_ses.%s.%016" PRIx64, id, unique);
 	if (!name)
 		return err_oom(e);
-	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name) < 0 && errno != ENOSYS &&
-	    errno != EPERM)
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name) < 0 &&
+	    errno != ENOSYS && errno != EPERM)
 		return err_sys(e, "cannot make a session keyring");
 	return 0;
 }
@@ -285,7 +289,8 @@ static int load_filters(const struct process_plan *plan, struct err *e)
 {
 	if (!plan->seccomp || plan->seccomp->programs.n == 0)
 		return 0;
-	return seccomp_plan_load(plan->seccomp, plan->listener_sock, plan->listener_message, e);
+	return seccomp_plan_load(plan->seccomp, plan->listener_sock,
+				 plan->listener_message, e);
 }
 
 /* A file of the image: what would block us, as a FIFO does, is none. */
@@ -349,7 +354,8 @@ static int close_descriptors(unsigned int preserve, struct err *e)
 }
 
 /* First line of a script, as binfmt_script reads it: "#!interpreter [argument]". 1: it is one. */
-static int read_script_line(const char *path, char *line, char **ret_interpreter, char **ret_arg)
+static int read_script_line(const char *path, char *line, char **ret_interpreter,
+			    char **ret_arg)
 {
 	_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	char *p, *end;
@@ -459,7 +465,8 @@ static int run_program(const struct process_plan *plan, struct strv *args, char 
 			return r;
 	}
 	if (once)
-		syscall(SYS_execveat, plan->seccomp->exec_fd, "", args->v, env->v, AT_EMPTY_PATH);
+		syscall(SYS_execveat, plan->seccomp->exec_fd, "", args->v, env->v,
+			AT_EMPTY_PATH);
 	else
 		execve(path, args->v, env->v);
 	return program_error(plan->process->args.v[0], -errno, false, e);
@@ -480,7 +487,8 @@ static int give_up_privileges(const struct process_plan *plan, struct err *e)
 		r = caps_keep_across_setuid(true, e);
 	if (r == 0)
 		r = set_ids(p, e);
-	if (r == 0 && !p->no_new_privileges && plan->seccomp && plan->seccomp->programs.n > 0) {
+	if (r == 0 && !p->no_new_privileges && plan->seccomp &&
+	    plan->seccomp->programs.n > 0) {
 		r = raise_effective(e);
 		if (r == 0)
 			r = load_filters(plan, e);

@@ -38,7 +38,8 @@ static int run_poststart(struct container *c, struct err *e)
 		return r;
 	r = container_hook_state(c, "running", c->st.pid, &state, e);
 	if (r == 0)
-		r = hooks_run(&spec->hooks->poststart, "poststart", state.s, c->st.bundle, e);
+		r = hooks_run(&spec->hooks->poststart, "poststart", state.s, c->st.bundle,
+			      e);
 	/* It may have ended meanwhile, and its pid be another's. */
 	if (r < 0 && process_is_alive(c->st.pid, c->st.pid_start))
 		kill(c->st.pid, SIGKILL);
@@ -59,10 +60,10 @@ int container_start(const char *root, const char *id, struct err *e)
 	if (r < 0)
 		return r;
 	if (status == CONTAINER_STOPPED)
-		return err_set(e, ERR_STATE, EINVAL, "cannot start a container that has stopped");
-	if (status != CONTAINER_CREATED)
 		return err_set(e, ERR_STATE, EINVAL,
-			       "cannot start an already %s container",
+			       "cannot start a container that has stopped");
+	if (status != CONTAINER_CREATED)
+		return err_set(e, ERR_STATE, EINVAL, "cannot start an already %s container",
 			       container_status_name(status));
 	r = connect_init(&c, &fd, e);
 	if (r < 0)

@@ -29,7 +29,8 @@ static const struct json_field policy_fields[] = {
 	JSON_F(container_policy, chosen_by, "chosenBy", JSON_STR),
 	{},
 };
-static const struct json_type policy_type = { sizeof(struct container_policy), policy_fields };
+static const struct json_type policy_type = { sizeof(struct container_policy),
+					      policy_fields };
 
 static const struct json_field state_fields[] = {
 	JSON_FR(container_state, id, "id", JSON_STR),
@@ -46,7 +47,8 @@ static const struct json_field state_fields[] = {
 	JSON_F(container_state, cgroup_pending, "cgroupPending", JSON_BOOL),
 	JSON_FT(container_state, policies, "policies", JSON_STRUCTS, &policy_type),
 	JSON_F(container_state, explanations, "explanations", JSON_STRV),
-	JSON_FT(container_state, policy_limits, "policyLimits", JSON_STRUCT, &oci_resources_type),
+	JSON_FT(container_state, policy_limits, "policyLimits", JSON_STRUCT,
+		&oci_resources_type),
 	JSON_F(container_state, no_new_keyring, "noNewKeyring", JSON_BOOL),
 	JSON_F(container_state, supervisor, "supervisor", JSON_I32),
 	JSON_F(container_state, supervisor_start, "supervisorStart", JSON_U64),
@@ -72,10 +74,12 @@ int container_check_id(const char *id, struct err *e)
 	if (len == 0)
 		return err_set(e, ERR_USAGE, EINVAL, "container id cannot be empty");
 	if (len > 1024)
-		return err_set(e, ERR_USAGE, EINVAL, "container id is longer than 1024 bytes");
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "container id is longer than 1024 bytes");
 	if (streq(id, ".") || streq(id, "..") || strspn(id, allowed) != len)
 		return err_set(e, ERR_USAGE, EINVAL,
-			       "invalid container id '%s': use letters, digits and _ + . -", id);
+			       "invalid container id '%s': use letters, digits and _ + . -",
+			       id);
 	return 0;
 }
 
@@ -118,7 +122,8 @@ static int lock_folder(struct container *c, bool wait, struct err *e)
 	return 0;
 }
 
-int container_state_create(const char *root, const char *id, struct container *ret, struct err *e)
+int container_state_create(const char *root, const char *id, struct container *ret,
+			   struct err *e)
 {
 	_container_close_ struct container c = CONTAINER_EMPTY;
 	int r;
@@ -143,7 +148,8 @@ int container_state_create(const char *root, const char *id, struct container *r
 	if (r == 0)
 		r = lock_folder(&c, false, e);
 	if (r == -ENOENT)
-		err_set(e, ERR_STATE, EBUSY, "container is busy: another command removed '%s'", c.dir);
+		err_set(e, ERR_STATE, EBUSY,
+			"container is busy: another command removed '%s'", c.dir);
 	/* Not more than what is surely ours: another command may have taken the folder away, and a
 	 * third one made it anew. */
 	if (r < 0) {
@@ -203,8 +209,8 @@ int container_open(const char *root, const char *id, bool lock, struct container
 	return 0;
 }
 
-static int save(struct container *c, const char *name, const struct json_type *t, const void *obj,
-		struct err *e)
+static int save(struct container *c, const char *name, const struct json_type *t,
+		const void *obj, struct err *e)
 {
 	_buf_free_ struct buf text = {};
 	int r;
@@ -304,7 +310,8 @@ int container_connect_init(const struct container *c, int flags)
 	if (fd < 0)
 		return -errno;
 	/* Through the descriptor: the path may be long. */
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/start.sock", c->dirfd);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/start.sock",
+		 c->dirfd);
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return -errno;
 	return take_fd(&fd);
@@ -377,8 +384,8 @@ int container_hook_state(const struct container *c, const char *status, pid_t pi
 	return oci_state_write_hook(&doc, out, e);
 }
 
-int container_state_document(const struct container *c, enum container_status status, bool pretty,
-			     struct buf *out, struct err *e)
+int container_state_document(const struct container *c, enum container_status status,
+			     bool pretty, struct buf *out, struct err *e)
 {
 	struct oci_state doc = as_document(c);
 

@@ -31,8 +31,8 @@ struct container_policy {
 struct container_state {
 	char *id;
 	char *oci_version;
-	char *bundle; /* absolute */
-	char *rootfs; /* absolute */
+	char *bundle;  /* absolute */
+	char *rootfs;  /* absolute */
 	char *created; /* RFC 3339 */
 	char *owner;
 	int32_t pid;	    /* 0: init does not run yet, or create did not finish */
@@ -44,8 +44,8 @@ struct container_state {
 	LIST_OF(struct container_policy) policies;
 	struct strv explanations;
 	struct oci_resources *policy_limits; /* what policies limit, for update; NULL: nothing */
-	bool no_new_keyring;	/* processes keep the session keyring of who runs them */
-	int32_t supervisor;	/* `purple run`: pid of the process in front of it; 0: none */
+	bool no_new_keyring; /* processes keep the session keyring of who runs them */
+	int32_t supervisor; /* `purple run`: pid of the process in front of it; 0: none */
 	uint64_t supervisor_start;
 };
 
@@ -58,14 +58,17 @@ enum container_status {
 };
 
 struct container {
-	char *root;   /* the state root: /run/purple, or --root */
-	char *dir;    /* ROOT/ID */
+	char *root; /* the state root: /run/purple, or --root */
+	char *dir;  /* ROOT/ID */
 	int dirfd;
-	int lockfd;   /* -1: not locked */
+	int lockfd; /* -1: not locked */
 	struct container_state st;
 };
 
-#define CONTAINER_EMPTY { .dirfd = -1, .lockfd = -1 }
+#define CONTAINER_EMPTY                   \
+	{                                 \
+		.dirfd = -1, .lockfd = -1 \
+	}
 
 /* `$XDG_RUNTIME_DIR/purple` for callers that are not root of the host, if set and not empty;
  * else /run/purple. */
@@ -75,7 +78,8 @@ char *container_default_root(void);
 int container_check_id(const char *id, struct err *e);
 
 /* Makes ROOT/ID and locks it; ERR_EXISTS when it is there. */
-int container_state_create(const char *root, const char *id, struct container *ret, struct err *e);
+int container_state_create(const char *root, const char *id, struct container *ret,
+			   struct err *e);
 
 /* Opens ROOT/ID; ERR_NOT_EXIST when it is not there. A folder whose create died before it wrote
  * state.json has an empty state with the id alone. `lock`: wait for the lock (at most 10 s). */
@@ -107,8 +111,8 @@ uint64_t process_start_time(pid_t pid);
 /* The state document for hooks ("creating", ...) or for people, with `status` as given. */
 int container_hook_state(const struct container *c, const char *status, pid_t pid,
 			 struct buf *out, struct err *e);
-int container_state_document(const struct container *c, enum container_status status, bool pretty,
-			     struct buf *out, struct err *e);
+int container_state_document(const struct container *c, enum container_status status,
+			     bool pretty, struct buf *out, struct err *e);
 
 /* What goes to a seccomp listener beside the descriptor (runtime-spec, "Container Process State").
  * `pid` is the process's; metadata may be NULL. */

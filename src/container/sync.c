@@ -53,7 +53,8 @@ static int check_type(const struct sync_msg *m, enum sync_type type, struct err 
 		return -e->code;
 	}
 	if (m->type != type)
-		return err_set(e, ERR_INTERNAL, EPROTO, "message %d instead of %d", m->type, type);
+		return err_set(e, ERR_INTERNAL, EPROTO, "message %d instead of %d",
+			       m->type, type);
 	return 0;
 }
 

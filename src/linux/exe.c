@@ -34,7 +34,8 @@ static bool is_protected(int fd)
 /* A descriptor to the same file behind a detached read-only mount, or -errno. */
 static int open_read_only_mount(void)
 {
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY, .propagation = MS_PRIVATE };
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY,
+				   .propagation = MS_PRIVATE };
 	_close_ int fd = -1;
 
 	fd = open_tree(AT_FDCWD, "/proc/self/exe", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
@@ -81,7 +82,8 @@ int exe_protect(char *const argv[], struct err *e)
 	if (fd < 0)
 		return err_errno(e, fd, "cannot make a protected copy of the runtime");
 	if (!is_protected(fd))
-		return err_set(e, ERR_INTERNAL, EIO, "the copy of the runtime is not protected");
+		return err_set(e, ERR_INTERNAL, EIO,
+			       "the copy of the runtime is not protected");
 	fexecve(fd, argv, environ);
 	return err_sys(e, "cannot execute the protected copy of the runtime");
 }

@@ -38,8 +38,9 @@ static const struct {
 	const char *type;
 	int flag;
 } ns_types[] = {
-	{ "pid", CLONE_NEWPID },     { "network", CLONE_NEWNET }, { "mount", CLONE_NEWNS },
-	{ "ipc", CLONE_NEWIPC },     { "uts", CLONE_NEWUTS },	  { "user", CLONE_NEWUSER },
+	{ "pid", CLONE_NEWPID },       { "network", CLONE_NEWNET },
+	{ "mount", CLONE_NEWNS },      { "ipc", CLONE_NEWIPC },
+	{ "uts", CLONE_NEWUTS },       { "user", CLONE_NEWUSER },
 	{ "cgroup", CLONE_NEWCGROUP }, { "time", CLONE_NEWTIME },
 };
 
@@ -68,8 +69,8 @@ static int open_join(const struct oci_namespace *ns, struct ns_join *ret, struct
 		return err_sys(e, "cannot open %s namespace '%s'", ns->type, ns->path);
 	kind = ioctl(fd, NS_GET_NSTYPE_IOCTL);
 	if (kind != flag)
-		return err_set(e, ERR_CONFIG, EINVAL, "'%s' is not a %s namespace", ns->path,
-			       ns->type);
+		return err_set(e, ERR_CONFIG, EINVAL, "'%s' is not a %s namespace",
+			       ns->path, ns->type);
 	*ret = (struct ns_join){ .flag = flag, .fd = take_fd(&fd) };
 	return 0;
 }
@@ -183,14 +184,16 @@ int ns_join_all(const struct ns_plan *p, struct err *e)
 		if (setns(p->joins.v[i].fd, p->joins.v[i].flag) == 0)
 			joined |= p->joins.v[i].flag;
 		else if (user_fd < 0 || errno != EPERM)
-			return err_sys(e, "cannot join %s namespace", ns_name(p->joins.v[i].flag));
+			return err_sys(e, "cannot join %s namespace",
+				       ns_name(p->joins.v[i].flag));
 	}
 	if (user_fd >= 0 && setns(user_fd, CLONE_NEWUSER) < 0)
 		return err_sys(e, "cannot join user namespace");
 	for (size_t i = 0; i < p->joins.n; i++)
 		if (p->joins.v[i].fd != user_fd && !(joined & p->joins.v[i].flag) &&
 		    setns(p->joins.v[i].fd, p->joins.v[i].flag) < 0)
-			return err_sys(e, "cannot join %s namespace", ns_name(p->joins.v[i].flag));
+			return err_sys(e, "cannot join %s namespace",
+				       ns_name(p->joins.v[i].flag));
 	return 0;
 }
 
@@ -201,7 +204,8 @@ static int write_time_offsets(const struct ns_plan *p, struct err *e)
 
 	for (size_t i = 0; i < p->time_offsets.n; i++)
 		buf_addf(&text, "%s %lld %u\n", p->time_offsets.v[i].clock,
-			 (long long)p->time_offsets.v[i].secs, p->time_offsets.v[i].nanosecs);
+			 (long long)p->time_offsets.v[i].secs,
+			 p->time_offsets.v[i].nanosecs);
 	if (text.len == 0)
 		return 0;
 	if (text.failed)
@@ -239,7 +243,8 @@ static int stage_enter(const struct ns_plan *p, struct err *e)
 
 /* Runs in the stage process. Never returns. */
 static void __attribute__((noreturn))
-stage_main(const struct ns_plan *p, int cgroup_fd, int sock, void (*child)(void *arg), void *arg)
+stage_main(const struct ns_plan *p, int cgroup_fd, int sock, void (*child)(void *arg),
+	   void *arg)
 {
 	uint64_t flags = (uint64_t)(p->new_flags & ~CLONE_NEWTIME) | CLONE_PARENT;
 	struct stage_result result = {};
@@ -286,8 +291,8 @@ static int spawn_staged(const struct ns_plan *p, int cgroup_fd, void (*child)(vo
 	while (waitpid(stage, &status, 0) < 0 && errno == EINTR)
 		;
 	if (n != (ssize_t)sizeof(result))
-		return err_set(e, ERR_INTERNAL, EPIPE, "the namespace stage died (status %d)",
-			       status);
+		return err_set(e, ERR_INTERNAL, EPIPE,
+			       "the namespace stage died (status %d)", status);
 	if (result.pid < 0) {
 		*e = result.err;
 		return -e->code;

@@ -259,8 +259,8 @@ static void lint_idle_allow(struct lint *l, const struct policy_syscall_rule *ru
 {
 	const struct policy *p = l->p;
 
-	if (p->syscalls.default_deny || rule->action != POLICY_ALLOW || !rule->conditions.n ||
-	    find_name(&p->syscalls.allow, rule->syscall) ||
+	if (p->syscalls.default_deny || rule->action != POLICY_ALLOW ||
+	    !rule->conditions.n || find_name(&p->syscalls.allow, rule->syscall) ||
 	    find_name(&p->syscalls.deny, rule->syscall) ||
 	    !is_one_of(rule->syscall, seccomp_default_plain))
 		return;

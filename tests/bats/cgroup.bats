@@ -376,10 +376,13 @@ v2_view() {
 
 @test "without any cgroup mount a container runs that asks for no limit, and one that does is refused" {
 	edit_config 'del(.linux.resources, .linux.cgroupsPath)'
-	local view
-	view='umount -R /sys/fs/cgroup; "$PURPLE_RUNTIME" --root "$ROOT" run --bundle "$BUNDLE" "$ID" </dev/null'
-	resources '{"pids": {"limit": 5}}'
+	local view='umount -R /sys/fs/cgroup; "$PURPLE_RUNTIME" --root "$ROOT" run --bundle "$BUNDLE" "$ID" </dev/null'
 	export ID BUNDLE ROOT=$PURPLE_ROOT
+	set_command echo hello
+	run unshare --mount --propagation private bash -c "$view"
+	assert_status 0
+	assert_output hello
+	resources '{"pids": {"limit": 5}}'
 	run unshare --mount --propagation private bash -c "$view"
 	assert_status 1
 	assert_contains "linux.resources"

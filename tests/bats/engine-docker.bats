@@ -23,8 +23,9 @@ setup_file() {
 }
 
 start_dockerd() {
-	start_daemon dockerd nsenter --target "$(<"$ENGINE_DIR/containerd.pid")" --mount --net -- \
-		dockerd --config-file "$ENGINE_DIR/daemon.json" --data-root "$ENGINE_DIR/data" \
+	engine_namespaces
+	start_daemon dockerd "${ENGINE[@]}" dockerd \
+		--config-file "$ENGINE_DIR/daemon.json" --data-root "$ENGINE_DIR/data" \
 		--exec-root "$ENGINE_DIR/exec" --pidfile "$ENGINE_DIR/docker.pid" --host "$DOCKER_HOST" \
 		--containerd "$CONTAINERD_SOCKET" --storage-driver vfs --live-restore
 	daemon_up 30 dockerd docker_ version
@@ -297,8 +298,8 @@ effective_policy() {
 	done
 	run_docker --network host "$IMAGE" readlink /proc/self/ns/net
 	assert_output "$(in_engine readlink /proc/self/ns/net)"
-	run_docker "$IMAGE" sh -c 'echo $$; ls -d /proc/[0-9]* | wc -l'
-	assert_output $'1\n2'
+	run_docker "$IMAGE" sh -c 'echo $$; cat /proc/1/comm; ls -d /proc/[0-9]*0'
+	assert_output $'1\nsh'
 	run_docker --cgroupns private "$IMAGE" sed -n 's/^0:://p' /proc/self/cgroup
 	assert_output /
 }

@@ -18,6 +18,7 @@ engine_setup() {
 	export ENGINE_DIR
 	mkdir -p /run/containerd /run/netns
 	make_rootfs "$ENGINE_DIR/image"
+	start_namespaces
 }
 
 # start_daemon NAME COMMAND...: in the background, its pid and log in ENGINE_DIR; nothing of bats'
@@ -70,12 +71,25 @@ process_gone() {
 	[[ ! -d /proc/$1 || $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) == Z* ]]
 }
 
-# In front of a command: execs it in new mount and network namespaces, where loopback is up and
-# /run/containerd (the shims' sockets have their fixed place there) and /run/netns are empty. What
-# it mounts goes with it.
-IN_PRIVATE_NAMESPACES=(unshare --mount --net --propagation slave -- sh -c '
-	mount -t tmpfs engine-test /run/containerd && mount -t tmpfs engine-test /run/netns &&
-	ip link set lo up && echo 1 >/proc/sys/net/ipv4/ip_forward && exec "$@"' sh)
+# Makes new mount and network namespaces that hold on until engine_teardown: loopback is up there,
+# and /run/containerd (the shims' sockets have their fixed place in it) and /run/netns are empty.
+# What is mounted there goes with them.
+start_namespaces() {
+	start_daemon namespaces unshare --mount --net --propagation slave -- sh -c '
+		mount -t tmpfs engine-test /run/containerd && mount -t tmpfs engine-test /run/netns &&
+		ip link set lo up && echo 1 >/proc/sys/net/ipv4/ip_forward && : >ready && exec sleep infinity'
+	daemon_up 10 namespaces test -e "$ENGINE_DIR/ready"
+}
+
+# In front of a command that is to run there.
+engine_namespaces() {
+	ENGINE=(nsenter --target "$(<"$ENGINE_DIR/namespaces.pid")" --mount --net --)
+}
+in_engine() {
+	local -a ENGINE
+	engine_namespaces
+	"${ENGINE[@]}" "$@"
+}
 
 # start_containerd [DISABLED PLUGIN [CONFIGURATION]]: its socket is CONTAINERD_SOCKET.
 start_containerd() {
@@ -91,13 +105,14 @@ start_containerd() {
 		  path = "$ENGINE_DIR/containerd/opt"
 		${2:-}
 	END
-	start_daemon containerd "${IN_PRIVATE_NAMESPACES[@]}" containerd --config "$ENGINE_DIR/containerd.toml"
-	daemon_up 20 containerd ctr_ version
+	restart_containerd
 }
 
-# In the daemon's mount and network namespaces, where its containers' mounts and networks are.
-in_engine() {
-	nsenter --target "$(<"$ENGINE_DIR/containerd.pid")" --mount --net -- "$@"
+restart_containerd() {
+	stop_daemon containerd
+	engine_namespaces
+	start_daemon containerd "${ENGINE[@]}" containerd --config "$ENGINE_DIR/containerd.toml"
+	daemon_up 20 containerd ctr_ version
 }
 
 # ctr_ ARG...: containerd's client.
@@ -111,6 +126,7 @@ engine_teardown() {
 	[[ -n ${ENGINE_DIR:-} ]] || return 0
 	stop_daemon dockerd || left=1
 	stop_daemon containerd || left=1
+	stop_daemon namespaces || left=1
 	for pid in $(engine_processes); do
 		echo "left behind by the engine: $pid $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline")"
 		kill -KILL "$pid" 2>/dev/null || true

@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -85,7 +85,8 @@ static int remove_folder(void **state)
 static void test_create_leaves_a_foreign_folder_alone(void **state)
 {
 	struct folder *f = *state;
-	_free_ char *dir = fs_join(f->root, "one"), *file = fs_join(f->root, "one/state.json");
+	_free_ char *dir = fs_join(f->root, "one"),
+		    *file = fs_join(f->root, "one/state.json");
 	struct container first = CONTAINER_EMPTY, second = CONTAINER_EMPTY;
 	struct err e = {};
 

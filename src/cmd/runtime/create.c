@@ -21,7 +21,8 @@ unsigned int listen_fds_count(void)
 	return p == (uint32_t)getpid() ? n : 0;
 }
 
-static int check_cgroup_manager(const struct runtime_globals *g, bool *ret_disabled, struct err *e)
+static int check_cgroup_manager(const struct runtime_globals *g, bool *ret_disabled,
+				struct err *e)
 {
 	const char *m = g->cgroup_manager;
 
@@ -34,7 +35,8 @@ static int check_cgroup_manager(const struct runtime_globals *g, bool *ret_disab
 		*ret_disabled = true;
 	else if (m && !streq(m, "cgroupfs"))
 		return err_set(e, ERR_USAGE, EINVAL,
-			       "unknown --cgroup-manager '%s': expected cgroupfs or disabled", m);
+			       "unknown --cgroup-manager '%s': expected cgroupfs or disabled",
+			       m);
 	return 0;
 }
 
@@ -65,7 +67,8 @@ int create_request_fill(const struct runtime_globals *g, const struct create_opt
 	return 0;
 }
 
-static int run(const void *global, void *opts, char **args, int n, int *ret_status, struct err *e)
+static int run(const void *global, void *opts, char **args, int n, int *ret_status,
+	       struct err *e)
 {
 	struct container_create_request rq;
 	pid_t pid;

@@ -18,13 +18,15 @@ static const struct option_row rows[] = {
 	       "what to run, as an OCI process object"),
 	OPTION(exec_options, detach, "detach", 'd', OPTION_FLAG, NULL,
 	       "return when the program runs"),
-	OPTION(exec_options, tty, "tty", 't', OPTION_FLAG, NULL, "give the process a terminal"),
+	OPTION(exec_options, tty, "tty", 't', OPTION_FLAG, NULL,
+	       "give the process a terminal"),
 	OPTION(exec_options, console_socket, "console-socket", 0, OPTION_STRING, "PATH",
 	       "socket that receives the terminal's master"),
 	OPTION(exec_options, pid_file, "pid-file", 0, OPTION_STRING, "FILE",
 	       "where the process's pid is written"),
 	OPTION(exec_options, cwd, "cwd", 0, OPTION_STRING, "DIR", "working directory"),
-	OPTION(exec_options, user, "user", 'u', OPTION_STRING, "UID[:GID]", "ids of the process"),
+	OPTION(exec_options, user, "user", 'u', OPTION_STRING, "UID[:GID]",
+	       "ids of the process"),
 	OPTION(exec_options, gids, "additional-gids", 'g', OPTION_LIST, "GID",
 	       "a supplementary group"),
 	OPTION(exec_options, env, "env", 'e', OPTION_LIST, "NAME=VALUE",
@@ -39,7 +41,8 @@ static const struct option_row rows[] = {
 	{},
 };
 
-static int run(const void *global, void *opts, char **args, int n, int *ret_status, struct err *e)
+static int run(const void *global, void *opts, char **args, int n, int *ret_status,
+	       struct err *e)
 {
 	const struct runtime_globals *g = global;
 	const struct exec_options *o = opts;
@@ -64,9 +67,11 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 	int r;
 
 	if (o->process && n > 1)
-		return err_set(e, ERR_USAGE, EINVAL, "--process and a command exclude each other");
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "--process and a command exclude each other");
 	if (!o->process && n < 2)
-		return err_set(e, ERR_USAGE, EINVAL, "exec needs a command, or --process FILE");
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "exec needs a command, or --process FILE");
 	r = fd_keep_inherited(rq.preserve_fds, e);
 	if (r < 0)
 		return err_wrap(e, "--preserve-fds");

@@ -4,7 +4,8 @@
 #include "config.h"
 #include "container/container.h"
 
-static int run(const void *global, void *opts, char **args, int n, int *ret_status, struct err *e)
+static int run(const void *global, void *opts, char **args, int n, int *ret_status,
+	       struct err *e)
 {
 	_strmap_free_ struct strmap notes = {};
 	_buf_free_ struct buf out = {};

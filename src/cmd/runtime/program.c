@@ -14,7 +14,8 @@
 static const struct option_row global_rows[] = {
 	OPTION(runtime_globals, root, "root", 0, OPTION_STRING, "DIR",
 	       "where states are kept (default /run/purple)"),
-	OPTION(runtime_globals, log, "log", 0, OPTION_STRING, "FILE", "where errors are logged"),
+	OPTION(runtime_globals, log, "log", 0, OPTION_STRING, "FILE",
+	       "where errors are logged"),
 	OPTION(runtime_globals, log_format, "log-format", 0, OPTION_STRING, "FORMAT",
 	       "text (default) or json"),
 	OPTION(runtime_globals, log_level, "log-level", 0, OPTION_STRING, "LEVEL",
@@ -22,8 +23,8 @@ static const struct option_row global_rows[] = {
 	OPTION(runtime_globals, debug, "debug", 0, OPTION_FLAG, NULL, "as --log-level debug"),
 	OPTION(runtime_globals, policy, "policy", 0, OPTION_STRING, "NAME",
 	       "the administrator's policy for the container"),
-	OPTION(runtime_globals, cgroup_manager, "cgroup-manager", 0, OPTION_STRING, "MANAGER",
-	       "cgroupfs (default) or disabled"),
+	OPTION(runtime_globals, cgroup_manager, "cgroup-manager", 0, OPTION_STRING,
+	       "MANAGER", "cgroupfs (default) or disabled"),
 	OPTION(runtime_globals, systemd_cgroup, "systemd-cgroup", 0, OPTION_FLAG, NULL,
 	       "let systemd make cgroups (refused by create and run: not supported yet)"),
 	OPTION(runtime_globals, rootless, "rootless", 0, OPTION_STRING, "BOOL",
@@ -32,10 +33,22 @@ static const struct option_row global_rows[] = {
 };
 
 static const struct command *const commands[] = {
-	&create_command, &start_command,    &state_command,	 &kill_command,
-	&delete_command, &run_command,	    &exec_command,	 &ps_command,
-	&list_command,	 &pause_command,    &resume_command,	 &update_command,
-	&spec_command,	 &features_command, &checkpoint_command, &restore_command,
+	&create_command,
+	&start_command,
+	&state_command,
+	&kill_command,
+	&delete_command,
+	&run_command,
+	&exec_command,
+	&ps_command,
+	&list_command,
+	&pause_command,
+	&resume_command,
+	&update_command,
+	&spec_command,
+	&features_command,
+	&checkpoint_command,
+	&restore_command,
 	NULL,
 };
 
@@ -44,8 +57,8 @@ static int print_version(struct err *e)
 	_buf_free_ struct buf out = {};
 
 	/* docker takes the last line with the word "version". */
-	buf_addf(&out, "purple-runtime version %s\ncommit: %s\nspec: %s\n", PACKAGE_VERSION,
-		 PURPLE_COMMIT, OCI_STATE_VERSION);
+	buf_addf(&out, "purple-runtime version %s\ncommit: %s\nspec: %s\n",
+		 PACKAGE_VERSION, PURPLE_COMMIT, OCI_STATE_VERSION);
 	return print_text(&out, e);
 }
 

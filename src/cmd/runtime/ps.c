@@ -120,7 +120,8 @@ static int write_table(const cgroup_pid_list *pids, char **args, int n, struct e
 	return r;
 }
 
-static int run(const void *global, void *opts, char **args, int n, int *ret_status, struct err *e)
+static int run(const void *global, void *opts, char **args, int n, int *ret_status,
+	       struct err *e)
 {
 	const struct runtime_globals *g = global;
 	const struct ps_options *o = opts;
@@ -128,8 +129,8 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 	int r;
 
 	if (o->format && !streq(o->format, "json") && !streq(o->format, "table"))
-		return err_set(e, ERR_USAGE, EINVAL, "unknown format '%s': expected table or json",
-			       o->format);
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "unknown format '%s': expected table or json", o->format);
 	r = container_processes(g->root, args[0], &pids, e);
 	if (r == 0 && o->format && streq(o->format, "json"))
 		r = write_json(&pids, e);

@@ -14,7 +14,8 @@ static const struct option_row options[] = {
 	{},
 };
 
-static int run(const void *global, void *opts, char **args, int n, int *ret_status, struct err *e)
+static int run(const void *global, void *opts, char **args, int n, int *ret_status,
+	       struct err *e)
 {
 	const struct create_options *o = opts;
 	struct container_run_request rq = { .detach = o->detach,

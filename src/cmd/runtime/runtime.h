@@ -20,9 +20,9 @@ struct runtime_globals {
 
 extern const struct program runtime_program;
 extern const struct command create_command, start_command, state_command, kill_command,
-	delete_command, run_command, exec_command, ps_command, list_command, pause_command,
-	resume_command, update_command, spec_command, features_command, checkpoint_command,
-	restore_command;
+	delete_command, run_command, exec_command, ps_command, list_command,
+	pause_command, resume_command, update_command, spec_command, features_command,
+	checkpoint_command, restore_command;
 
 /* The part of container_create_request that create and run share. */
 struct create_options {
@@ -35,25 +35,26 @@ struct create_options {
 
 struct container_create_request;
 int create_request_fill(const struct runtime_globals *g, const struct create_options *o,
-			const char *id, struct container_create_request *ret, struct err *e);
+			const char *id, struct container_create_request *ret,
+			struct err *e);
 
 /* How many descriptors from 3 on were passed by LISTEN_FDS, if they are meant for this process. */
 unsigned int listen_fds_count(void);
 
-#define CREATE_OPTION_ROWS(st)                                                                   \
-	OPTION(st, bundle, "bundle", 'b', OPTION_STRING, "DIR",                                  \
-	       "the bundle's directory (default: the current one)"),                             \
-	OPTION(st, config, "config", 'f', OPTION_STRING, "FILE",                                 \
-	       "the configuration (default: config.json of the bundle)"),                        \
-	OPTION(st, console_socket, "console-socket", 0, OPTION_STRING, "PATH",                   \
-	       "socket that receives the terminal's master"),                                    \
-	OPTION(st, pid_file, "pid-file", 0, OPTION_STRING, "FILE",                               \
-	       "where the process's pid is written"),                                            \
-	OPTION(st, preserve_fds, "preserve-fds", 0, OPTION_UINT, "N",                            \
-	       "descriptors 3 to 2+N are passed on"),                                            \
-	OPTION(st, no_pivot, "no-pivot", 0, OPTION_FLAG, NULL,                                   \
-	       "move the root instead of pivot_root, for a root on a ramdisk"),                  \
-	OPTION(st, no_new_keyring, "no-new-keyring", 0, OPTION_FLAG, NULL,                       \
-	       "keep the caller's session keyring")
+#define CREATE_OPTION_ROWS(st)                                                          \
+	OPTION(st, bundle, "bundle", 'b', OPTION_STRING, "DIR",                         \
+	       "the bundle's directory (default: the current one)"),                    \
+		OPTION(st, config, "config", 'f', OPTION_STRING, "FILE",                \
+		       "the configuration (default: config.json of the bundle)"),       \
+		OPTION(st, console_socket, "console-socket", 0, OPTION_STRING, "PATH",  \
+		       "socket that receives the terminal's master"),                   \
+		OPTION(st, pid_file, "pid-file", 0, OPTION_STRING, "FILE",              \
+		       "where the process's pid is written"),                           \
+		OPTION(st, preserve_fds, "preserve-fds", 0, OPTION_UINT, "N",           \
+		       "descriptors 3 to 2+N are passed on"),                           \
+		OPTION(st, no_pivot, "no-pivot", 0, OPTION_FLAG, NULL,                  \
+		       "move the root instead of pivot_root, for a root on a ramdisk"), \
+		OPTION(st, no_new_keyring, "no-new-keyring", 0, OPTION_FLAG, NULL,      \
+		       "keep the caller's session keyring")
 
 #endif

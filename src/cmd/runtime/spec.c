@@ -22,7 +22,8 @@ static const struct option_row rows[] = {
 	{},
 };
 
-static int run(const void *global, void *opts, char **args, int n, int *ret_status, struct err *e)
+static int run(const void *global, void *opts, char **args, int n, int *ret_status,
+	       struct err *e)
 {
 	const struct spec_options *o = opts;
 	_buf_free_ struct buf text = {};

@@ -70,9 +70,9 @@ static int add_container(const char *root, const char *id, const struct list_opt
 	}
 	if (!json) {
 		buf_addf(out, "%-28s %-8d %-10s %-40s %-32s %s\n", id,
-			 status == CONTAINER_STOPPED ? 0 : c.st.pid, container_status_name(status),
-			 c.st.bundle ? c.st.bundle : "", c.st.created ? c.st.created : "",
-			 c.st.owner ? c.st.owner : "");
+			 status == CONTAINER_STOPPED ? 0 : c.st.pid,
+			 container_status_name(status), c.st.bundle ? c.st.bundle : "",
+			 c.st.created ? c.st.created : "", c.st.owner ? c.st.owner : "");
 		return 0;
 	}
 	if (!*first)
@@ -92,16 +92,16 @@ static int run_list(const void *global, void *opts, char **args, int n, int *ret
 	int r;
 
 	if (o->format && !json && !streq(o->format, "table"))
-		return err_set(e, ERR_USAGE, EINVAL, "unknown format '%s': expected table or json",
-			       o->format);
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "unknown format '%s': expected table or json", o->format);
 	r = container_list_ids(g->root, &ids, e);
 	if (r < 0)
 		return r;
 	if (json)
 		buf_adds(&out, "[");
 	else if (!o->quiet)
-		buf_addf(&out, "%-28s %-8s %-10s %-40s %-32s %s\n", "ID", "PID", "STATUS", "BUNDLE",
-			 "CREATED", "OWNER");
+		buf_addf(&out, "%-28s %-8s %-10s %-40s %-32s %s\n", "ID", "PID", "STATUS",
+			 "BUNDLE", "CREATED", "OWNER");
 	for (size_t i = 0; r == 0 && i < ids.n; i++)
 		r = add_container(g->root, ids.v[i], o, json, &first, &out, e);
 	if (json)

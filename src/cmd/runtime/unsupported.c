@@ -7,17 +7,18 @@
 
 #include "cmd/runtime/runtime.h"
 
-static int run_checkpoint(const void *global, void *opts, char **args, int n, int *ret_status,
-			  struct err *e)
+static int run_checkpoint(const void *global, void *opts, char **args, int n,
+			  int *ret_status, struct err *e)
 {
 	return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
 		       "checkpoint is not supported by this version");
 }
 
-static int run_restore(const void *global, void *opts, char **args, int n, int *ret_status,
-		       struct err *e)
+static int run_restore(const void *global, void *opts, char **args, int n,
+		       int *ret_status, struct err *e)
 {
-	return err_set(e, ERR_UNSUPPORTED, ENOTSUP, "restore is not supported by this version");
+	return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
+		       "restore is not supported by this version");
 }
 
 const struct command checkpoint_command = {

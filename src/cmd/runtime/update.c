@@ -44,7 +44,8 @@ static int read_resources(const char *path, struct oci_resources *ret, struct er
 	return r;
 }
 
-static int run(const void *global, void *opts, char **args, int n, int *ret_status, struct err *e)
+static int run(const void *global, void *opts, char **args, int n, int *ret_status,
+	       struct err *e)
 {
 	const struct runtime_globals *g = global;
 	const struct update_options *o = opts;
