@@ -85,8 +85,8 @@ static void read_engine_habits(struct oci_spec *s)
 	const char *manager = strmap_get(&s->annotations, "io.container.manager");
 	struct oci_resources *res = s->linux_->resources;
 
-	if (manager && streq(manager, "libpod") && res && res->pids && res->pids->limit.set &&
-	    res->pids->limit.value == 0)
+	if (manager && streq(manager, "libpod") && res && res->pids &&
+	    res->pids->limit.set && res->pids->limit.value == 0)
 		res->pids->limit.value = -1;
 }
 

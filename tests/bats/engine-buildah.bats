@@ -117,15 +117,15 @@ assert_stderr_contains() {
 	local pid
 	local -a ENGINE
 	engine_namespaces
-	"${ENGINE[@]}" buildah run --network none "$WORK" -- sleep 1234567 3>&- &
+	"${ENGINE[@]}" buildah run --network none "$WORK" -- sleep 7654321 3>&- &
 	pid=$!
-	wait_for 10 pgrep -f '^sleep 1234567$'
+	wait_for 10 pgrep -f '^/bin/sleep 7654321$'
 	kill -TERM "$pid"
 	wait "$pid" || true
 	wait_for 10 no_sleep
 }
 no_sleep() {
-	! pgrep -f '^sleep 1234567$'
+	! pgrep -f '^/bin/sleep 7654321$'
 }
 
 @test "buildah bud and podman build run their steps under Purple" {

@@ -12,7 +12,10 @@ setup_file() {
 	local bin=$ENGINE_DIR/bin
 	mkdir "$bin" "$ENGINE_DIR/cni" "$ENGINE_DIR/base"
 	# One runtime handler for each policy: the program's name names it.
-	ln -s "$PURPLE_RUNTIME" "$bin/purple-runtime-agent"
+	local policy
+	for policy in agent $(policy_names); do
+		ln -s "$PURPLE_RUNTIME" "$bin/purple-runtime-$policy"
+	done
 	cat >"$ENGINE_DIR/cni/10-test.conflist" <<-END
 		{ "cniVersion": "0.4.0", "name": "test", "plugins": [{ "type": "bridge", "bridge": "cni-test",
 		  "isGateway": true, "ipam": { "type": "host-local", "dataDir": "$ENGINE_DIR/cni-leases",
@@ -30,17 +33,9 @@ setup_file() {
 			  [plugins."io.containerd.grpc.v1.cri".containerd]
 			    snapshotter = "native"
 			    default_runtime_name = "purple"
-			    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.purple]
-			      runtime_type = "io.containerd.runc.v2"
-			      pod_annotations = ["io.purple.*"]
-			      container_annotations = ["io.purple.*"]
-			      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.purple.options]
-			        BinaryName = "$PURPLE_RUNTIME"
-			    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.purple-agent]
-			      runtime_type = "io.containerd.runc.v2"
-			      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.purple-agent.options]
-			        BinaryName = "$bin/purple-runtime-agent"
 		END
+		sed -e '/^version/d' -e "s|/usr/bin/purple-runtime\"|$PURPLE_RUNTIME\"|; s|/usr/bin|$bin|" \
+			"$PURPLE_SRCDIR/contrib/containerd-1.toml"
 	)"
 	oci_image "$ENGINE_DIR/image" "$ENGINE_DIR/image.tar"
 	local namespace
@@ -48,6 +43,11 @@ setup_file() {
 		ctr_ --namespace "$namespace" images import --snapshotter native \
 			--base-name localhost/busybox "$ENGINE_DIR/image.tar" >/dev/null
 	done
+}
+
+# The policies that Purple ships.
+policy_names() {
+	(cd "$PURPLE_SRCDIR/policies" && for policy in *.yaml; do echo "${policy%.yaml}"; done)
 }
 
 # oci_image ROOTFS TAR: an image in docker's archive form; the command is what a pod's sandbox needs.
@@ -163,8 +163,8 @@ on_a_terminal() {
 	assert_status 139
 	# Whoever held the container's output open would keep the shim waiting.
 	start=${EPOCHREALTIME/./}
-	run_ctr -- sh -c 'sleep 30 & echo done'
-	assert_output done
+	run_ctr -- sh -c 'sleep 30 & echo ended'
+	assert_output ended
 	((${EPOCHREALTIME/./} - start < 8000000))
 }
 
@@ -183,9 +183,9 @@ on_a_terminal() {
 
 @test "ctr run -t has a terminal of the caller's size" {
 	new_id
-	arguments="run -t --rm --snapshotter native --runc-binary $PURPLE_RUNTIME --fifo-dir $PWD/fifo $IMAGE $ID"
+	local options="-t --rm --snapshotter native --runc-binary $PURPLE_RUNTIME --fifo-dir $PWD/fifo"
 	engine_namespaces
-	run on_a_terminal "${ENGINE[*]} ctr --address $CONTAINERD_SOCKET $arguments sh -c 'sleep 0.3; stty size; tty; exit 5'"
+	run on_a_terminal "${ENGINE[*]} ctr --address $CONTAINERD_SOCKET run $options $IMAGE $ID sh -c 'sleep 0.3; stty size; tty; exit 5'"
 	assert_status 5
 	assert_contains "33 111"
 	assert_contains /dev/pts/0
@@ -268,12 +268,12 @@ on_a_terminal() {
 
 @test "a container killed for its memory makes an OOM event" {
 	engine_namespaces
-	timeout 30 "${ENGINE[@]}" ctr --address "$CONTAINERD_SOCKET" events >events 2>&1 3>&- &
+	timeout 30 "${ENGINE[@]}" ctr --address "$CONTAINERD_SOCKET" events >log 2>&1 3>&- &
 	local events=$!
 	sleep 0.3
 	# The shim starts to look for OOM when the task is up.
 	run_ctr --memory-limit $((16 << 20)) -- sh -c 'sleep 0.5; head -c 100m /dev/zero | tail'
-	wait_for 5 grep -q "/tasks/oom.*$ID" events
+	wait_for 5 grep -q "/tasks/oom.*$ID" log
 	kill "$events"
 }
 
@@ -367,10 +367,10 @@ pod_log() {
 	address=$(jq -r .status.network.ip <<<"$status")
 	[[ $address == 10.255.77.* ]]
 	pod_container 'echo $$; hostname; ip -o -4 addr show eth0; echo err >&2; sleep 1000'
-	wait_for 5 grep -q err "$LOG"
-	assert_equal "$(pod_log | sed -n 1,2p)" $'1\npod'
-	grep -q "$address" "$LOG"
-	grep -q ' stderr F err' "$LOG"
+	# The two streams are copied each for itself.
+	wait_for 5 grep -q "$address" "$LOG"
+	wait_for 5 grep -q ' stderr F err' "$LOG"
+	assert_equal "$(grep stdout "$LOG" | cut -d' ' -f4- | sed -n 1,2p)" $'1\npod'
 	other_pid=$PID
 	pod_container 'sleep 1000'
 	local ns
@@ -389,6 +389,7 @@ pod_log() {
 	wait_for 5 pgrep -P "$PID" -x sleep
 	local child
 	child=$(pgrep -P "$PID" -x sleep)
+	wait_for 5 grep -q stdout "$LOG"
 	(($(pod_log) > 1))
 	cri StopContainer "{\"container_id\":\"$CID\",\"timeout\":0}" >/dev/null
 	wait_for 5 process_gone "$child"
@@ -472,9 +473,9 @@ pod_log() {
 	agent_policy
 	settings_install <<<'kubernetes: true'
 	sandbox '.annotations = { "io.purple.policy": "agent" }'
-	pod_container 'mkdir /tmp/x; echo done; sleep 1000'
-	wait_for 5 grep -q done "$LOG"
-	grep -q "Operation not permitted" "$LOG"
+	pod_container 'mkdir /tmp/x; echo ended; sleep 1000'
+	wait_for 5 grep -q ended "$LOG"
+	wait_for 5 grep -q "Operation not permitted" "$LOG"
 	assert_equal "$(limit_of "$PID" pids pids.max pids.max)" 77
 	exec_sync mkdir /tmp/y
 	assert_contains "Operation not permitted"
@@ -486,18 +487,44 @@ pod_log() {
 }
 
 @test "CRI: a runtime handler for each policy, as a RuntimeClass names it" {
-	agent_policy
 	settings_install <<<'kubernetes: true'
-	sandbox . purple-agent
-	pod_container 'mkdir /tmp/x; ls /sys/class/net; echo done; sleep 1000'
-	wait_for 5 grep -q done "$LOG"
-	grep -q "Operation not permitted" "$LOG"
-	assert_equal "$(limit_of "$PID" pids pids.max pids.max)" 77
-	exec_sync mkdir /tmp/y
+	sandbox . purple-code-analyst
+	pod_container 'mkdir /x; ls /sys/class/net; grep CapEff /proc/self/status; pwd; sleep 1000'
+	wait_for 5 grep -q workspace "$LOG"
+	wait_for 5 grep -q "Read-only file system" "$LOG"
+	assert_equal "$(grep stdout "$LOG" | cut -d' ' -f4-)" $'lo\nCapEff:\t0000000000000000\n/workspace'
+	assert_equal "$(limit_of "$PID" pids pids.max pids.max)" 256
+	exec_sync unshare -m true
 	assert_contains "Operation not permitted"
 	# An update loosens nothing.
 	cri UpdateContainerResources "{\"container_id\":\"$CID\",\"linux\":{\"memory_limit_in_bytes\":4294967296}}" || true
-	(($(limit_of "$PID" memory memory.limit_in_bytes memory.max) <= 256 << 20))
+	(($(limit_of "$PID" memory memory.limit_in_bytes memory.max) <= 2 << 30))
+}
+
+@test "the settings in contrib/ agree with one another, and have a handler for each policy" {
+	local expected
+	expected=$( (echo purple && policy_names | sed 's/^/purple-/') | sort)
+	run /usr/bin/python3 - "$PURPLE_SRCDIR/contrib" <<-'END'
+		import json, sys, tomllib
+		def load(name):
+		    with open(f"{sys.argv[1]}/{name}", "rb") as f:
+		        return json.load(f) if name.endswith("json") else tomllib.load(f)
+		one = load("containerd-1.toml")["plugins"]["io.containerd.grpc.v1.cri"]["containerd"]["runtimes"]
+		two = load("containerd-2.toml")["plugins"]["io.containerd.cri.v1.runtime"]["containerd"]["runtimes"]
+		crio = load("crio.conf")["crio"]["runtime"]["runtimes"]
+		docker = load("docker-daemon.json")["runtimes"]
+		assert one == two
+		assert list(one) == list(crio) == list(docker)
+		for name, runtime in one.items():
+		    assert runtime["options"]["BinaryName"] == crio[name]["runtime_path"]
+		    assert runtime["options"]["BinaryName"] == "/usr/bin/purple-runtime" + name[len("purple"):]
+		    assert docker[name].get("runtimeArgs", []) == (["--policy", name[7:]] if name[7:] else [])
+		print("\n".join(sorted(one)))
+	END
+	assert_status 0
+	assert_output "$expected"
+	assert_equal "$(sed -n 's/^handler: //p' "$PURPLE_SRCDIR/contrib/kubernetes-runtimeclass.yaml" | sort)" "$expected"
+	assert_equal "$(sed -n 's/^  name: //p' "$PURPLE_SRCDIR/contrib/kubernetes-runtimeclass.yaml" | sort)" "$expected"
 }
 
 @test "CRI: no sandbox of these tests is left" {

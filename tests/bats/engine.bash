@@ -81,9 +81,9 @@ start_namespaces() {
 	daemon_up 10 namespaces test -e "$ENGINE_DIR/ready"
 }
 
-# In front of a command that is to run there.
+# Sets ENGINE: what stands in front of a command that is to run there, in the same folder.
 engine_namespaces() {
-	ENGINE=(nsenter --target "$(<"$ENGINE_DIR/namespaces.pid")" --mount --net --)
+	ENGINE=(nsenter --target "$(<"$ENGINE_DIR/namespaces.pid")" --mount --net -- env --chdir="$PWD")
 }
 in_engine() {
 	local -a ENGINE

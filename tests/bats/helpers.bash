@@ -275,10 +275,10 @@ as_user() {
 # --- Podman ---------------------------------------------------------------------------------------
 
 # podman_setup: call it in setup_file. Storage, settings and an image `busybox` that belong to the
-# run; the first caller makes them. Containers have no network unless a test asks for one.
+# file; the first call makes them. Containers have no network unless a test asks for one.
 podman_setup() {
 	requires root podman conmon busybox jq
-	PODMAN_DIR=$PURPLE_TEST_DIR/podman
+	PODMAN_DIR=$PURPLE_TEST_DIR/podman-$(basename "$BATS_TEST_FILENAME" .bats)
 	export PODMAN_DIR CONTAINERS_CONF=$PODMAN_DIR/containers.conf
 	export CONTAINERS_STORAGE_CONF=$PODMAN_DIR/storage.conf
 	(
@@ -315,7 +315,7 @@ podman_setup() {
 		tar -C "$PODMAN_DIR/image" -c . | podman import --change 'CMD ["sh"]' \
 			--change 'ENV=PATH=/bin:/usr/bin' - localhost/busybox >/dev/null
 		: >"$PODMAN_DIR/ready"
-	) 9>"$PURPLE_TEST_DIR/podman.lock"
+	) 9>"$PODMAN_DIR.lock"
 	[[ -e $PODMAN_DIR/ready ]]
 }
 

@@ -67,7 +67,7 @@ setup_file() {
 	policy_install helper-test <<<'name: helper-test'
 	run cat /etc/purple/policies/helper-test.yaml
 	assert_output "name: helper-test"
-	run findmnt -no FSTYPE,SOURCE /etc/purple
+	run findmnt --first-only -no FSTYPE,SOURCE /etc/purple
 	assert_output "tmpfs  purple-test"
 }
 
