@@ -278,7 +278,8 @@ as_user() {
 # file; the first call makes them. Containers have no network unless a test asks for one.
 podman_setup() {
 	requires root podman conmon busybox jq
-	PODMAN_DIR=$PURPLE_TEST_DIR/podman-$(basename "$BATS_TEST_FILENAME" .bats)
+	# Short: conmon's sockets are in it, and their paths have 107 bytes.
+	PODMAN_DIR=$PURPLE_TEST_DIR/p$(cksum <<<"$BATS_TEST_FILENAME" | cut -c 1-5)
 	export PODMAN_DIR CONTAINERS_CONF=$PODMAN_DIR/containers.conf
 	export CONTAINERS_STORAGE_CONF=$PODMAN_DIR/storage.conf
 	(
