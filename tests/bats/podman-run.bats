@@ -471,5 +471,11 @@ start() {
 	[[ $(cgroup_dir "$PID" pids) == *"$parent/libpod-"* || $(cgroup_dir "$PID") == *"$parent/libpod-"* ]]
 	podman_ rm -f -t 0 "$ID" >/dev/null
 	assert_equal "$(find /sys/fs/cgroup -type d -name 'libpod-*' -path "*$parent*")" ""
-	find /sys/fs/cgroup -depth -type d -path "*/$ID-parent*" -exec rmdir {} +
+	# Podman leaves the parent to its owner, and conmon in it ends a moment later.
+	wait_for 5 parent_removed
+}
+
+parent_removed() {
+	find /sys/fs/cgroup -depth -type d -path "*/$ID-parent*" -exec rmdir {} + 2>/dev/null
+	[[ -z $(find /sys/fs/cgroup -type d -path "*/$ID-parent*") ]]
 }
