@@ -93,6 +93,9 @@ void program_write_man(const struct program *p, struct buf *out);
 /* Prints to stdout; an error when that fails. */
 int print_text(const struct buf *b, struct err *e);
 
+/* The value of a --format option that takes table (also when it is NULL: not given) or json. */
+int format_is_json(const char *format, bool *ret, struct err *e);
+
 /* Takes the options struct's lists apart. */
 void options_clear(const struct option_row *rows, void *options);
 

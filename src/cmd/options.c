@@ -178,3 +178,12 @@ void options_clear(const struct option_row *rows, void *options)
 		if (r->kind == OPTION_LIST)
 			strv_free((struct strv *)((char *)options + r->offset));
 }
+
+int format_is_json(const char *format, bool *ret, struct err *e)
+{
+	*ret = format && streq(format, "json");
+	if (format && !*ret && !streq(format, "table"))
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "unknown format '%s': expected table or json", format);
+	return 0;
+}

@@ -548,23 +548,6 @@ static int fill_shared(struct create *k, struct err *e)
 	return 0;
 }
 
-static int set_oom_score(struct create *k, struct err *e)
-{
-	const struct oci_process *p = k->spec->process;
-	char path[64], value[16];
-	int r;
-
-	if (!p || !p->oom_score_adj.set)
-		return 0;
-	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)k->pid);
-	snprintf(value, sizeof(value), "%d", p->oom_score_adj.value);
-	r = fs_write_existing(AT_FDCWD, path, value);
-	/* Rootless engines ask for less than what an ordinary user's processes have. */
-	if (r == -EACCES && userns_is_nested())
-		return 0;
-	return r < 0 ? err_errno(e, r, "cannot set process.oomScoreAdj %s", value) : 0;
-}
-
 static int spawn_init(struct create *k, struct undo *u, struct err *e)
 {
 	int r;
@@ -579,8 +562,8 @@ static int spawn_init(struct create *k, struct undo *u, struct err *e)
 				      &k->spec->linux_->gid_mappings, e);
 	if (r == 0 && k->c.st.cgroup)
 		r = cgroup_enter(k->c.st.cgroup, k->pid, k->in_cgroup, e);
-	if (r == 0)
-		r = set_oom_score(k, e);
+	if (r == 0 && k->spec->process)
+		r = process_set_oom_score(k->pid, k->spec->process, e);
 	if (r == 0 && k->spec->process)
 		r = process_raise_limits(k->pid, k->spec->process, e);
 	if (r == 0)

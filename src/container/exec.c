@@ -398,21 +398,6 @@ static int spawn(struct exec *x, struct err *e)
 	return process_raise_limits(x->pid, x->process, e);
 }
 
-static int set_oom_score(struct exec *x, struct err *e)
-{
-	char path[64], value[16];
-	int r;
-
-	if (!x->process->oom_score_adj.set)
-		return 0;
-	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)x->pid);
-	snprintf(value, sizeof(value), "%d", x->process->oom_score_adj.value);
-	r = fs_write_existing(AT_FDCWD, path, value);
-	return r < 0 && !userns_is_nested() ?
-		       err_errno(e, r, "cannot set process.oomScoreAdj %s", value) :
-		       0;
-}
-
 static int go(struct exec *x, struct err *e)
 {
 	return sync_send(x->sync_fds[0], &(struct sync_msg){ .type = SYNC_GO }, e);
@@ -425,7 +410,7 @@ static int guide_child(struct exec *x, struct err *e)
 	char text[16];
 	int r, n;
 
-	r = set_oom_score(x, e);
+	r = process_set_oom_score(x->pid, x->process, e);
 	if (r == 0)
 		r = go(x, e);
 	if (r == 0)

@@ -33,9 +33,11 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "base/signals.h"
+#include "linux/ns.h"
 #include "linux/rlimit.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -93,6 +95,22 @@ int process_raise_limits(pid_t pid, const struct oci_process *p, struct err *e)
 				       l->type, (unsigned long long)l->hard);
 	}
 	return 0;
+}
+
+int process_set_oom_score(pid_t pid, const struct oci_process *p, struct err *e)
+{
+	char path[64], value[16];
+	int r;
+
+	if (!p->oom_score_adj.set)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
+	snprintf(value, sizeof(value), "%d", p->oom_score_adj.value);
+	r = fs_write_existing(AT_FDCWD, path, value);
+	/* Rootless engines ask for less than what an ordinary user's processes have. */
+	if (r == -EACCES && userns_is_nested())
+		return 0;
+	return r < 0 ? err_errno(e, r, "cannot set process.oomScoreAdj %s", value) : 0;
 }
 
 static const char *env_get(const struct strv *env, const char *name)

@@ -33,6 +33,9 @@ int process_exec_fd(const struct oci_process *p);
  */
 int process_raise_limits(pid_t pid, const struct oci_process *p, struct err *e);
 
+/* process.oomScoreAdj of the process `pid`. Runs in the runtime. */
+int process_set_oom_score(pid_t pid, const struct oci_process *p, struct err *e);
+
 /*
  * A new session keyring in place of the caller's, whose keys are the host's. `id` is the
  * container's, for people who read /proc/keys. Kernels without keyrings are fine.

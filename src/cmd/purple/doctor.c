@@ -151,12 +151,12 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 		.may_fix = o->fix,
 		.ordinary = !is_host_root(),
 	};
-	bool json = o->format && streq(o->format, "json");
 	_buf_free_ struct buf out = {};
+	bool json;
+	int r = format_is_json(o->format, &json, e);
 
-	if (o->format && !json && !streq(o->format, "table"))
-		return err_set(e, ERR_USAGE, EINVAL,
-			       "unknown format '%s': expected table or json", o->format);
+	if (r < 0)
+		return r;
 	doctor_check_kernel(&d);
 	doctor_check_namespaces(&d);
 	doctor_check_cgroups(&d);

@@ -133,15 +133,14 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 {
 	const struct purple_globals *g = global;
 	const struct ps_options *o = opts;
-	bool json = o->format && streq(o->format, "json");
+	bool json;
 	_strv_free_ struct strv ids = {};
 	_buf_free_ struct buf out = {};
 	int r, written = 0;
 
-	if (o->format && !json && !streq(o->format, "table"))
-		return err_set(e, ERR_USAGE, EINVAL,
-			       "unknown format '%s': expected table or json", o->format);
-	r = container_list_ids(g->root, &ids, e);
+	r = format_is_json(o->format, &json, e);
+	if (r == 0)
+		r = container_list_ids(g->root, &ids, e);
 	if (r < 0)
 		return r;
 	if (json)

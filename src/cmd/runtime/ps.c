@@ -126,16 +126,14 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 	const struct runtime_globals *g = global;
 	const struct ps_options *o = opts;
 	cgroup_pid_list pids = {};
+	bool json;
 	int r;
 
-	if (o->format && !streq(o->format, "json") && !streq(o->format, "table"))
-		return err_set(e, ERR_USAGE, EINVAL,
-			       "unknown format '%s': expected table or json", o->format);
-	r = container_processes(g->root, args[0], &pids, e);
-	if (r == 0 && o->format && streq(o->format, "json"))
-		r = write_json(&pids, e);
-	else if (r == 0)
-		r = write_table(&pids, args + 1, n - 1, e);
+	r = format_is_json(o->format, &json, e);
+	if (r == 0)
+		r = container_processes(g->root, args[0], &pids, e);
+	if (r == 0)
+		r = json ? write_json(&pids, e) : write_table(&pids, args + 1, n - 1, e);
 	free(pids.v);
 	return r;
 }

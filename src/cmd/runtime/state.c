@@ -86,15 +86,14 @@ static int run_list(const void *global, void *opts, char **args, int n, int *ret
 {
 	const struct runtime_globals *g = global;
 	const struct list_options *o = opts;
-	bool json = o->format && streq(o->format, "json"), first = true;
+	bool json, first = true;
 	_strv_free_ struct strv ids = {};
 	_buf_free_ struct buf out = {};
 	int r;
 
-	if (o->format && !json && !streq(o->format, "table"))
-		return err_set(e, ERR_USAGE, EINVAL,
-			       "unknown format '%s': expected table or json", o->format);
-	r = container_list_ids(g->root, &ids, e);
+	r = format_is_json(o->format, &json, e);
+	if (r == 0)
+		r = container_list_ids(g->root, &ids, e);
 	if (r < 0)
 		return r;
 	if (json)
