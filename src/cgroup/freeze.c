@@ -39,6 +39,13 @@ static bool events_say_frozen(const char *text)
 	return strstr(text, "frozen 1") != NULL;
 }
 
+/* The kernel may leave "frozen 1" for good on a group whose last processes died while it was
+ * frozen (seen on 6.18): a group without processes is not frozen, whatever it says. */
+static bool events_hold_someone(const char *text)
+{
+	return events_say_frozen(text) && !strstr(text, "populated 0");
+}
+
 /* Waits for cgroup.events to say so; the kernel notifies its readers with POLLPRI. */
 static int v2_wait(int fd, bool frozen)
 {
@@ -52,7 +59,7 @@ static int v2_wait(int fd, bool frozen)
 		if (n < 0)
 			return -errno;
 		text[n] = '\0';
-		if (events_say_frozen(text) == frozen)
+		if (frozen ? events_say_frozen(text) : !events_hold_someone(text))
 			return 0;
 		now = cgroup_now_ms();
 		if (now >= deadline)
@@ -177,7 +184,7 @@ int cgroup_is_frozen(const struct cgroup *cg, bool *ret, struct err *e)
 	} else if (cg->unified) {
 		r = cgroup_read(cg->unified, "cgroup.events", &text);
 		if (r == 0)
-			*ret = events_say_frozen(text);
+			*ret = events_hold_someone(text);
 		else if (r != -ENOENT && r != -ENODEV)
 			err_errno(e, r, "cannot read '%s/cgroup.events'", cg->unified);
 	} else {

@@ -402,6 +402,23 @@ static int remove_fake(void **state)
 	return fs_remove_tree(AT_FDCWD, fake_dir, &e);
 }
 
+/* What the kernel may leave behind of a group whose last process died while it was frozen. */
+static void a_group_without_processes_is_not_frozen(void **state)
+{
+	bool frozen = true;
+	struct err e;
+
+	put("cgroup.freeze", "");
+	put("cgroup.events", "populated 0\nfrozen 1\n");
+	assert_ok(cgroup_freeze(&fake, false, &e));
+	assert_ok(cgroup_is_frozen(&fake, &frozen, &e));
+	assert_false(frozen);
+	assert_ok(cgroup_freeze(&fake, true, &e));
+	put("cgroup.events", "populated 1\nfrozen 1\n");
+	assert_ok(cgroup_is_frozen(&fake, &frozen, &e));
+	assert_true(frozen);
+}
+
 static void v2_memory_is_written(void **state)
 {
 	struct oci_memory m = { .limit = NUM(1000),
@@ -621,6 +638,7 @@ int main(void)
 		cmocka_unit_test(the_state_table_keeps_a_group),
 		cmocka_unit_test(needs_follow_what_is_given),
 		cmocka_unit_test(no_group_does_nothing_and_refuses_limits),
+		FAKE_TEST(a_group_without_processes_is_not_frozen),
 		FAKE_TEST(v2_memory_is_written),
 		FAKE_TEST(v2_refuses_what_only_v1_has),
 		FAKE_TEST(v2_cpu_is_written),
