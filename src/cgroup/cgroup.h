@@ -69,6 +69,8 @@ struct cgroup_stat_value {
 };
 
 #define CGROUP_UNLIMITED UINT64_MAX
+/* More v1 hierarchies than any kernel has controllers for. */
+#define CGROUP_DOORS_MAX 32
 
 /* Figures of a group and all below it. A part whose has_ bit is false is not counted here. */
 struct cgroup_stats {
@@ -151,6 +153,24 @@ int cgroup_open(const struct cgroup *cg, int *ret_fd, struct err *e);
 /* Moves a process (0: the caller) into the group, everywhere or everywhere but the cgroup2
  * mount. */
 int cgroup_enter(const struct cgroup *cg, pid_t pid, bool skip_unified, struct err *e);
+/* Into the cgroup2 group alone; nothing where there is none. */
+int cgroup_enter_unified(const struct cgroup *cg, pid_t pid, struct err *e);
+/*
+ * Ways into the v1 hierarchies, opened by the runtime for a child with one thread, which then
+ * moves itself. Moving another process makes the kernel wait until all forks and exits on the
+ * machine have been seen (milliseconds); moving the calling thread does not.
+ */
+struct cgroup_doors {
+	struct cgroup_door {
+		int fd;
+		const char *dir; /* the cgroup's */
+	} v[CGROUP_DOORS_MAX];
+	size_t n;
+};
+int cgroup_doors_open(const struct cgroup *cg, struct cgroup_doors *ret, struct err *e);
+/* Moves the calling thread through all doors, and closes them. */
+int cgroup_doors_enter(struct cgroup_doors *d, struct err *e);
+void cgroup_doors_close(struct cgroup_doors *d);
 
 /* --- limits (apply.c, memory.c, cpu.c, blkio.c) --- */
 

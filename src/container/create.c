@@ -69,6 +69,7 @@ static void create_clear(struct create *k)
 	fd_close(&k->cgroup_fd);
 	fd_close(&k->init.sync_fd);
 	fd_close(&k->init.start_fd);
+	cgroup_doors_close(&k->init.doors);
 	fd_close(&k->init.process.listener_sock);
 	if (k->init.console_fd != k->rq->console_fd)
 		fd_close(&k->init.console_fd);
@@ -552,16 +553,20 @@ static int spawn_init(struct create *k, struct undo *u, struct err *e)
 {
 	int r;
 
-	r = ns_spawn(&k->ns, k->cgroup_fd, init_main, &k->init, &k->pid, &k->in_cgroup, e);
+	r = k->c.st.cgroup ? cgroup_doors_open(k->c.st.cgroup, &k->init.doors, e) : 0;
+	if (r == 0)
+		r = ns_spawn(&k->ns, k->cgroup_fd, init_main, &k->init, &k->pid,
+			     &k->in_cgroup, e);
 	if (r < 0)
 		return r;
 	undo_push(u, undo_init, k);
+	cgroup_doors_close(&k->init.doors);
 	fd_close(&k->init.sync_fd);
 	if (ns_plan_has_new(&k->ns, CLONE_NEWUSER))
 		r = userns_write_maps(k->pid, &k->spec->linux_->uid_mappings,
 				      &k->spec->linux_->gid_mappings, e);
-	if (r == 0 && k->c.st.cgroup)
-		r = cgroup_enter(k->c.st.cgroup, k->pid, k->in_cgroup, e);
+	if (r == 0 && k->c.st.cgroup && !k->in_cgroup)
+		r = cgroup_enter_unified(k->c.st.cgroup, k->pid, e);
 	if (r == 0 && k->spec->process)
 		r = process_set_oom_score(k->pid, k->spec->process, e);
 	if (r == 0 && k->spec->process)

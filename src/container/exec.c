@@ -46,6 +46,7 @@ struct exec {
 	int pid_ns;   /* init's pid namespace; -1: ours */
 	int user_ns;  /* init's user namespace; -1: ours */
 	int cgroup_fd;
+	struct cgroup_doors doors;
 	int sync_fds[2];
 	int console_fd; /* the child's end */
 	int console_ours;
@@ -67,6 +68,7 @@ static void exec_clear(struct exec *x)
 	fd_close(&x->pid_ns);
 	fd_close(&x->user_ns);
 	fd_close(&x->cgroup_fd);
+	cgroup_doors_close(&x->doors);
 	fd_close(&x->sync_fds[0]);
 	fd_close(&x->sync_fds[1]);
 	fd_close(&x->console_fd);
@@ -345,6 +347,8 @@ static void child_main(void *arg)
 	fd_close(&x->console_ours);
 	r = sync_expect(sync_fd, SYNC_GO, NULL, e);
 	if (r == 0)
+		r = cgroup_doors_enter(&x->doors, e);
+	if (r == 0)
 		r = enter_container(x, e);
 	if (r == 0)
 		r = take_terminal(x, e);
@@ -385,13 +389,16 @@ static int spawn(struct exec *x, struct err *e)
 	/* Inherited by the child: no process of the container may look into it. */
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_sys(e, "cannot become undumpable");
-	r = clone_child(x, &in_cgroup, e);
+	r = x->c.st.cgroup ? cgroup_doors_open(x->c.st.cgroup, &x->doors, e) : 0;
+	if (r == 0)
+		r = clone_child(x, &in_cgroup, e);
 	if (r < 0)
 		return r;
 	fd_close(&x->sync_fds[1]);
 	fd_close(&x->console_fd);
-	if (x->c.st.cgroup) {
-		r = cgroup_enter(x->c.st.cgroup, x->pid, in_cgroup, e);
+	cgroup_doors_close(&x->doors);
+	if (x->c.st.cgroup && !in_cgroup) {
+		r = cgroup_enter_unified(x->c.st.cgroup, x->pid, e);
 		if (r < 0)
 			return r;
 	}

@@ -361,6 +361,8 @@ void init_main(void *arg)
 	close(p->peer_fd);
 	r = wait_go(p, &e);
 	if (r == 0)
+		r = cgroup_doors_enter(&p->doors, &e);
+	if (r == 0)
 		r = enter_namespaces(p, &e);
 	if (r == 0)
 		r = build_root(p, &e);

@@ -29,6 +29,7 @@ struct init_plan {
 	struct ns_plan *ns;
 	struct rootfs *rootfs;
 	struct rootfs_cgroup_view cgroup_view;
+	struct cgroup_doors doors;
 	struct process_plan process; /* process.process is NULL: no program */
 	struct init_shared *shared;
 	int sync_fd;	/* init's end */
