@@ -41,8 +41,18 @@ int fs_write_existing(int dirfd, const char *path, const char *data)
 	return (size_t)n == len ? 0 : -EIO;
 }
 
-int fs_write_atomic(int dirfd, const char *path, const void *data, size_t len,
-		    mode_t mode, struct err *e)
+/* For a file that is there: ext4 has the contents on the disk before it renames over one, which
+ * takes far longer than the rest; not so when both change places. */
+static int exchange(int dirfd, const char *tmp, const char *path)
+{
+	if (renameat2(dirfd, tmp, dirfd, path, RENAME_EXCHANGE) < 0)
+		return -errno;
+	unlinkat(dirfd, tmp, 0);
+	return 0;
+}
+
+static int write_atomic(int dirfd, const char *path, const void *data, size_t len,
+			mode_t mode, bool own, struct err *e)
 {
 	_free_ char *tmp = str_printf("%s.tmp.%d", path, (int)getpid());
 	_close_ int fd = -1;
@@ -56,12 +66,26 @@ int fs_write_atomic(int dirfd, const char *path, const void *data, size_t len,
 	if (fd < 0)
 		return err_sys(e, "cannot create '%s'", tmp);
 	r = fd_write_all(fd, data, len);
+	if (r == 0 && own && exchange(dirfd, tmp, path) == 0)
+		return 0;
 	if (r == 0 && renameat(dirfd, tmp, dirfd, path) < 0)
 		r = -errno;
 	if (r == 0)
 		return 0;
 	unlinkat(dirfd, tmp, 0);
 	return err_errno(e, r, "cannot write '%s'", path);
+}
+
+int fs_write_atomic(int dirfd, const char *path, const void *data, size_t len,
+		    mode_t mode, struct err *e)
+{
+	return write_atomic(dirfd, path, data, len, mode, false, e);
+}
+
+int fs_write_own(int dirfd, const char *path, const void *data, size_t len, mode_t mode,
+		 struct err *e)
+{
+	return write_atomic(dirfd, path, data, len, mode, true, e);
 }
 
 int fs_mkdir_p(const char *path, mode_t mode, struct err *e)

@@ -120,8 +120,8 @@ const char *cgroup_mode_name(enum cgroup_mode m);
 
 /*
  * The group's path: `cgroups_path` absolute: exactly that; relative: below /purple; NULL:
- * /purple/ID. When not `privileged`, a relative path is below the caller's own group, NULL is
- * OWN/purple-ID, and *ret_own is set. Refused: "..", ".", "/" itself and systemd's form
+ * /purple-ID (a group of its own for all of them would be one more to make and remove with each).
+ * When not `privileged`, both of these are below the caller's own group, and *ret_own is set. Refused: "..", ".", "/" itself and systemd's form
  * slice:prefix:name.
  */
 int cgroup_path_choose(const char *cgroups_path, const char *id, bool privileged,

@@ -8,12 +8,15 @@
  * program, which follows the list itself.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fd.h"
+#include "base/fs.h"
 #include "cgroup/internal.h"
 
 #define FIELD "linux.resources.devices"
@@ -194,16 +197,27 @@ static int write_v1(const char *dir, bool default_allow,
 		    const cgroup_device_rules *exceptions, struct err *e)
 {
 	const char *file = default_allow ? "devices.deny" : "devices.allow";
+	_free_ char *path = fs_join(dir, file);
+	_close_ int fd = -1;
 	char text[64];
 	int r;
 
+	if (!path)
+		return err_oom(e);
 	/* Sets the default and drops all exceptions. */
 	r = cgroup_set(FIELD, dir, default_allow ? "devices.allow" : "devices.deny", "a", e);
-	for (size_t i = 0; r == 0 && i < exceptions->n; i++) {
+	if (r < 0 || exceptions->n == 0)
+		return r;
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return cgroup_set_failed(FIELD, dir, file, "", -errno, e);
+	/* One rule a write. */
+	for (size_t i = 0; i < exceptions->n; i++) {
 		format_rule(text, sizeof(text), &exceptions->v[i]);
-		r = cgroup_set(FIELD, dir, file, text, e);
+		if (write(fd, text, strlen(text)) < 0)
+			return cgroup_set_failed(FIELD, dir, file, text, -errno, e);
 	}
-	return r;
+	return 0;
 }
 
 int cgroup_apply_devices(const struct cgroup *cg, const struct oci_device_cgroup *rules,

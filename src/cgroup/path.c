@@ -61,7 +61,7 @@ int cgroup_path_choose(const char *cgroups_path, const char *id, bool privileged
 				 str_printf("/%s", cgroups_path) :
 				 str_printf("/purple/%s", cgroups_path);
 	else
-		joined = own ? str_printf("/purple-%s", id) : str_printf("/purple/%s", id);
+		joined = str_printf("/purple-%s", id);
 	path = joined ? fs_clean_path(joined) : NULL;
 	if (!path)
 		return err_oom(e);

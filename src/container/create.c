@@ -497,6 +497,7 @@ static int prepare_init(struct create *k, struct err *e)
 	k->init.id = k->rq->id;
 	k->init.bundle = k->bundle;
 	k->init.ns = &k->ns;
+	k->init.in_cgroup = k->cgroup_fd >= 0 ? &k->in_cgroup : NULL;
 	k->init.rootfs = &k->rootfs;
 	k->init.shared = k->shared;
 	k->init.no_pivot = k->rq->no_pivot;
@@ -573,7 +574,10 @@ static int spawn_init(struct create *k, struct undo *u, struct err *e)
 		r = process_raise_limits(k->pid, k->spec->process, e);
 	if (r == 0)
 		r = fill_shared(k, e);
-	return r;
+	/* An init that has given up is the reason, not the trouble we had with it. */
+	if (r < 0)
+		sync_take_failure(k->sync_fd, e);
+	return r < 0 ? -e->code : 0;
 }
 
 static int run_runtime_hooks(struct create *k, struct err *e)
@@ -602,16 +606,15 @@ static int guide_init(struct create *k, struct err *e)
 {
 	int r;
 
-	r = go(k, e);
-	if (r == 0)
+	r = init_waits_for_maps(&k->init) ? go(k, e) : 0;
+	if (r == 0 && init_waits_for_hooks(&k->init)) {
 		r = sync_expect(k->sync_fd, SYNC_HOOKS, NULL, e);
-	if (r == 0)
-		r = run_runtime_hooks(k, e);
-	if (r == 0)
-		r = go(k, e);
-	if (r == 0)
-		r = sync_expect(k->sync_fd, SYNC_READY, NULL, e);
-	return r;
+		if (r == 0)
+			r = run_runtime_hooks(k, e);
+		if (r == 0)
+			r = go(k, e);
+	}
+	return r == 0 ? sync_expect(k->sync_fd, SYNC_READY, NULL, e) : r;
 }
 
 static int write_pid_file(const char *path, pid_t pid, struct err *e)

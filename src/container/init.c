@@ -38,6 +38,21 @@ static int wait_go(struct init_plan *p, struct err *e)
 	return sync_expect(p->sync_fd, SYNC_GO, NULL, e);
 }
 
+bool init_waits_for_maps(const struct init_plan *p)
+{
+	/* Hooks and the seccomp agent are told the pid, in documents that are made after the clone. */
+	return ns_plan_has_new(p->ns, CLONE_NEWUSER) || p->spec->hooks ||
+	       p->process.listener_sock >= 0 || p->ns->needs_stage ||
+	       (p->in_cgroup && !*p->in_cgroup);
+}
+
+bool init_waits_for_hooks(const struct init_plan *p)
+{
+	const struct oci_hooks *h = p->spec->hooks;
+
+	return h && (h->prestart.n > 0 || h->create_runtime.n > 0);
+}
+
 /* Ids in another user namespace are not those of the host any more: become its root. */
 static int become_root(struct init_plan *p, struct err *e)
 {
@@ -94,8 +109,11 @@ static int enter_namespaces(struct init_plan *p, struct err *e)
 /* prestart and createRuntime hooks run in the runtime while init waits. */
 static int let_hooks_run(struct init_plan *p, struct err *e)
 {
-	int r = sync_send(p->sync_fd, &(struct sync_msg){ .type = SYNC_HOOKS }, e);
+	int r;
 
+	if (!init_waits_for_hooks(p))
+		return 0;
+	r = sync_send(p->sync_fd, &(struct sync_msg){ .type = SYNC_HOOKS }, e);
 	return r < 0 ? r : wait_go(p, e);
 }
 
@@ -129,8 +147,7 @@ static int new_network(int *ret_left, struct err *e)
 static int isolate_before_mounts(struct init_plan *p, int *ret_engines, bool *ret_later,
 				 struct err *e)
 {
-	const struct oci_hooks *h = p->spec->hooks;
-	bool hooked = h && (h->prestart.n > 0 || h->create_runtime.n > 0);
+	bool hooked = init_waits_for_hooks(p);
 	bool is_new = ns_plan_has_new(p->ns, CLONE_NEWNET);
 	bool in_userns = ns_plan_has_new(p->ns, CLONE_NEWUSER) ||
 			 ns_plan_joins(p->ns, CLONE_NEWUSER);
@@ -359,7 +376,7 @@ void init_main(void *arg)
 	/* A hook that hangs, or a mount, does not look at the socket. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	close(p->peer_fd);
-	r = wait_go(p, &e);
+	r = init_waits_for_maps(p) ? wait_go(p, &e) : 0;
 	if (r == 0)
 		r = cgroup_doors_enter(&p->doors, &e);
 	if (r == 0)

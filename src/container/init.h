@@ -30,6 +30,7 @@ struct init_plan {
 	struct rootfs *rootfs;
 	struct rootfs_cgroup_view cgroup_view;
 	struct cgroup_doors doors;
+	const bool *in_cgroup; /* whether it was born in the cgroup2 group; NULL: there is none */
 	struct process_plan process; /* process.process is NULL: no program */
 	struct init_shared *shared;
 	int sync_fd;	/* init's end */
@@ -40,6 +41,13 @@ struct init_plan {
 	bool no_new_keyring;
 	bool reaper;
 };
+
+/*
+ * The two places of sync.h at which init waits for the runtime to do something for it: without a
+ * reason, nobody waits. Both sides ask.
+ */
+bool init_waits_for_maps(const struct init_plan *p);
+bool init_waits_for_hooks(const struct init_plan *p);
 
 /* Never returns. For ns_spawn(). */
 void init_main(void *plan);

@@ -221,7 +221,7 @@ static int save(struct container *c, const char *name, const struct json_type *t
 	buf_adds(&text, "\n");
 	if (text.failed)
 		return err_oom(e);
-	r = fs_write_atomic(c->dirfd, name, text.s, text.len, 0600, e);
+	r = fs_write_own(c->dirfd, name, text.s, text.len, 0600, e);
 	return r < 0 ? err_wrap(e, "state folder '%s'", c->dir) : 0;
 }
 

@@ -83,3 +83,12 @@ int sync_expect_or_close(int fd, enum sync_type type, bool *ret_closed, struct e
 	*ret_closed = r == 0;
 	return r == 0 ? 0 : check_type(&m, type, e);
 }
+
+void sync_take_failure(int fd, struct err *e)
+{
+	struct sync_msg m;
+
+	if (recv(fd, &m, sizeof(m), MSG_DONTWAIT) == (ssize_t)sizeof(m) &&
+	    m.type == SYNC_FAILED)
+		*e = m.err;
+}

@@ -4,9 +4,9 @@
  * one fixed-size message a packet. A peer that is gone is an error at once, on either side.
  *
  * create:  runtime               init
- *          GO (pid, hook state) ->        maps are written, the cgroup is entered
- *                               <- HOOKS  mounts are done, before pivot_root
- *          GO                  ->         prestart and createRuntime hooks ran
+ *        [ GO (pid, hook state) ->        maps are written, documents for hooks made ]
+ *        [                      <- HOOKS  mounts are done, before pivot_root
+ *          GO                  ->         prestart and createRuntime hooks ran ]
  *                               <- READY  all is set up; init will wait on start.sock
  *          GO                  ->         the state is on disk: init closes this socket
  *
@@ -19,6 +19,7 @@
  *          GO                  ->         pid file is written
  *          end of file, or      <- FAILED
  *
+ * What stands in brackets is left out when there is nothing to wait for.
  * FAILED with a struct err may come at any place of init's side.
  */
 #ifndef PURPLE_CONTAINER_SYNC_H
@@ -43,5 +44,7 @@ int sync_send(int fd, const struct sync_msg *m, struct err *e);
 int sync_expect(int fd, enum sync_type type, struct sync_msg *ret, struct err *e);
 /* As sync_expect(), where a peer that just closes means success (0 with *ret_closed set). */
 int sync_expect_or_close(int fd, enum sync_type type, bool *ret_closed, struct err *e);
+/* Replaces *e by the failure that the peer has sent, if it has. Waits for nothing. */
+void sync_take_failure(int fd, struct err *e);
 
 #endif

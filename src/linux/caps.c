@@ -20,11 +20,13 @@
 
 #define BIT(n) (UINT64_C(1) << (n))
 
-/* Capabilities 0 to this one are the kernel's. */
+/* Capabilities 0 to this one are the kernel's: looked for from where it was when we were built. */
 static int last_cap(void)
 {
-	int n = 0;
+	int n = CAP_LAST_CAP;
 
+	while (n > 0 && prctl(PR_CAPBSET_READ, n, 0, 0, 0) < 0)
+		n--;
 	while (n < 63 && prctl(PR_CAPBSET_READ, n + 1, 0, 0, 0) >= 0)
 		n++;
 	return n;

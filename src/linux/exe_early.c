@@ -40,7 +40,7 @@ __asm__(".text\n"
 	"	jmp _start\n"
 	".size purple_entry, .-purple_entry\n");
 
-static long call5(long nr, long a, long b, long c, long d, long e)
+static BARE long call5(long nr, long a, long b, long c, long d, long e)
 {
 	register long r10 __asm__("r10") = d, r8 __asm__("r8") = e;
 	long ret;
@@ -63,11 +63,10 @@ __asm__(".text\n"
 	"	b _start\n"
 	".size purple_entry, .-purple_entry\n");
 
-static long call5(long nr, long a, long b, long c, long d, long e)
+static BARE long call5(long nr, long a, long b, long c, long d, long e)
 {
 	register long x8 __asm__("x8") = nr, x0 __asm__("x0") = a, x1 __asm__("x1") = b,
-			      x2 __asm__("x2") = c, x3 __asm__("x3") = d,
-			      x4 __asm__("x4") = e;
+			 x2 __asm__("x2") = c, x3 __asm__("x3") = d, x4 __asm__("x4") = e;
 
 	__asm__ volatile("svc #0"
 			 : "+r"(x0)
@@ -79,7 +78,7 @@ static long call5(long nr, long a, long b, long c, long d, long e)
 #error "no entry point for this processor: configure with --disable-static-runtime"
 #endif
 
-static bool is_word(const char *a, const char *b)
+static BARE bool is_word(const char *a, const char *b)
 {
 	while (*a && *a == *b) {
 		a++;
@@ -90,7 +89,7 @@ static bool is_word(const char *a, const char *b)
 
 /* The commands that bring a process into a container. A container may have such a name: then this
  * is done for nothing. */
-static bool enters_container(char **argv)
+static BARE bool enters_container(char **argv)
 {
 	for (; *argv; argv++)
 		if (is_word(*argv, "create") || is_word(*argv, "run") ||
@@ -103,8 +102,7 @@ static BARE bool is_read_only(long fd)
 {
 	struct statfs st;
 
-	return call5(SYS_fstatfs, fd, (long)&st, 0, 0, 0) == 0 &&
-	       (st.f_flags & ST_RDONLY);
+	return call5(SYS_fstatfs, fd, (long)&st, 0, 0, 0) == 0 && (st.f_flags & ST_RDONLY);
 }
 
 static BARE bool is_protected(void)

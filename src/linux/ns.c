@@ -305,12 +305,11 @@ static int spawn_staged(const struct ns_plan *p, int cgroup_fd, void (*child)(vo
 int ns_spawn(const struct ns_plan *p, int cgroup_fd, void (*child)(void *arg), void *arg,
 	     pid_t *ret_pid, bool *ret_in_cgroup, struct err *e)
 {
-	bool in_cgroup;
 	pid_t pid;
 
 	if (p->needs_stage)
 		return spawn_staged(p, cgroup_fd, child, arg, ret_pid, ret_in_cgroup, e);
-	pid = clone_into((uint64_t)p->new_flags, cgroup_fd, SIGCHLD, &in_cgroup);
+	pid = clone_into((uint64_t)p->new_flags, cgroup_fd, SIGCHLD, ret_in_cgroup);
 	if (pid < 0)
 		return err_sys(e, "cannot make the container's namespaces");
 	if (pid == 0) {
@@ -318,7 +317,6 @@ int ns_spawn(const struct ns_plan *p, int cgroup_fd, void (*child)(void *arg), v
 		_exit(1);
 	}
 	*ret_pid = pid;
-	*ret_in_cgroup = in_cgroup;
 	return 0;
 }
 

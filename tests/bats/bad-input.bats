@@ -49,7 +49,7 @@ nothing_made() {
 }
 
 no_group() {
-	[[ -z $(compgen -G "/sys/fs/cgroup/*/purple/$1"; compgen -G "/sys/fs/cgroup/purple/$1") ]]
+	[[ -z $(compgen -G "/sys/fs/cgroup/*/purple-$1"; compgen -G "/sys/fs/cgroup/purple-$1") ]]
 }
 
 # --- config.json ----------------------------------------------------------------------------------

@@ -45,10 +45,10 @@ resources() {
 	find /sys/fs/cgroup -depth -type d -path "*/$ID-parent*" -exec rmdir {} +
 }
 
-@test "without cgroupsPath the group is /purple/ID; a relative one is below /purple" {
+@test "without cgroupsPath the group is /purple-ID; a relative one is below /purple" {
 	edit_config 'del(.linux.cgroupsPath)'
 	create_container
-	assert_equal "$(cut -d: -f3 "/proc/$(<pid)/cgroup" | sort -u)" "/purple/$ID"
+	assert_equal "$(cut -d: -f3 "/proc/$(<pid)/cgroup" | sort -u)" "/purple-$ID"
 	purple_rt delete --force "$ID"
 	edit_config '.linux.cgroupsPath = $p' --arg p "$ID-rel"
 	create_container
@@ -82,7 +82,7 @@ resources() {
 	start_container
 	local unified dir
 	unified=$(cgroup_dir "$INIT")
-	[[ $unified == /sys/fs/cgroup/unified/purple/$ID ]]
+	[[ $unified == /sys/fs/cgroup/unified/purple-$ID ]]
 	grep -qx "$INIT" "$unified/cgroup.procs"
 	for dir in cpu memory pids devices freezer blkio cpuset; do
 		grep -qx "$INIT" "$(cgroup_dir "$INIT" "$dir")/cgroup.procs"
@@ -296,7 +296,7 @@ counts_on() {
 # v2_view SCRIPT: runs a script where /sys/fs/cgroup is the cgroup2 mount and nothing else is. The
 # script has rt (the runtime), ID, BUNDLE and DIR (the container's group), and stops at an error.
 v2_view() {
-	export ID BUNDLE ROOT=$PURPLE_ROOT DIR=/sys/fs/cgroup/purple/$ID
+	export ID BUNDLE ROOT=$PURPLE_ROOT DIR=/sys/fs/cgroup/purple-$ID
 	run unshare --mount --propagation private bash -euc '
 		umount -R /sys/fs/cgroup
 		mount -t cgroup2 cgroup2 /sys/fs/cgroup

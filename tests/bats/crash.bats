@@ -53,7 +53,7 @@ deleted_whole() {
 	assert_status 0
 	assert_output ""
 	[[ ! -e $PURPLE_ROOT/$1 ]] || { echo "state of $1 is left"; return 1; }
-	if compgen -G "/sys/fs/cgroup/*/purple/$1" || compgen -G "/sys/fs/cgroup/purple/$1"; then
+	if compgen -G "/sys/fs/cgroup/*/purple-$1" || compgen -G "/sys/fs/cgroup/purple-$1"; then
 		return 1
 	fi
 }
@@ -345,7 +345,8 @@ gone() {
 
 # --- init dies ------------------------------------------------------------------------------------
 
-# create is slowed down where it sends its WHICH-th message to init; init is killed there.
+# create is slowed down where it sends its WHICH-th message to init; init is killed there. The whole
+# conversation takes place only where there is a hook to wait for.
 kill_init_at_message() {
 	strace -qq -o /dev/null -e trace=sendto -e inject="sendto:delay_enter=1000000:when=$1" \
 		"$PURPLE_RUNTIME" --root "$PURPLE_ROOT" create --bundle "$BUNDLE" --pid-file pid "$ID" \
@@ -367,6 +368,7 @@ init_of() {
 
 @test "init killed before it may begin: create fails, says so, and undoes everything" {
 	rm -f pid
+	edit_config '.hooks.createRuntime = [{path: "/bin/true"}]'
 	kill_init_at_message 1
 	assert_status 1
 	assert_contains "died unexpectedly"
@@ -376,6 +378,7 @@ init_of() {
 
 @test "init killed where it waits for the hooks: create fails, says so, and undoes everything" {
 	rm -f pid
+	edit_config '.hooks.createRuntime = [{path: "/bin/true"}]'
 	kill_init_at_message 2
 	assert_status 1
 	assert_contains "died unexpectedly"
@@ -383,9 +386,10 @@ init_of() {
 	no_traces "$ID"
 }
 
-@test "init killed after it is ready: create fails, or the container is stopped, and no pid file lies" {
+# init_killed_when_ready WHICH: at the last message of create.
+init_killed_when_ready() {
 	rm -f pid
-	kill_init_at_message 3
+	kill_init_at_message "$1"
 	if ((status == 0)); then
 		is_status stopped "$ID"
 		run purple_rt start "$ID"
@@ -395,6 +399,12 @@ init_of() {
 		[[ ! -e pid && ! -e $PURPLE_ROOT/$ID ]]
 		no_traces "$ID"
 	fi
+}
+
+@test "init killed after it is ready: create fails, or the container is stopped, and no pid file lies" {
+	init_killed_when_ready 1
+	edit_config '.hooks.createRuntime = [{path: "/bin/true"}]'
+	init_killed_when_ready 3
 }
 
 @test "init killed by a hook of each stage: create or start fails and names the reason" {

@@ -135,7 +135,7 @@ no_sleep() {
 		RUN echo made by \$WHO >/made && mkdir /dir && chown 1000 /dir
 		USER 1000
 		WORKDIR /dir
-		RUN touch file && cat /made && id -u && sed -n 's/.*\/\(purple\)\/.*/group \1/p' /proc/self/cgroup | head -1
+		RUN touch file && cat /made && id -u && sed -n 's/.*\/\(purple\)-.*/group \1/p' /proc/self/cgroup | head -1
 	END
 	run buildah_ bud --network none -t "$(test_prefix)" .
 	assert_status 0

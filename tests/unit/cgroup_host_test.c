@@ -45,7 +45,7 @@ static void without_a_path_the_group_is_in_purple_and_leaves_nothing(void **stat
 	was_there = exists(parent);
 	snprintf(id, sizeof(id), "purple-test-%d", (int)getpid());
 	assert_ok(cgroup_create(NULL, id, NULL, &cg, &e));
-	assert_string_equal(cg.path + strlen("/purple/"), id);
+	assert_string_equal(cg.path + strlen("/purple-"), id);
 	dir = cg.unified ? cg.unified : cg.v1.v[0];
 	assert_true(exists(dir));
 	assert_ok(cgroup_create("purple-test-rel", id, NULL, &second, &e));

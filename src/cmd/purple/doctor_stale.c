@@ -16,7 +16,7 @@
 #include "cmd/purple/doctor.h"
 #include "container/container.h"
 
-#define OWN_PARENT "/purple"
+#define OWN_PREFIX "/purple-"
 /* A younger group may be of a container that is being made. */
 #define GROUP_AGE_S 60
 
@@ -92,7 +92,7 @@ static struct cgroup *find_group(group_list *l, const char *path)
 
 static int add_group(group_list *l, const struct cgroup_hierarchy *h, const char *name)
 {
-	_free_ char *path = str_printf(OWN_PARENT "/%s", name);
+	_free_ char *path = str_printf("/%s", name);
 	_free_ char *dir = path ? str_printf("%s%s", h->mount, path) : NULL;
 	struct cgroup *cg = dir ? find_group(l, path) : NULL;
 
@@ -106,15 +106,15 @@ static int add_group(group_list *l, const struct cgroup_hierarchy *h, const char
 
 static int list_groups(const struct cgroup_hierarchy *h, group_list *l)
 {
-	_free_ char *parent = str_printf("%s" OWN_PARENT, h->mount);
-	_closedir_ DIR *dir = parent ? opendir(parent) : NULL;
+	_closedir_ DIR *dir = opendir(h->mount);
 	time_t now = time(NULL);
 	struct dirent *entry;
 
 	while (dir && (entry = readdir(dir))) {
 		struct stat st;
 
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.' ||
+		if (entry->d_type != DT_DIR ||
+		    !str_has_prefix(entry->d_name, OWN_PREFIX + 1) ||
 		    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 		    now - st.st_ctime < GROUP_AGE_S)
 			continue;
@@ -133,7 +133,7 @@ static bool is_orphan(const struct doctor *d, const struct cgroup *cg)
 	struct err e;
 	bool empty = true;
 
-	if (container_open(d->root, cg->path + strlen(OWN_PARENT "/"), false, &c, &e) == 0)
+	if (container_open(d->root, cg->path + strlen(OWN_PREFIX), false, &c, &e) == 0)
 		return false;
 	/* Each hierarchy by itself: a process may have been moved out of one. */
 	for (size_t i = 0; empty && i <= cg->v1.n; i++) {
@@ -169,12 +169,12 @@ static void check_groups(struct doctor *d)
 			removed++;
 	}
 	if (orphans == 0)
-		doctor_ok(d, &s, "none below " OWN_PARENT);
+		doctor_ok(d, &s, "none in " OWN_PREFIX "*");
 	else if (removed == orphans)
 		doctor_ok(d, &s, "%zu removed", removed);
 	else
 		doctor_bad(d, &s, DOCTOR_BROKEN, remove_them,
-			   "%zu empty groups without a container below " OWN_PARENT "%s%s",
+			   "%zu empty groups without a container in " OWN_PREFIX "*%s%s",
 			   orphans - removed, e.msg[0] ? ": " : "", e.msg);
 }
 
