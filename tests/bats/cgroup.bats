@@ -251,6 +251,53 @@ devices_are_as_ruled() {
 	assert_equal "$(v1 pids pids.max)" max
 }
 
+@test "update takes each limit as an option, as runc and crun do" {
+	requires cgroup_v1
+	resources '{"memory": {"limit": 67108864, "swap": 67108864}, "pids": {"limit": 33}}'
+	start_container
+	purple_rt update --memory 128M --memory-swap 256mib --memory-reservation 33554432 --cpu-period 50000 \
+		--cpu-quota 25000 --cpu-share 512 --cpuset-cpus 0 --cpuset-mems 0 --pids-limit 44 "$ID"
+	assert_equal "$(v1 memory memory.limit_in_bytes)" 134217728
+	assert_equal "$(v1 memory memory.memsw.limit_in_bytes)" 268435456
+	assert_equal "$(v1 memory memory.soft_limit_in_bytes)" 33554432
+	assert_equal "$(v1 cpu cpu.cfs_period_us) $(v1 cpu cpu.cfs_quota_us) $(v1 cpu cpu.shares)" "50000 25000 512"
+	assert_equal "$(v1 cpuset cpuset.cpus) $(v1 cpuset cpuset.mems)" "0 0"
+	assert_equal "$(v1 pids pids.max)" 44
+	purple_rt update --memory-swap -1 --pids-limit=-1 --cpu-quota -1 "$ID"
+	assert_equal "$(v1 memory memory.limit_in_bytes) $(v1 cpu cpu.cfs_quota_us) $(v1 pids pids.max)" "134217728 -1 max"
+	(($(v1 memory memory.memsw.limit_in_bytes) > 1 << 50))
+}
+
+@test "update names the option that is wrong, and changes nothing" {
+	resources '{"pids": {"limit": 33}}'
+	start_container
+	local option value
+	while read -r option value; do
+		run purple_rt update --pids-limit 44 "--$option" "$value" "$ID"
+		assert_status 1
+		assert_contains "$option"
+		assert_contains "'$value'"
+	done <<-END
+		memory 1x
+		memory -2
+		memory 9999999T
+		memory M
+		memory-swap 1.5G
+		memory-reservation --5
+		cpu-period -1
+		cpu-quota 1s
+		cpu-share 0x10
+		blkio-weight many
+	END
+	run purple_rt update "$ID"
+	assert_status 1
+	assert_contains "--resources"
+	run purple_rt update --resources - --memory 64M "$ID" <<<'{}'
+	assert_status 1
+	assert_contains "exclude each other"
+	[[ ! -e $(cgroup_dir "$INIT" pids)/pids.max ]] || assert_equal "$(v1 pids pids.max)" 33
+}
+
 @test "update ignores devices, as CRI sends them" {
 	start_container
 	echo '{"devices": [{"allow": false, "access": "rwm"}]}' | purple_rt update --resources - "$ID"
