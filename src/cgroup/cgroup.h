@@ -138,6 +138,9 @@ int cgroup_path_choose(const char *cgroups_path, const char *id, bool privileged
 int cgroup_create(const char *cgroups_path, const char *id, const struct oci_resources *r,
 		  struct cgroup *ret, struct err *e);
 
+/* For a container that is to have no group: refuses limits, which nothing would hold it to. */
+int cgroup_check_disabled(const struct oci_resources *r, struct err *e);
+
 /* Removes the group with its sub-groups in every hierarchy, and /purple when that leaves it
  * empty. Kills nothing; waits up to 5 s for dying processes. Missing is fine. */
 int cgroup_destroy(const struct cgroup *cg, struct err *e);

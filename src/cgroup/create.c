@@ -361,6 +361,15 @@ static int go_without(const char *cgroups_path, const struct cgroup_host *h,
 	return err_wrap(e, "%s", m->needs ? "linux.resources" : "linux.cgroupsPath");
 }
 
+int cgroup_check_disabled(const struct oci_resources *r, struct err *e)
+{
+	if (cgroup_needs(r) == 0)
+		return 0;
+	return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
+		       "linux.resources asks for limits, which need a cgroup, but cgroups are "
+		       "switched off (--cgroup-manager disabled; podman: --cgroups=disabled)");
+}
+
 int cgroup_create(const char *cgroups_path, const char *id, const struct oci_resources *r,
 		  struct cgroup *ret, struct err *e)
 {

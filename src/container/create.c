@@ -370,7 +370,7 @@ static int make_cgroup(struct create *k, struct undo *u, struct err *e)
 	int r;
 
 	if (k->rq->cgroup_disabled)
-		return 0;
+		return cgroup_check_disabled(res, e);
 	cg = calloc(1, sizeof(*cg));
 	if (!cg)
 		return err_oom(e);

@@ -465,6 +465,17 @@ start() {
 	assert_equal "$(find /sys/fs/cgroup -type d -name "*$(podman_ inspect --format '{{.Id}}' "$ID")*")" ""
 }
 
+@test "--cgroups=disabled: limits, Podman's or a policy's, are refused rather than forgotten" {
+	requires private_etc
+	policy_install limited <<<'{ name: limited, resources: { pids_limit: 20 } }'
+	run_once --cgroups=disabled --annotation io.purple.policy=limited -- echo ran
+	((status != 0))
+	assert_lacks ran
+	assert_contains "linux.resources asks for limits, which need a cgroup, but cgroups are switched off"
+	run_once --cgroups=disabled -m 64m -- echo ran
+	assert_lacks ran
+}
+
 @test "--cgroup-parent: the group is below it, and gone afterwards" {
 	local parent="/$ID-parent"
 	start --cgroup-parent "$parent"
