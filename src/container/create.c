@@ -407,6 +407,7 @@ static int fill_cgroup_view(struct create *k, struct err *e)
 	if (!cg)
 		return 0;
 	v->mode = modes[cg->mode];
+	v->denied = cg->mode == CGROUP_NONE;
 	v->unified = cg->unified;
 	return strmap_copy(&cg->v1, &v->v1) < 0 ? err_oom(e) : 0;
 }

@@ -55,6 +55,7 @@ struct rootfs_cgroup_view {
 	 */
 	struct strmap v1;
 	bool new_cgroupns; /* init is in a cgroup namespace of its own, rooted at these groups */
+	bool denied; /* NONE since the caller may make no group: it may change none either */
 };
 
 /*

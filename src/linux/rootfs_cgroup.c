@@ -216,10 +216,12 @@ static int mount_v1(const struct rootfs_mount *rm, const struct rootfs_cgroup_vi
 	return r < 0 ? err_errno(e, r, "cannot set its options") : 0;
 }
 
-/* Cgroups are switched off: the container may look at the host's, if that is what it asks for. */
-static int mount_host(const struct rootfs_mount *rm, int target, struct err *e)
+/* No group of its own: the container may look at the host's, if that is what it asks for, and
+ * change what its caller, an ordinary user, may: nothing. */
+static int mount_host(const struct rootfs_mount *rm, const struct rootfs_cgroup_view *cg,
+		      int target, struct err *e)
 {
-	if (!(mount_flat_attrs(&rm->o).set & MOUNT_ATTR_RDONLY))
+	if (!(cg && cg->denied) && !(mount_flat_attrs(&rm->o).set & MOUNT_ATTR_RDONLY))
 		return err_set(e, ERR_CONFIG, EINVAL,
 			       "the container has no cgroup of its own, so the mount must have "
 			       "option 'ro'");
@@ -231,7 +233,7 @@ int rootfs_cgroup_mount(const struct oci_spec *s, const struct oci_mount *m,
 			const struct rootfs_cgroup_view *cg, int target_fd, struct err *e)
 {
 	if (!cg || cg->mode == ROOTFS_CGROUP_NONE)
-		return mount_host(rm, target_fd, e);
+		return mount_host(rm, cg, target_fd, e);
 	if (cg->mode == ROOTFS_CGROUP_V2 || streq(m->type, "cgroup2"))
 		return mount_unified(rm, cg, target_fd, e);
 	return mount_v1(rm, cg, target_fd, s->linux_->mount_label, e);
