@@ -508,6 +508,7 @@ static int prepare_init(struct create *k, struct err *e)
 	k->init.process.seccomp = &k->seccomp;
 	k->init.process.listener_message = k->shared->listener_message;
 	k->init.process.preserve_fds = k->rq->preserve_fds;
+	k->init.process.keep_groups = process_keeps_groups(&k->spec->annotations);
 	k->init.process.die_with_parent = k->rq->die_with_parent;
 	return 0;
 }

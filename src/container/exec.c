@@ -229,6 +229,7 @@ static int plan_process(struct exec *x, struct err *e)
 	x->plan.process = x->process;
 	x->plan.seccomp = &x->seccomp;
 	x->plan.preserve_fds = x->rq->preserve_fds;
+	x->plan.keep_groups = process_keeps_groups(&x->spec->annotations);
 	return r;
 }
 

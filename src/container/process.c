@@ -272,12 +272,19 @@ static int set_limits(const struct oci_process *p, bool but_nofile, struct err *
 	return 0;
 }
 
-static int set_ids(const struct oci_process *p, struct err *e)
+bool process_keeps_groups(const struct strmap *annotations)
+{
+	const char *value = strmap_get(annotations, OCI_KEEP_GROUPS);
+
+	return value && !streq(value, "0");
+}
+
+static int set_ids(const struct oci_process *p, bool keep_groups, struct err *e)
 {
 	const struct oci_user none = {}, *u = p->user ? p->user : &none;
 
 	/* In a user namespace that denies setgroups there is nothing to give up. */
-	if (setgroups(u->additional_gids.n, u->additional_gids.v) < 0 &&
+	if (!keep_groups && setgroups(u->additional_gids.n, u->additional_gids.v) < 0 &&
 	    (errno != EPERM || u->additional_gids.n > 0))
 		return err_sys(e, "cannot set the supplementary groups");
 	if (setresgid(u->gid, u->gid, u->gid) < 0)
@@ -504,7 +511,7 @@ static int give_up_privileges(const struct process_plan *plan, struct err *e)
 	if (r == 0)
 		r = caps_keep_across_setuid(true, e);
 	if (r == 0)
-		r = set_ids(p, e);
+		r = set_ids(p, plan->keep_groups, e);
 	if (r == 0 && !p->no_new_privileges && plan->seccomp &&
 	    plan->seccomp->programs.n > 0) {
 		r = raise_effective(e);
@@ -563,7 +570,7 @@ int process_drop_all(const struct oci_process *p, struct err *e)
 
 	r = caps_drop_bounding(&none, e);
 	if (r == 0)
-		r = set_ids(p, e);
+		r = set_ids(p, false, e);
 	if (r == 0)
 		r = caps_apply(&none, e);
 	if (r < 0)

@@ -17,7 +17,14 @@ struct process_plan {
 	const char *listener_message; /* NULL: none */
 	unsigned int preserve_fds;    /* descriptors 3 to 2+n stay open */
 	bool die_with_parent;	      /* SIGKILL when the parent dies */
+	bool keep_groups; /* the caller's supplementary groups instead of additionalGids */
 };
+
+/*
+ * Whether the annotation OCI_KEEP_GROUPS asks for the supplementary groups of who calls the
+ * runtime (podman run --group-add keep-groups), in place of additionalGids. A policy sets it to 0.
+ */
+bool process_keeps_groups(const struct strmap *annotations);
 
 /* Capabilities as the process gets them; names that are unknown, or not ours to give, are warned
  * about. Runs in the runtime. */

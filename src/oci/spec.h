@@ -234,6 +234,12 @@ struct oci_linux {
 	bool isolate_network;
 };
 
+/*
+ * Annotation: the container keeps the supplementary groups of who calls the runtime. (A rootless
+ * user's groups have no number in a user namespace, so that additionalGids cannot name them.)
+ */
+#define OCI_KEEP_GROUPS "run.oci.keep_original_groups"
+
 struct oci_spec {
 	char *oci_version;
 	struct oci_root *root;

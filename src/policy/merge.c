@@ -88,10 +88,9 @@ static int merge_seccomp(struct merge *m)
 int merge_common(struct merge *m)
 {
 	static int (*const parts[])(struct merge *) = {
-		merge_capabilities, merge_no_new_privileges,
-		merge_seccomp,	    merge_resources,
-		merge_paths,	    merge_devices,
-		merge_namespaces,
+		merge_capabilities, merge_no_new_privileges, merge_groups,
+		merge_seccomp,	    merge_resources,	     merge_paths,
+		merge_devices,	    merge_namespaces,
 	};
 	size_t i;
 	int r = 0;

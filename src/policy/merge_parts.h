@@ -27,6 +27,7 @@ int merge_explain(struct merge *m, const char *fmt, ...)
 /* merge_process.c: capabilities, no_new_privs, working directory, limit of open files. */
 int merge_capabilities(struct merge *m);
 int merge_no_new_privileges(struct merge *m);
+int merge_groups(struct merge *m);
 int merge_exec_once(struct merge *m);
 
 /* merge_resources.c */

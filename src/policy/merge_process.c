@@ -87,6 +87,18 @@ int merge_no_new_privileges(struct merge *m)
 	return merge_explain(m, "process: no_new_privs is set (always, under a policy)");
 }
 
+int merge_groups(struct merge *m)
+{
+	struct strmap *a = &m->spec->annotations;
+
+	if (!strmap_get(a, OCI_KEEP_GROUPS) || streq(strmap_get(a, OCI_KEEP_GROUPS), "0"))
+		return 0;
+	if (strmap_set(a, OCI_KEEP_GROUPS, "0") < 0)
+		return err_oom(m->e);
+	return merge_explain(m, "process: the caller's supplementary groups are given up (always, "
+				"under a policy)");
+}
+
 static bool cap_is_not_of_limits(const struct policy *p, const char *cap)
 {
 	return strcasecmp(cap, CAP_OF_LIMITS) != 0;

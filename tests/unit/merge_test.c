@@ -114,6 +114,24 @@ static void capabilities_are_intersected_and_explained(void **state)
 	policy_free(p);
 }
 
+static void the_callers_groups_are_given_up(void **state)
+{
+	struct oci_spec *s = plain_spec();
+	struct policy *p = build_policy("p");
+	struct strv why = {};
+
+	if (strmap_set(&s->annotations, OCI_KEEP_GROUPS, "1") < 0)
+		abort();
+	merge(s, p, &why);
+	assert_string_equal(strmap_get(&s->annotations, OCI_KEEP_GROUPS), "0");
+	assert_explained(&why,
+			 "process: the caller's supplementary groups are given up (always, "
+			 "under a policy)");
+	strv_free(&why);
+	oci_spec_free(s);
+	policy_free(p);
+}
+
 static void a_process_that_is_executed_later_gets_no_more(void **state)
 {
 	struct oci_spec *s = plain_spec();
@@ -522,6 +540,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(capabilities_are_intersected_and_explained),
+		cmocka_unit_test(the_callers_groups_are_given_up),
 		cmocka_unit_test(a_process_that_is_executed_later_gets_no_more),
 		cmocka_unit_test(denying_execve_limits_open_files),
 		cmocka_unit_test(the_smaller_limit_wins),
