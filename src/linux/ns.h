@@ -61,15 +61,10 @@ int ns_unshare_cgroup(const struct ns_plan *p, struct err *e);
 /* Sets the loopback device of the caller's network namespace up. */
 int ns_loopback_up(struct err *e);
 
-/* Writes /proc/PID/{setgroups,uid_map,gid_map}. Runs in the parent. */
+/* Writes /proc/PID/{setgroups,uid_map,gid_map}; an ordinary user's further ids are mapped by
+ * newuidmap and newgidmap. Runs in the parent. */
 int userns_write_maps(pid_t pid, const oci_id_mappings *uids, const oci_id_mappings *gids,
 		      struct err *e);
-
-/*
- * For callers without CAP_SYS_ADMIN: a user and a mount namespace of their own in which they have
- * it, with their uid and gid mapped to themselves. Does nothing for callers that have it.
- */
-int userns_gain_admin(bool *ret_entered, struct err *e);
 
 /* True when the caller is not in the host's initial user namespace. */
 bool userns_is_nested(void);
