@@ -82,7 +82,7 @@ has() {
 		missing_reason="id-mapped mounts (Linux 5.12)"
 		printf '5.12\n%s\n' "$(uname -r)" | sort -CV
 		;;
-	podman | crun | runc | jq | busybox | conmon | python3 | script | strace | buildah | capsh | man | \
+	podman | crun | runc | jq | busybox | conmon | python3 | script | strace | buildah | capsh | man | slirp4netns | curl | catatonit | \
 		containerd | ctr | dockerd | ip)
 		missing_reason="the program $1"
 		command -v "$1" >/dev/null
