@@ -659,6 +659,8 @@ int container_create(const struct container_create_request *rq, pid_t *ret_pid,
 		.init = { .sync_fd = -1,
 			  .start_fd = -1,
 			  .console_fd = -1,
+			  .engines_network = -1,
+			  .own_network = -1,
 			  .process = { .listener_sock = -1 } },
 	};
 	_undo_ struct undo u = {};

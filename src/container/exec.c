@@ -94,7 +94,13 @@ static int open_running(struct exec *x, struct err *e)
 	x->pidfd = (int)syscall(SYS_pidfd_open, x->c.st.pid, 0);
 	if (x->pidfd < 0 || !process_is_alive(x->c.st.pid, x->c.st.pid_start))
 		return err_set(e, ERR_NOT_RUNNING, ESRCH, "no such process");
-	return container_config_load(&x->c, &x->spec, e);
+	r = container_config_load(&x->c, &x->spec, e);
+	/* Until start, init is in the network that the engine may still plug devices into. */
+	if (r == 0 && x->spec->linux_->isolate_network && container_waits_for_start(&x->c))
+		return err_set(e, ERR_STATE, EINVAL,
+			       "cannot exec in a created container whose policy isolates its "
+			       "network: start it first");
+	return r;
 }
 
 /* "uid[:gid]", the whole string: nothing is guessed. */

@@ -117,65 +117,67 @@ static int let_hooks_run(struct init_plan *p, struct err *e)
 	return r < 0 ? r : wait_go(p, e);
 }
 
-/* Changes to the network namespace `to`, and closes it. */
-static int switch_network(int *to, struct err *e)
+/* `to` is -1 where there is no namespace to change to. */
+static int switch_network(int to, struct err *e)
 {
-	if (*to >= 0 && setns(*to, CLONE_NEWNET) < 0)
+	if (to >= 0 && setns(to, CLONE_NEWNET) < 0)
 		return err_sys(e, "cannot change to a network namespace");
-	fd_close(to);
 	return 0;
 }
 
-static int new_network(int *ret_left, struct err *e)
+static int open_network(int *ret, struct err *e)
 {
-	if (ret_left)
-		*ret_left = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (ret_left && *ret_left < 0)
-		return err_sys(e, "cannot open the network namespace");
+	*ret = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	return *ret < 0 ? err_sys(e, "cannot open the network namespace") : 0;
+}
+
+static int new_network(struct err *e)
+{
 	if (unshare(CLONE_NEWNET) < 0)
 		return err_sys(e, "cannot make the isolated network namespace");
 	return ns_loopback_up(e);
 }
 
 /*
- * A policy's isolated network: hooks may plug devices into the namespace that the engine knows,
- * and into what they are told is the container's. So they find init in the engine's namespace, and
- * the container gets another one. It is there before the mounts, since a sysfs shows the devices
- * of the namespace in which it was mounted; *ret_engines is then where to go for the hooks. One that
- * was joined from within a user namespace cannot be gone back to: it is left after the hooks.
+ * A policy's isolated network. Engines plug devices into the namespace that they know, and into
+ * that of the created container's process: by hooks, or after create and before start (Docker
+ * since 28). So they find init in the engine's namespace until start, and the container gets
+ * another one. It is there before the mounts, since a sysfs shows the devices of the namespace in
+ * which it was mounted. One that was joined from within a user namespace cannot be gone back to:
+ * it is left for good, after the hooks if there are any. Nobody comes between the create and the
+ * start of a process that dies with its parent.
  */
-static int isolate_before_mounts(struct init_plan *p, int *ret_engines, bool *ret_later,
-				 struct err *e)
+static int isolate_before_mounts(struct init_plan *p, bool *ret_later, struct err *e)
 {
 	bool hooked = init_waits_for_hooks(p);
 	bool is_new = ns_plan_has_new(p->ns, CLONE_NEWNET);
 	bool in_userns = ns_plan_has_new(p->ns, CLONE_NEWUSER) ||
 			 ns_plan_joins(p->ns, CLONE_NEWUSER);
+	int r = 0;
 
-	if (!p->spec->linux_->isolate_network || (is_new && !hooked))
+	if (!p->spec->linux_->isolate_network ||
+	    (is_new && !hooked && p->process.die_with_parent))
 		return 0;
-	*ret_later = hooked && in_userns && !is_new;
-	return *ret_later ? 0 : new_network(hooked ? ret_engines : NULL, e);
+	if (in_userns && !is_new) {
+		*ret_later = hooked;
+		return hooked ? 0 : new_network(e);
+	}
+	r = open_network(&p->engines_network, e);
+	if (r == 0)
+		r = new_network(e);
+	return r < 0 ? r : open_network(&p->own_network, e);
 }
 
 /* prestart and createRuntime hooks, with init in the network namespace that the engine knows. */
-static int let_hooks_run_in_network(struct init_plan *p, int *engines, bool isolate_later,
-				    struct err *e)
+static int let_hooks_run_in_network(struct init_plan *p, bool isolate_later, struct err *e)
 {
-	_close_ int own = -1;
-	int r;
+	int r = switch_network(p->engines_network, e);
 
-	if (*engines >= 0) {
-		own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-		if (own < 0)
-			return err_sys(e, "cannot open the isolated network namespace");
-	}
-	r = switch_network(engines, e);
 	if (r == 0)
 		r = let_hooks_run(p, e);
 	if (r == 0)
-		r = switch_network(&own, e);
-	return r == 0 && isolate_later ? new_network(NULL, e) : r;
+		r = switch_network(p->own_network, e);
+	return r == 0 && isolate_later ? new_network(e) : r;
 }
 
 static int run_create_container_hooks(struct init_plan *p, struct err *e)
@@ -203,13 +205,12 @@ static int set_sysctls(struct init_plan *p, struct err *e)
 static int build_root(struct init_plan *p, struct err *e)
 {
 	bool joined = !p->rootfs->prepared, isolate_later = false;
-	_close_ int engines_network = -1;
-	int r = isolate_before_mounts(p, &engines_network, &isolate_later, e);
+	int r = isolate_before_mounts(p, &isolate_later, e);
 
 	if (r == 0 && !joined)
 		r = rootfs_mount(p->rootfs, p->spec, &p->cgroup_view, e);
 	if (r == 0)
-		r = let_hooks_run_in_network(p, &engines_network, isolate_later, e);
+		r = let_hooks_run_in_network(p, isolate_later, e);
 	if (r == 0)
 		r = run_create_container_hooks(p, e);
 	if (r == 0)
@@ -254,6 +255,9 @@ static int report_ready(struct init_plan *p, struct err *e)
 	/* What is certain to fail at start fails here already: engines expect it. */
 	if (p->process.process)
 		r = process_check_program(p->process.process, e);
+	if (r == 0)
+		r = switch_network(p->engines_network, e);
+	fd_close(&p->engines_network);
 	/* From READY on the socket alone tells whether the runtime is there: it may end when it has
 	 * said GO, and init must not end with it then. */
 	if (r == 0 && !p->process.die_with_parent)
@@ -268,7 +272,7 @@ static int report_ready(struct init_plan *p, struct err *e)
 static int accept_start(struct init_plan *p, struct err *e)
 {
 	struct err unused;
-	int fd;
+	int fd, r;
 
 	for (;;) {
 		fd = accept4(p->start_fd, NULL, NULL, SOCK_CLOEXEC);
@@ -281,11 +285,14 @@ static int accept_start(struct init_plan *p, struct err *e)
 		/* A start that was killed, or someone who only looked whether we wait. */
 		close(fd);
 	}
-	fd_close(&p->start_fd);
 	/* From here on errors go to who started us. */
 	fd_close(&p->sync_fd);
 	p->sync_fd = fd;
-	return 0;
+	r = switch_network(p->own_network, e);
+	fd_close(&p->own_network);
+	/* Who finds us listening no more, and so running, finds us in the container's network. */
+	fd_close(&p->start_fd);
+	return r;
 }
 
 static int run_start_container_hooks(struct init_plan *p, struct err *e)

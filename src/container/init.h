@@ -37,6 +37,8 @@ struct init_plan {
 	int peer_fd;	/* the runtime's end, which init must not keep open */
 	int start_fd;	/* the listening start.sock */
 	int console_fd; /* connected; -1: none */
+	/* Where init is until start, and the container then; -1: it is where it shall be. */
+	int engines_network, own_network;
 	bool no_pivot;
 	bool no_new_keyring;
 	bool reaper;

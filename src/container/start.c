@@ -20,8 +20,6 @@ static int connect_init(const struct container *c, int *ret_fd, struct err *e)
 	r = sync_send(fd, &(struct sync_msg){ .type = SYNC_GO }, e);
 	if (r < 0)
 		return r;
-	/* Init does not listen any more: container_status() sees that also where this is not done. */
-	unlinkat(c->dirfd, "start.sock", 0);
 	*ret_fd = take_fd(&fd);
 	return 0;
 }
@@ -72,5 +70,7 @@ int container_start(const char *root, const char *id, struct err *e)
 	r = sync_expect_or_close(fd, SYNC_FAILED, &closed, e);
 	if (r < 0)
 		return r;
+	/* Init does not listen any more: container_status() sees that also where this is not done. */
+	unlinkat(c.dirfd, "start.sock", 0);
 	return run_poststart(&c, e);
 }

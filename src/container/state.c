@@ -317,8 +317,8 @@ int container_connect_init(const struct container *c, int flags)
 	return take_fd(&fd);
 }
 
-/* Whether init still listens: a start that was killed may have let it run, and left the socket. */
-static bool waits_for_start(const struct container *c)
+/* A start that was killed may have let init run, and left the socket. */
+bool container_waits_for_start(const struct container *c)
 {
 	_close_ int fd = -1;
 
@@ -349,7 +349,7 @@ int container_status(const struct container *c, enum container_status *ret, stru
 	}
 	if (frozen)
 		*ret = CONTAINER_PAUSED;
-	else if (waits_for_start(c))
+	else if (container_waits_for_start(c))
 		*ret = CONTAINER_CREATED;
 	else
 		*ret = CONTAINER_RUNNING;

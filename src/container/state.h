@@ -99,6 +99,9 @@ void container_close(struct container *c);
 int container_status(const struct container *c, enum container_status *ret, struct err *e);
 const char *container_status_name(enum container_status s);
 
+/* Whether init waits for `start`. */
+bool container_waits_for_start(const struct container *c);
+
 /* Connects to where init waits for `start`; -ECONNREFUSED or -ENOENT when it waits no more. `flags`
  * are of socket(), added to SOCK_CLOEXEC. Returns a descriptor or -errno. */
 int container_connect_init(const struct container *c, int flags);

@@ -113,6 +113,35 @@ teardown() {
 	assert_output 1
 }
 
+@test "isolated: a network that an engine plugs in between create and start does not reach the agent" {
+	make_generous_bundle
+	local ids script='ip -o link | wc -l; ls /sys/class/net; exec sleep 1000'
+	for ids in . '.linux.namespaces += [{ type: "user" }] |
+		.linux.uidMappings = [{ containerID: 0, hostID: 0, size: 1000 }] | .linux.gidMappings = .linux.uidMappings'; do
+		edit_config "$ids"
+		set_script "$script"
+		new_id
+		create_container
+		nsenter -t "$(<pid)" -n ip link add plugged type veth peer name other
+		purple_rt start "$ID"
+		wait_for 5 grep -q plugged out
+		purple_rt delete --force "$ID"
+
+		policy t <<<'network: { isolated: true }'
+		create_under t "$script"
+		nsenter -t "$PID" -n ip link add plugged type veth peer name other
+		# A process that is added now would be in the engine's network.
+		run -255 purple_rt exec "$ID" true
+		assert_contains "cannot exec in a created container whose policy isolates its network"
+		purple_rt start "$ID"
+		wait_for 5 grep -q lo out
+		assert_equal "$(<out)" $'1\nlo'
+		run purple_rt exec "$ID" sh -c 'ip -o link | wc -l'
+		assert_output 1
+		purple_rt delete --force "$ID"
+	done
+}
+
 @test "isolated: podman run --network host is isolated all the same, and so is podman exec" {
 	requires python3
 	host_servers

@@ -60,15 +60,18 @@ run_free() {
 	run_script "$1"
 }
 
-# start_under POLICY SCRIPT: ID runs in the background; PID is its init.
+# start_under POLICY SCRIPT: ID runs in the background; PID is its init. create_under leaves the
+# start to the caller.
 start_under() {
+	create_under "$@" && purple_rt start "$ID"
+}
+create_under() {
 	set_script "$2"
 	new_id
 	purple_rt --policy "$1" create --bundle "$BUNDLE" --pid-file "$BATS_TEST_TMPDIR/pid" "$ID" \
 		</dev/null >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" ||
 		{ cat "$BATS_TEST_TMPDIR/err"; return 1; }
 	PID=$(<"$BATS_TEST_TMPDIR/pid")
-	purple_rt start "$ID"
 }
 
 # assert_refused NAME LINE:COLUMN TEXT: the policy keeps the container from being made, with a
