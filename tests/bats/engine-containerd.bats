@@ -21,7 +21,25 @@ setup_file() {
 		  "isGateway": true, "ipam": { "type": "host-local", "dataDir": "$ENGINE_DIR/cni-leases",
 		  "ranges": [[{ "subnet": "10.255.77.0/24" }]], "routes": [{ "dst": "0.0.0.0/0" }] } }] }
 	END
-	start_containerd '"io.containerd.snapshotter.v1.btrfs"' "$(
+	start_containerd '"io.containerd.snapshotter.v1.btrfs"' "$(cri_settings "$bin")"
+	oci_image "$ENGINE_DIR/image" "$ENGINE_DIR/image.tar"
+	local namespace
+	local -a import=(images import)
+	# containerd 2 unpacks with its default snapshotter otherwise.
+	(($(containerd_config_version) == 2)) || import+=(--local)
+	for namespace in default k8s.io; do
+		ctr_ --namespace "$namespace" "${import[@]}" --snapshotter native \
+			--base-name localhost/busybox "$ENGINE_DIR/image.tar" >/dev/null
+	done
+}
+
+# cri_settings BIN: those of contrib/ for this containerd, with the program under test and links to
+# it in BIN, and what the machine needs.
+cri_settings() {
+	local version contrib="s|/usr/bin/purple-runtime\"|$PURPLE_RUNTIME\"|; s|/usr/bin|$1|; /^version/d"
+	version=$(containerd_config_version)
+	sed "$contrib" "$PURPLE_SRCDIR/contrib/containerd-$((version - 1)).toml"
+	if ((version == 2)); then
 		cat <<-END
 			[plugins."io.containerd.grpc.v1.cri"]
 			  sandbox_image = "$IMAGE"
@@ -34,15 +52,22 @@ setup_file() {
 			    snapshotter = "native"
 			    default_runtime_name = "purple"
 		END
-		sed -e '/^version/d' -e "s|/usr/bin/purple-runtime\"|$PURPLE_RUNTIME\"|; s|/usr/bin|$bin|" \
-			"$PURPLE_SRCDIR/contrib/containerd-1.toml"
-	)"
-	oci_image "$ENGINE_DIR/image" "$ENGINE_DIR/image.tar"
-	local namespace
-	for namespace in default k8s.io; do
-		ctr_ --namespace "$namespace" images import --snapshotter native \
-			--base-name localhost/busybox "$ENGINE_DIR/image.tar" >/dev/null
-	done
+	else
+		cat <<-END
+			[plugins."io.containerd.cri.v1.images"]
+			  snapshotter = "native"
+			  [plugins."io.containerd.cri.v1.images".pinned_images]
+			    sandbox = "$IMAGE"
+			[plugins."io.containerd.cri.v1.runtime"]
+			  restrict_oom_score_adj = true
+			  disable_apparmor = true
+			  [plugins."io.containerd.cri.v1.runtime".cni]
+			    bin_dirs = ["/usr/lib/cni"]
+			    conf_dir = "$ENGINE_DIR/cni"
+			  [plugins."io.containerd.cri.v1.runtime".containerd]
+			    default_runtime_name = "purple"
+		END
+	fi
 }
 
 # The policies that Purple ships.

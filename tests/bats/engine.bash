@@ -91,11 +91,16 @@ in_engine() {
 	"${ENGINE[@]}" "$@"
 }
 
+# Of its settings: 2 for containerd 1, 3 for containerd 2.
+containerd_config_version() {
+	[[ $(containerd --version) == */v2\ * ]] && echo 3 || echo 2
+}
+
 # start_containerd [DISABLED PLUGIN [CONFIGURATION]]: its socket is CONTAINERD_SOCKET.
 start_containerd() {
 	export CONTAINERD_SOCKET=$ENGINE_DIR/containerd.sock
 	cat >"$ENGINE_DIR/containerd.toml" <<-END
-		version = 2
+		version = $(containerd_config_version)
 		root = "$ENGINE_DIR/containerd/root"
 		state = "$ENGINE_DIR/containerd/state"
 		disabled_plugins = [${1:-}]
