@@ -283,34 +283,10 @@ static int add_context(struct strv *data, const char *s)
 	return strv_add(data, s);
 }
 
-/*
- * Options for the file system: one, or several in one string, as in an fstab line. overlay has
- * commas escaped by a backslash in its paths: not split.
- */
-static int add_data(struct mount_options *mo, const struct oci_mount *m, const char *s)
+/* An option for the file system. */
+static int add_data(struct mount_options *mo, const char *s)
 {
-	const char *end;
-	int r;
-
-	if (is_selinux_context(s))
-		return add_context(&mo->data, s);
-	if (m->type && streq(m->type, "overlay"))
-		return strv_add(&mo->data, s);
-	for (;; s = end + 1) {
-		end = strchrnul(s, ',');
-		if (end != s) {
-			_free_ char *one = strndup(s, end - s);
-			const struct option *o = one ? option_find(one) : NULL;
-
-			if (!one)
-				return -ENOMEM;
-			r = o ? option_apply(o, mo) : strv_add(&mo->data, one);
-			if (r < 0)
-				return r;
-		}
-		if (!*end)
-			return 0;
-	}
+	return is_selinux_context(s) ? add_context(&mo->data, s) : strv_add(&mo->data, s);
 }
 
 /* What an option list may not ask for together. */
@@ -349,12 +325,15 @@ static int parse(const struct oci_mount *m, struct mount_options *mo, struct err
 	/* "copy-symlink" is another runtime's; as data it would reach the kernel. */
 	static const char *const foreign[] = { "copy-symlink", "dest-nofollow",
 					       "src-nofollow" };
+	_strv_free_ struct strv words = {};
 	const struct option *o;
 	int r;
 
+	if (oci_mount_words(m, &words) < 0)
+		return err_oom(e);
 	mo->is_bind = m->type && streq(m->type, "bind");
-	for (size_t i = 0; i < m->options.n; i++) {
-		const char *s = m->options.v[i];
+	for (size_t i = 0; i < words.n; i++) {
+		const char *s = words.v[i];
 
 		for (size_t k = 0; k < ARRAY_SIZE(foreign); k++)
 			if (streq(s, foreign[k]))
@@ -366,7 +345,7 @@ static int parse(const struct oci_mount *m, struct mount_options *mo, struct err
 				       "option '%s' is not supported: Linux has no mandatory "
 				       "locking since 5.15",
 				       s);
-		r = o ? option_apply(o, mo) : add_data(mo, m, s);
+		r = o ? option_apply(o, mo) : add_data(mo, s);
 		if (r < 0)
 			return err_oom(e);
 	}

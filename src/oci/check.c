@@ -152,7 +152,7 @@ int oci_process_check(const struct oci_process *p, struct err *e)
 
 static bool has_option(const struct oci_mount *m, const char *a, const char *b)
 {
-	return strv_contains(&m->options, a) || strv_contains(&m->options, b);
+	return oci_mount_has_option(m, a) || oci_mount_has_option(m, b);
 }
 
 /*
@@ -167,7 +167,7 @@ static int check_mount(const struct oci_mount *m, size_t at, struct err *e)
 	if (m->destination[0] == '\0')
 		return check_fault(e, "mounts[%zu].destination: must not be empty", at);
 	if (((m->type && streq(m->type, "bind")) || has_option(m, "bind", "rbind")) &&
-	    !strv_contains(&m->options, "remount") && (!m->source || m->source[0] == '\0'))
+	    !oci_mount_has_option(m, "remount") && (!m->source || m->source[0] == '\0'))
 		return check_fault(e,
 				   "mounts[%zu].source: is required for a bind mount on '%s'",
 				   at, m->destination);

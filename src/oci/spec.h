@@ -277,6 +277,11 @@ static inline void oci_spec_freep(struct oci_spec **s)
 }
 #define _oci_spec_free_ __attribute__((cleanup(oci_spec_freep)))
 
+/* Whether one of the mount's options, or of the words that stand in one with commas, is this. */
+bool oci_mount_has_option(const struct oci_mount *m, const char *name);
+/* The words, one by one; ret is overwritten. 0 or -ENOMEM. */
+int oci_mount_words(const struct oci_mount *m, struct strv *ret);
+
 /* The namespace entry of this type, or NULL. */
 const struct oci_namespace *oci_spec_namespace(const struct oci_spec *s, const char *type);
 

@@ -199,6 +199,9 @@ static int engine_mounts_tighten(struct merge *m)
 
 		if (!destination)
 			return err_oom(m->e);
+		r = mount_split_options(mnt, m->e);
+		if (r < 0)
+			return r;
 		r = mount_replace(m, mnt, destination, &replaced);
 		if (!streq_null(mnt->destination, destination)) {
 			free(mnt->destination);

@@ -51,6 +51,8 @@ bool path_is_within(const char *path, const char *dir);
 enum mount_attribute { MOUNT_RO, MOUNT_NOSUID, MOUNT_NODEV, MOUNT_NOEXEC };
 bool mount_has_option(const struct oci_mount *m, const char *option);
 bool mount_is_bind(const struct oci_mount *m);
+/* One word in each option, so that one can be taken away; the functions below want it so. */
+int mount_split_options(struct oci_mount *m, struct err *e);
 bool mount_is_equal(const struct oci_mount *a, const struct oci_mount *b);
 /* Recursively for rbind. *ret_changed: it did not hold before. */
 int mount_restrict(struct oci_mount *m, enum mount_attribute a, bool *ret_changed,

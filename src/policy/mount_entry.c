@@ -7,13 +7,24 @@
 
 bool mount_has_option(const struct oci_mount *m, const char *option)
 {
-	return strv_contains(&m->options, option);
+	return oci_mount_has_option(m, option);
 }
 
 bool mount_is_bind(const struct oci_mount *m)
 {
 	return streq_null(m->type, "bind") || streq_null(m->type, "rbind") ||
 	       mount_has_option(m, "bind") || mount_has_option(m, "rbind");
+}
+
+int mount_split_options(struct oci_mount *m, struct err *e)
+{
+	struct strv words;
+
+	if (oci_mount_words(m, &words) < 0)
+		return err_oom(e);
+	strv_free(&m->options);
+	m->options = words;
+	return 0;
 }
 
 static void remove_option(struct oci_mount *m, const char *option)

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/fd.h"
 #include "policy/merge.h"
 #include "policy/merge_parts.h"
 #include "policy/plan.h"
@@ -332,6 +333,39 @@ static void mounts_of_an_engine_become_read_only(void **state)
 	policy_free(p);
 }
 
+/* fstab's way: the runtime reads each word of a string, so the merge has to. */
+static void options_in_one_string_are_seen(void **state)
+{
+	static const struct {
+		const char *type, *options, *out;
+	} cases[] = {
+		{ "bind", "ro|nodev,rw", "ro,nodev,nosuid" },
+		{ "tmpfs", "nosuid,rbind", "nosuid,rbind,ro,rro,rnosuid,nodev,rnodev" },
+		{ "bind", "rbind|nosuid,suid,rshared",
+		  "rbind,nosuid,rslave,ro,rro,rnosuid,nodev,rnodev" },
+		{ "tmpfs", "mode=755,remount,rw", "mode=755,remount,ro,nosuid,nodev" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct oci_spec *s = plain_spec();
+		struct policy *p = build_policy("p");
+		_free_ char *options = build_text(cases[i].options);
+		char *one, *rest = options;
+		struct oci_mount *m;
+
+		add_mount(s, "/data", cases[i].type, "/home/data", "");
+		m = &s->mounts.v[0];
+		while ((one = strsep(&rest, "|")))
+			if (strv_add(&m->options, one) < 0)
+				abort();
+		merge(s, p, NULL);
+		assert_mount(s, 0, "/data", cases[i].type, "/home/data", cases[i].out);
+		oci_spec_free(s);
+		policy_free(p);
+	}
+}
+
 static void an_immutable_path_is_not_both_in_and_around_a_writable_one(void **state)
 {
 	struct policy *p = build_policy("p");
@@ -547,6 +581,7 @@ int main(void)
 		cmocka_unit_test(the_unified_map_cannot_lift_a_limit),
 		cmocka_unit_test(block_io_needs_devices_that_are_known),
 		cmocka_unit_test(mounts_of_an_engine_become_read_only),
+		cmocka_unit_test(options_in_one_string_are_seen),
 		cmocka_unit_test(an_immutable_path_is_not_both_in_and_around_a_writable_one),
 		cmocka_unit_test(the_host_is_not_shared),
 		cmocka_unit_test(a_policy_of_lower_rank_gives_no_path_of_the_host),
