@@ -32,13 +32,17 @@ static int last_cap(void)
 	return n;
 }
 
-/* The number of a name, or -1. A plain number, which libcap takes too, is no name. */
+/*
+ * The number of a name, or -1. A plain number, which libcap takes too, is no name; neither is
+ * "CAP_KILL,", of which libcap reads the beginning: a policy that drops CAP_KILL would not see it.
+ */
 static int cap_number(const char *name, int last)
 {
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
 	cap_value_t n;
 
-	if (strncasecmp(name, "CAP_", 4) != 0 || cap_from_name(name, &n) < 0 || n < 0 ||
-	    n > last)
+	if (strncasecmp(name, "CAP_", 4) != 0 || name[strspn(name, letters)] ||
+	    cap_from_name(name, &n) < 0 || n < 0 || n > last)
 		return -1;
 	return n;
 }

@@ -68,6 +68,32 @@ static void test_absent_is_empty(void **state)
 			 0);
 }
 
+/* What is no name to a policy must not be one to the kernel. */
+static void test_a_name_with_more_is_unknown(void **state)
+{
+	static const char *const names[] = { "CAP_SYS_ADMIN,",
+					     "CAP_SYS_ADMIN x",
+					     "CAP_SYS_ADMIN\n",
+					     "CAP_SYS_ADMIN+ep",
+					     " CAP_SYS_ADMIN",
+					     "cap_21",
+					     "21",
+					     "" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		_strv_free_ struct strv unknown = { 0 };
+		struct oci_capabilities c = { 0 };
+		struct caps caps;
+		struct err e = { 0 };
+
+		strv_add(&c.bounding, names[i]);
+		assert_int_equal(caps_parse(&c, &caps, &unknown, &e), 0);
+		assert_int_equal(caps.bounding, 0);
+		assert_true(strv_contains(&unknown, names[i]));
+		clear(&c);
+	}
+}
+
 static void test_impossible_sets_are_refused(void **state)
 {
 	struct oci_capabilities c = { 0 };
@@ -235,6 +261,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_absent_is_empty),
+		cmocka_unit_test(test_a_name_with_more_is_unknown),
 		cmocka_unit_test(test_impossible_sets_are_refused),
 		cmocka_unit_test(test_ambient_needs_permitted_and_inheritable),
 		cmocka_unit_test(test_sets_are_applied_exactly),
