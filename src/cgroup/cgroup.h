@@ -145,6 +145,9 @@ int cgroup_check_disabled(const struct oci_resources *r, struct err *e);
  * empty. Kills nothing; waits up to 5 s for dying processes. Missing is fine. */
 int cgroup_destroy(const struct cgroup *cg, struct err *e);
 
+/* Whether what was read from state.json can be a group: its directories are removed one day. */
+int cgroup_check(const struct cgroup *cg, struct err *e);
+
 void cgroup_clear(struct cgroup *cg);
 #define _cgroup_clear_ __attribute__((cleanup(cgroup_clear)))
 

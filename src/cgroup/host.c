@@ -52,7 +52,7 @@ static int parse_cgroup_line(char *line, struct cgroup_line *ret)
 
 	names = strchr(line, ':');
 	path = names ? strchr(names + 1, ':') : NULL;
-	if (!path)
+	if (!path || path[1] != '/')
 		return -EINVAL;
 	names++;
 	*path++ = '\0';
@@ -129,7 +129,7 @@ static bool split_mount_line(char *line, struct mount_line *ret)
 		return false;
 	unescape(ret->root);
 	unescape(ret->mount);
-	return true;
+	return ret->mount[0] == '/';
 }
 
 static bool has_option(const char *options, const char *name)

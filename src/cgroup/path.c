@@ -88,6 +88,31 @@ _Static_assert(sizeof(enum cgroup_mode) == sizeof(uint32_t),
 
 const struct json_type cgroup_type = { sizeof(struct cgroup), cgroup_fields };
 
+static int check_directory(const char *dir, struct err *e)
+{
+	_free_ char *clean = fs_clean_path(dir);
+
+	if (!clean)
+		return err_oom(e);
+	if (!streq(clean, dir) || streq(dir, "/"))
+		return err_set(e, ERR_STATE, EINVAL,
+			       "cgroup: '%s' is no group's directory", dir);
+	return 0;
+}
+
+int cgroup_check(const struct cgroup *cg, struct err *e)
+{
+	int r = 0;
+
+	if (cg->mode > CGROUP_V2)
+		return err_set(e, ERR_STATE, EINVAL, "cgroup.mode: %u is unknown", cg->mode);
+	if (cg->mode != CGROUP_NONE && !cg->path)
+		return err_set(e, ERR_STATE, EINVAL, "cgroup.path: is missing");
+	for (size_t i = 0; r == 0 && i < cg->v1.n; i++)
+		r = check_directory(cg->v1.v[i], e);
+	return r == 0 && cg->unified ? check_directory(cg->unified, e) : r;
+}
+
 void cgroup_clear(struct cgroup *cg)
 {
 	json_clear(&cgroup_type, cg);

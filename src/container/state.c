@@ -161,6 +161,17 @@ int container_state_create(const char *root, const char *id, struct container *r
 	return 0;
 }
 
+/* A damaged file must not make us signal or remove what is not this container's. */
+static int check_state(const struct container_state *st, const char *id, struct err *e)
+{
+	if (!streq_null(st->id, id))
+		return err_set(e, ERR_STATE, EINVAL, "state.json: is of container '%s'",
+			       st->id ? st->id : "");
+	if (st->pid < 0 || st->supervisor < 0)
+		return err_set(e, ERR_STATE, EINVAL, "state.json: a pid is negative");
+	return st->cgroup ? cgroup_check(st->cgroup, e) : 0;
+}
+
 static int load_state(struct container *c, const char *id, struct err *e)
 {
 	_free_ char *path = fs_join(c->dir, "state.json");
@@ -173,6 +184,8 @@ static int load_state(struct container *c, const char *id, struct err *e)
 		return c->st.id ? 0 : err_oom(e);
 	}
 	r = json_read_file(AT_FDCWD, path, STATE_FILE_MAX, &state_type, &c->st, e);
+	if (r == 0)
+		r = check_state(&c->st, id, e);
 	return r < 0 ? err_wrap(e, "cannot read the state of container '%s'", id) : 0;
 }
 
@@ -237,20 +250,20 @@ int container_config_save(struct container *c, const struct oci_spec *s, struct 
 
 int container_config_load(struct container *c, struct oci_spec **ret, struct err *e)
 {
-	struct oci_spec *s = calloc(1, sizeof(*s));
+	_oci_spec_free_ struct oci_spec *s = calloc(1, sizeof(*s));
 	_free_ char *path = fs_join(c->dir, "config.json");
 	int r;
 
-	if (!s || !path) {
-		free(s);
+	if (!s || !path)
 		return err_oom(e);
-	}
 	r = json_read_file(AT_FDCWD, path, STATE_FILE_MAX, &oci_state_spec_type, s, e);
-	if (r < 0) {
-		free(s);
+	if (r == 0 && !s->linux_)
+		r = err_set(e, ERR_CONFIG, EINVAL, "linux: is missing");
+	if (r == 0)
+		r = oci_spec_check(s, e);
+	if (r < 0)
 		return err_wrap(e, "cannot read the container's configuration");
-	}
-	*ret = s;
+	*ret = take_ptr(&s);
 	return 0;
 }
 

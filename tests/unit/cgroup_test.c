@@ -181,6 +181,7 @@ static void no_mounts_is_no_error(void **state)
 			 0);
 	assert_int_equal(h.mode, CGROUP_NONE);
 	assert_true(cgroup_host_parse("", "nonsense\n", &h, &e) < 0);
+	assert_true(cgroup_host_parse("", "0::relative\n", &h, &e) < 0);
 }
 
 #define ANY                  \
