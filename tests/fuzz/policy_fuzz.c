@@ -3,11 +3,7 @@
  * libFuzzer target for the policy language: reads the input as a policy, and lints and checks
  * what is accepted. Besides memory errors it looks for broken promises: an error without a
  * message of the agreed form, a policy without a name, a path that is not absolute.
- *
- *   clang -g -O1 -fsanitize=fuzzer,address,undefined -iquote src tests/fuzz/policy_fuzz.c \
- *       src/base/{err,fd,fs,json,json_bind,num,str,yaml}.c \
- *       src/policy/{check,language,lint,parse,values,values_net}.c -lyaml -lseccomp -lcap -lyajl
- *   ./a.out -max_len=4096 tests/fuzz/corpus/policy
+ * runs: 12000
  */
 #include <stdlib.h>
 #include <string.h>
