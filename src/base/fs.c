@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "base/fd.h"
 #include "base/str.h"
@@ -21,6 +23,32 @@ int fs_read(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len
 
 	if (fd < 0)
 		return err_sys(e, "cannot open '%s'", path);
+	r = fd_read_all(fd, max, ret, ret_len, e);
+	return r < 0 ? err_wrap(e, "'%s'", path) : 0;
+}
+
+static bool is_nameless_pipe(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == PIPEFS_MAGIC;
+}
+
+int fs_read_document(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len,
+		     struct err *e)
+{
+	_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+	int r;
+
+	if (fd < 0)
+		return err_sys(e, "cannot open '%s'", path);
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "cannot stat '%s'", path);
+	if (!S_ISREG(st.st_mode) && !is_nameless_pipe(fd))
+		return err_set(e, ERR_CONFIG, EINVAL, "'%s' is not a regular file", path);
+	if (fcntl(fd, F_SETFL, 0) < 0)
+		return err_sys(e, "cannot read '%s'", path);
 	r = fd_read_all(fd, max, ret, ret_len, e);
 	return r < 0 ? err_wrap(e, "'%s'", path) : 0;
 }
@@ -56,10 +84,15 @@ static int write_atomic(int dirfd, const char *path, const void *data, size_t le
 {
 	_free_ char *tmp = str_printf("%s.tmp.%d", path, (int)getpid());
 	_close_ int fd = -1;
+	struct stat st;
 	int r;
 
 	if (!tmp)
 		return err_oom(e);
+	/* Renaming over /dev/null would be the end of it. */
+	if (fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode) &&
+	    !S_ISLNK(st.st_mode))
+		return err_set(e, ERR_KERNEL, EEXIST, "'%s' is not a regular file", path);
 	/* One that a killed process with our pid left behind. */
 	unlinkat(dirfd, tmp, 0);
 	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);

@@ -13,12 +13,19 @@
 int fs_read(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len,
 	    struct err *e);
 
+/*
+ * As above, for a document that somebody names: what is no regular file is an error, and no wait
+ * (a FIFO) or endless read (a device). A pipe without a name, as /dev/stdin may be, will do.
+ */
+int fs_read_document(int dirfd, const char *path, size_t max, char **ret, size_t *ret_len,
+		     struct err *e);
+
 /* Writes to an existing file (a cgroup or proc file): one write(2) of all of `data`. No err text:
  * returns -errno only, since callers decide which failures matter. */
 int fs_write_existing(int dirfd, const char *path, const char *data);
 
 /* Writes a file anew, mode as given: temporary name, fsync is not done, rename. Nothing is left
- * behind on failure. */
+ * behind on failure. A device or FIFO of this name is not replaced: that is an error. */
 int fs_write_atomic(int dirfd, const char *path, const void *data, size_t len,
 		    mode_t mode, struct err *e);
 /* As fs_write_atomic(), for a file of a folder in which nobody else writes: quicker, and not for a

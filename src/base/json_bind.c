@@ -329,7 +329,7 @@ int json_read_file(int dirfd, const char *path, size_t max, const struct json_ty
 	size_t len;
 	int r;
 
-	r = fs_read(dirfd, path, max, &text, &len, e);
+	r = fs_read_document(dirfd, path, max, &text, &len, e);
 	if (r < 0)
 		return r;
 	r = json_parse(text, len, path, &j, e);

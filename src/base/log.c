@@ -28,9 +28,13 @@ int log_open(const char *path, enum log_format format, struct err *e)
 	logger.format = format;
 	if (!path)
 		return 0;
-	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+	/* A FIFO that nobody reads is an error, not a wait. */
+	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+		  0644);
 	if (fd < 0)
 		return err_sys(e, "cannot open log file '%s'", path);
+	if (fcntl(fd, F_SETFL, O_APPEND) < 0)
+		return err_sys(e, "cannot use log file '%s'", path);
 	fd_close(&logger.fd);
 	logger.fd = fd;
 	return 0;

@@ -133,6 +133,85 @@ no_group() {
 	refused "$BUNDLE/config.json"
 }
 
+# Files that a read would wait for, or never come to the end of.
+@test "a config.json that is a FIFO, a device or a directory is refused by its path, at once" {
+	mkfifo fifo
+	local what
+	for what in "$PWD/fifo" /dev/zero /dev/tty /; do
+		ln -sfn "$what" "$BUNDLE/config.json"
+		new_id
+		run timeout 60 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" create --bundle "$BUNDLE" "$ID"
+		assert_status 1
+		assert_contains "$BUNDLE/config.json"
+	done
+	ln -sfn "$PWD/fifo" "$BUNDLE/config.json"
+	run timeout 60 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" create --bundle "$BUNDLE" "$ID"
+	assert_contains "is not a regular file"
+	nothing_made
+}
+
+@test "a config.json that is a link to a file is taken" {
+	mv "$BUNDLE/config.json" real.json
+	ln -s "$PWD/real.json" "$BUNDLE/config.json"
+	create_container
+	is_status created "$ID"
+}
+
+@test "process, resources and policy files that are FIFOs or devices are refused at once" {
+	local file
+	set_command sleep 1000
+	create_container
+	purple_rt start "$ID"
+	mkfifo fifo
+	for file in fifo /dev/zero /; do
+		run timeout 60 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" exec --process "$file" "$ID"
+		assert_status 255
+		assert_contains "$file"
+		run timeout 60 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" update --resources "$file" "$ID"
+		assert_status 1
+		assert_contains "$file"
+		run timeout 60 "$PURPLE" policy check "$file"
+		assert_status 1
+		assert_contains "$file"
+	done
+}
+
+@test "a process that comes through a pipe is taken" {
+	set_command sleep 1000
+	create_container
+	purple_rt start "$ID"
+	echo '{"args": ["/bin/busybox", "echo", "piped"], "cwd": "/"}' >process.json
+	run purple_rt exec --process /dev/stdin "$ID" < <(cat process.json)
+	assert_status 0
+	assert_equal "$output" piped
+}
+
+@test "a log that is a FIFO without a reader is refused, one that is /dev/null is taken" {
+	mkfifo fifo
+	new_id
+	run timeout 60 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" --log fifo create --bundle "$BUNDLE" "$ID"
+	assert_status 1
+	assert_contains "fifo"
+	nothing_made
+	purple_rt --log /dev/null create --bundle "$BUNDLE" --pid-file "$PWD/pid" "$ID"
+	is_status created "$ID"
+}
+
+@test "a pid file that is a device, FIFO or directory is not replaced, and nothing is left" {
+	local file
+	mkfifo fifo
+	mkdir dir
+	mknod null c 1 3
+	for file in fifo dir null; do
+		new_id
+		run timeout 60 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" create --bundle "$BUNDLE" --pid-file "$PWD/$file" "$ID"
+		assert_status 1
+		assert_contains "$PWD/$file"
+		nothing_made
+	done
+	[[ -p fifo && -d dir && -c null ]]
+}
+
 @test "a config.json that the caller may not read is refused by its path" {
 	requires ordinary_user
 	chmod 0600 "$BUNDLE/config.json"

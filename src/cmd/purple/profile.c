@@ -99,7 +99,7 @@ static int show(const char *name, struct err *e)
 
 	r = profile_find(name, &path, e);
 	if (r == 0)
-		r = fs_read(AT_FDCWD, path, FILE_MAX, &text, &len, e);
+		r = fs_read_document(AT_FDCWD, path, FILE_MAX, &text, &len, e);
 	if (r == 0)
 		r = policy_parse(text, len, path, &p, e);
 	if (r < 0)
@@ -183,7 +183,7 @@ static int create(const char *name, const char *base, struct err *e)
 	if (r == 0)
 		r = profile_resolve(base, &from, e);
 	if (r == 0)
-		r = fs_read(AT_FDCWD, from, FILE_MAX, &text, NULL, e);
+		r = fs_read_document(AT_FDCWD, from, FILE_MAX, &text, NULL, e);
 	if (r == 0)
 		r = rename_text(text, from, name, &out, e);
 	if (r == 0)

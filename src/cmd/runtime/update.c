@@ -61,7 +61,7 @@ static int read_resources(const char *path, struct oci_resources *ret, struct er
 	if (streq(path, "-"))
 		r = fd_read_all(STDIN_FILENO, RESOURCES_MAX, &text, &len, e);
 	else
-		r = fs_read(AT_FDCWD, path, RESOURCES_MAX, &text, &len, e);
+		r = fs_read_document(AT_FDCWD, path, RESOURCES_MAX, &text, &len, e);
 	if (r == 0)
 		r = json_parse(text, len, "resources", &j, e);
 	if (r == 0)
