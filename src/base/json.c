@@ -7,12 +7,23 @@
 #include "base/json.h"
 
 #include <errno.h>
+#include <setjmp.h>
 #include <stdio.h>
 #include <yajl/yajl_parse.h>
 
 #define JSON_DEPTH_MAX 64
+/* Each key is compared with all before it. */
+#define JSON_MEMBERS_MAX 16384
+
+/* An allocation of yajl's. */
+struct block {
+	struct block *prev, *next;
+	char data[];
+};
 
 struct builder {
+	struct block blocks; /* a ring of all there are */
+	jmp_buf out_of_memory;
 	struct json *stack[JSON_DEPTH_MAX];
 	size_t depth;
 	struct json *root;
@@ -20,6 +31,44 @@ struct builder {
 	char *keys[JSON_DEPTH_MAX]; /* by depth: the key whose value is being read */
 	char detail[128];
 };
+
+/*
+ * yajl does not look whether it got memory. So it gets none of NULL: when memory is short its call
+ * is left here and now, and what it had is freed from the ring. None of it is used by our own
+ * functions, which are never on the stack then.
+ */
+static void *block_resize(void *ctx, void *data, size_t size)
+{
+	struct block *old = data ? (struct block *)data - 1 : NULL, *new;
+	struct builder *b = ctx;
+
+	new = size < SIZE_MAX - sizeof(*new) ? realloc(old, sizeof(*new) + size) : NULL;
+	if (!new)
+		longjmp(b->out_of_memory, 1);
+	if (!old) {
+		new->prev = &b->blocks;
+		new->next = b->blocks.next;
+	}
+	new->prev->next = new;
+	new->next->prev = new;
+	return new->data;
+}
+
+static void *block_new(void *ctx, size_t size)
+{
+	return block_resize(ctx, NULL, size);
+}
+
+static void block_free(void *ctx, void *data)
+{
+	struct block *old = data ? (struct block *)data - 1 : NULL;
+
+	if (!old)
+		return;
+	old->prev->next = old->next;
+	old->next->prev = old->prev;
+	free(old);
+}
 
 /* Takes the child and, for a map, the key over. */
 static int node_append(struct json *parent, char **key, struct json *child)
@@ -150,6 +199,10 @@ static int on_map_key(void *ctx, const unsigned char *text, size_t len)
 		b->fault = "a key holds half a surrogate pair";
 		return 0;
 	}
+	if (map->n == JSON_MEMBERS_MAX) {
+		b->fault = "an object has too many members";
+		return 0;
+	}
 	for (size_t i = 0; i < map->n; i++) {
 		if (strlen(map->keys[i]) == len && memcmp(map->keys[i], text, len) == 0) {
 			snprintf(b->detail, sizeof(b->detail), "duplicate key '%s'",
@@ -190,32 +243,41 @@ static int syntax_error(yajl_handle h, const char *text, size_t len, const char 
 	return err_set(e, ERR_CONFIG, EINVAL, "%s: line %zu: %s", name, line, first);
 }
 
+static int parse_events(struct builder *b, const char *text, size_t len, const char *name,
+			struct err *e)
+{
+	yajl_alloc_funcs memory = { block_new, block_resize, block_free, b };
+	yajl_handle h = yajl_alloc(&callbacks, &memory, b);
+	yajl_status status = yajl_parse(h, (const unsigned char *)text, len);
+
+	if (status == yajl_status_ok)
+		status = yajl_complete_parse(h);
+	if (status == yajl_status_error)
+		return syntax_error(h, text, len, name, e);
+	if (status != yajl_status_ok && b->fault)
+		return err_set(e, ERR_CONFIG, EINVAL, "%s: %s", name, b->fault);
+	if (status != yajl_status_ok)
+		return err_oom(e);
+	if (!b->root)
+		return err_set(e, ERR_CONFIG, EINVAL, "%s: is empty", name);
+	return 0;
+}
+
 int json_parse(const char *text, size_t len, const char *name, struct json **ret,
 	       struct err *e)
 {
-	struct builder b = {};
-	yajl_status status;
-	yajl_handle h;
-	int r = 0;
+	struct builder b = { .blocks = { &b.blocks, &b.blocks } };
+	int r;
 
 	/* yajl lets overlong forms and surrogates pass. */
 	if (!str_is_utf8(text, len))
 		return err_set(e, ERR_CONFIG, EINVAL, "%s: is not UTF-8", name);
-	h = yajl_alloc(&callbacks, NULL, &b);
-	if (!h)
-		return err_oom(e);
-	status = yajl_parse(h, (const unsigned char *)text, len);
-	if (status == yajl_status_ok)
-		status = yajl_complete_parse(h);
-	if (status == yajl_status_error)
-		r = syntax_error(h, text, len, name, e);
-	else if (status != yajl_status_ok && b.fault)
-		r = err_set(e, ERR_CONFIG, EINVAL, "%s: %s", name, b.fault);
-	else if (status != yajl_status_ok)
+	if (setjmp(b.out_of_memory))
 		r = err_oom(e);
-	else if (!b.root)
-		r = err_set(e, ERR_CONFIG, EINVAL, "%s: is empty", name);
-	yajl_free(h);
+	else
+		r = parse_events(&b, text, len, name, e);
+	while (b.blocks.next != &b.blocks)
+		block_free(&b, b.blocks.next->data);
 	for (size_t i = 0; i < JSON_DEPTH_MAX; i++)
 		free(b.keys[i]);
 	if (r < 0) {

@@ -37,7 +37,8 @@ struct json {
 };
 
 /* Parses one document. Refused: trailing bytes, a NUL in a string, a duplicate key, nesting
- * beyond 64, invalid UTF-8. `name` is what the error calls the document. */
+ * beyond 64, more than 16384 members in one object, invalid UTF-8. `name` is what the error calls
+ * the document. */
 int json_parse(const char *text, size_t len, const char *name, struct json **ret,
 	       struct err *e);
 void json_free(struct json *j);

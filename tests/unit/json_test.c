@@ -87,6 +87,30 @@ static void test_parse_refuses(void **state)
 	}
 }
 
+/* An object whose keys are all different; each is compared with all others. */
+static int parse_members(int n)
+{
+	_buf_free_ struct buf b = { 0 };
+	struct json *j = NULL;
+	struct err e = { 0 };
+	int r;
+
+	for (int i = 0; i < n; i++)
+		buf_addf(&b, "%s\"%d\":%d", i ? "," : "{", i, i);
+	buf_adds(&b, "}");
+	r = json_parse(b.s, b.len, "doc", &j, &e);
+	json_free(j);
+	if (r < 0)
+		assert_non_null(strstr(e.msg, "too many members"));
+	return r;
+}
+
+static void the_number_of_members_is_limited(void **state)
+{
+	assert_int_equal(parse_members(16384), 0);
+	assert_int_equal(parse_members(16385), -EINVAL);
+}
+
 static int parse_nested(int depth, const char *open, const char *close)
 {
 	_buf_free_ struct buf b = { 0 };
@@ -374,6 +398,7 @@ static void test_bind_refuses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_number_of_members_is_limited),
 		cmocka_unit_test(test_parse_tree),
 		cmocka_unit_test(test_parse_refuses),
 		cmocka_unit_test(test_parse_depth),
