@@ -91,7 +91,7 @@ static int write_atomic(int dirfd, const char *path, const void *data, size_t le
 		return err_oom(e);
 	/* Renaming over /dev/null would be the end of it. */
 	if (fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode) &&
-	    !S_ISLNK(st.st_mode))
+	    !S_ISLNK(st.st_mode) && !S_ISDIR(st.st_mode))
 		return err_set(e, ERR_KERNEL, EEXIST, "'%s' is not a regular file", path);
 	/* One that a killed process with our pid left behind. */
 	unlinkat(dirfd, tmp, 0);
