@@ -22,10 +22,12 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "container/attributes.h"
 #include "container/console.h"
 #include "container/container.h"
 #include "container/devices.h"
 #include "container/init.h"
+#include "container/netdevices.h"
 #include "container/process.h"
 #include "container/sync.h"
 #include "container/undo.h"
@@ -52,6 +54,8 @@ struct create {
 	int sync_fd; /* the runtime's end */
 	int cgroup_fd;
 	pid_t pid;
+	struct attributes_rdt rdt;
+	struct netdevices netdevices;
 	bool in_cgroup;
 	bool hooks_began; /* poststop hooks are to undo what those of create did */
 };
@@ -64,6 +68,7 @@ static void create_clear(struct create *k)
 	ns_plan_clear(&k->ns);
 	rootfs_clear(&k->rootfs);
 	seccomp_plan_clear(&k->seccomp);
+	netdevices_clear(&k->netdevices);
 	strmap_free(&k->init.cgroup_view.v1);
 	fd_close(&k->sync_fd);
 	fd_close(&k->cgroup_fd);
@@ -89,6 +94,19 @@ static void read_engine_habits(struct oci_spec *s)
 	if (manager && streq(manager, "libpod") && res && res->pids &&
 	    res->pids->limit.set && res->pids->limit.value == 0)
 		res->pids->limit.value = -1;
+}
+
+/* A new user namespace that names no mappings gets what linux/subid.c says. */
+static int choose_id_mappings(struct oci_spec *s, struct err *e)
+{
+	const struct oci_namespace *user = oci_spec_namespace(s, "user");
+	const struct oci_user *u = s->process ? s->process->user : NULL;
+	struct oci_linux *l = s->linux_;
+
+	if (!user || user->path || l->uid_mappings.n)
+		return 0;
+	return userns_choose_maps(u ? u->uid : 0, u ? u->gid : 0, &l->uid_mappings,
+				  &l->gid_mappings, e);
 }
 
 static int load_plan(struct create *k, struct err *e)
@@ -118,6 +136,9 @@ static int load_plan(struct create *k, struct err *e)
 	if (r < 0)
 		return r;
 	read_engine_habits(spec);
+	r = choose_id_mappings(spec, e);
+	if (r < 0)
+		return r;
 	pr.bundle = k->bundle;
 	r = policy_plan_make(spec, &pr, &k->plan, e);
 	if (r < 0)
@@ -210,6 +231,10 @@ static int check_plan(struct create *k, struct err *e)
 		r = rootfs_check(k->spec, e);
 	if (r == 0)
 		r = sysctl_check(k->spec, e);
+	if (r == 0)
+		r = netdevices_check(k->spec, e);
+	if (r == 0)
+		r = attributes_check(k->spec->process, l, k->rq->id, e);
 	if (r == 0 && k->spec->process)
 		r = process_plan_caps(k->spec->process, &k->init.process.caps, e);
 	if (r == 0)
@@ -330,6 +355,20 @@ static void undo_cgroup(void *arg)
 	cgroup_destroy(k->c.st.cgroup, &unused);
 }
 
+static void undo_rdt(void *arg)
+{
+	struct create *k = arg;
+
+	attributes_undo_rdt(k->spec->linux_, k->rq->id, &k->rdt);
+}
+
+static void undo_netdevices(void *arg)
+{
+	struct create *k = arg;
+
+	netdevices_move_back(&k->netdevices);
+}
+
 /* Init sees that the socket is gone and ends; SIGKILL for one that is stuck in a system call. */
 static void undo_init(void *arg)
 {
@@ -390,6 +429,12 @@ static int make_cgroup(struct create *k, struct undo *u, struct err *e)
 	if (r == 0)
 		r = cgroup_open(cg, &k->cgroup_fd, e);
 	return r;
+}
+
+static int make_rdt(struct create *k, struct undo *u, struct err *e)
+{
+	undo_push(u, undo_rdt, k);
+	return attributes_make_rdt(k->spec->linux_, k->rq->id, &k->rdt, e);
 }
 
 static int fill_cgroup_view(struct create *k, struct err *e)
@@ -575,6 +620,8 @@ static int spawn_init(struct create *k, struct undo *u, struct err *e)
 	if (r == 0 && k->spec->process)
 		r = process_raise_limits(k->pid, k->spec->process, e);
 	if (r == 0)
+		r = attributes_enter_rdt(k->spec->linux_, k->rq->id, k->pid, e);
+	if (r == 0)
 		r = fill_shared(k, e);
 	/* An init that has given up is the reason, not the trouble we had with it. */
 	if (r < 0)
@@ -604,19 +651,25 @@ static int go(struct create *k, struct err *e)
 }
 
 /* The conversation of sync.h, up to READY. */
-static int guide_init(struct create *k, struct err *e)
+static int guide_init(struct create *k, struct undo *u, struct err *e)
 {
 	int r;
 
 	r = init_waits_for_maps(&k->init) ? go(k, e) : 0;
 	if (r == 0 && init_waits_for_hooks(&k->init)) {
 		r = sync_expect(k->sync_fd, SYNC_HOOKS, NULL, e);
+		/* Init lives, and with it its network namespace, until what it was given is back. */
+		undo_push(u, undo_netdevices, k);
+		if (r == 0)
+			r = netdevices_move(k->spec, k->pid, &k->netdevices, e);
 		if (r == 0)
 			r = run_runtime_hooks(k, e);
 		if (r == 0)
 			r = go(k, e);
 	}
-	return r == 0 ? sync_expect(k->sync_fd, SYNC_READY, NULL, e) : r;
+	if (r == 0)
+		r = sync_expect(k->sync_fd, SYNC_READY, NULL, e);
+	return r == 0 ? attributes_set_of(k->pid, k->spec->process, e) : r;
 }
 
 static int write_pid_file(const char *path, pid_t pid, struct err *e)
@@ -656,6 +709,7 @@ int container_create(const struct container_create_request *rq, pid_t *ret_pid,
 		.c = CONTAINER_EMPTY,
 		.sync_fd = -1,
 		.cgroup_fd = -1,
+		.netdevices = NETDEVICES_EMPTY,
 		.init = { .sync_fd = -1,
 			  .start_fd = -1,
 			  .console_fd = -1,
@@ -678,11 +732,13 @@ int container_create(const struct container_create_request *rq, pid_t *ret_pid,
 	if (r == 0)
 		r = make_cgroup(&k, &u, e);
 	if (r == 0)
+		r = make_rdt(&k, &u, e);
+	if (r == 0)
 		r = prepare_init(&k, e);
 	if (r == 0)
 		r = spawn_init(&k, &u, e);
 	if (r == 0)
-		r = guide_init(&k, e);
+		r = guide_init(&k, &u, e);
 	if (r == 0)
 		r = commit(&k, e);
 	if (r < 0)

@@ -23,12 +23,14 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/num.h"
+#include "container/attributes.h"
 #include "container/console.h"
 #include "container/container.h"
 #include "container/process.h"
 #include "container/supervise.h"
 #include "container/sync.h"
 #include "linux/ns.h"
+#include "linux/sched.h"
 
 #define PROCESS_FILE_MAX (1024 * 1024)
 
@@ -47,6 +49,7 @@ struct exec {
 	int user_ns;  /* init's user namespace; -1: ours */
 	int cgroup_fd;
 	struct cgroup_doors doors;
+	struct bitlist affinity; /* the runtime's, where it has changed it */
 	int sync_fds[2];
 	int console_fd; /* the child's end */
 	int console_ours;
@@ -213,6 +216,29 @@ static int load_process(struct exec *x, struct err *e)
 	return r < 0 ? r : oci_process_check(x->process, e);
 }
 
+/* A process that names no label gets the container's: it is as confined as the others. */
+static int inherit_label(char **label, const char *of_container, struct err *e)
+{
+	if ((*label && **label) || !of_container || !*of_container)
+		return 0;
+	free(*label);
+	*label = strdup(of_container);
+	return *label ? 0 : err_oom(e);
+}
+
+static int inherit_labels(struct exec *x, struct err *e)
+{
+	const struct oci_process *own = x->spec->process;
+	int r;
+
+	if (!own)
+		return 0;
+	r = inherit_label(&x->process->apparmor_profile, own->apparmor_profile, e);
+	if (r == 0)
+		r = inherit_label(&x->process->selinux_label, own->selinux_label, e);
+	return r;
+}
+
 static int plan_process(struct exec *x, struct err *e)
 {
 	const struct oci_linux *l = x->spec->linux_;
@@ -227,6 +253,10 @@ static int plan_process(struct exec *x, struct err *e)
 			       "--console-socket is given, but the process has no terminal");
 	/* A policy holds for every process of the container. */
 	r = policy_limit_process(x->spec, x->process, e);
+	if (r == 0)
+		r = inherit_labels(x, e);
+	if (r == 0)
+		r = attributes_check(x->process, l, x->c.st.id, e);
 	if (r == 0)
 		r = process_plan_caps(x->process, &x->plan.caps, e);
 	if (r == 0)
@@ -362,6 +392,8 @@ static void child_main(void *arg)
 	if (r == 0)
 		r = process_check_program(x->process, e);
 	if (r == 0)
+		r = attributes_set_own(x->process, x->spec->linux_, e);
+	if (r == 0)
 		r = sync_send(sync_fd, &(struct sync_msg){ .type = SYNC_READY }, e);
 	if (r == 0)
 		r = sync_expect(sync_fd, SYNC_GO, NULL, e);
@@ -388,6 +420,34 @@ static int clone_child(struct exec *x, bool *ret_in_cgroup, struct err *e)
 	return ns_spawn(&plan, x->cgroup_fd, child_main, x, &x->pid, ret_in_cgroup, e);
 }
 
+/* The child inherits it and has it until it is in the container's cgroup. */
+static int set_initial_affinity(struct exec *x, struct err *e)
+{
+	const struct oci_cpu_affinity *a = x->process->exec_cpu_affinity;
+	int r;
+
+	if (!a || !a->initial || !*a->initial)
+		return 0;
+	r = sched_get_affinity(0, &x->affinity, e);
+	return r < 0 ? r : sched_set_affinity(0, a->initial, "initial", e);
+}
+
+/*
+ * When the process is in all its groups: entering a cpuset changes the affinity. What was inherited
+ * for the way gives way to what the container's cpuset has, which a cgroup without that controller
+ * would leave.
+ */
+static int set_final_affinity(struct exec *x, struct err *e)
+{
+	const struct oci_cpu_affinity *a = x->process->exec_cpu_affinity;
+
+	if (a && a->final_ && *a->final_)
+		return sched_set_affinity(x->pid, a->final_, "final", e);
+	if (a && a->initial && *a->initial)
+		return sched_restore_affinity(x->pid, &x->affinity, e);
+	return 0;
+}
+
 static int spawn(struct exec *x, struct err *e)
 {
 	bool in_cgroup;
@@ -396,7 +456,9 @@ static int spawn(struct exec *x, struct err *e)
 	/* Inherited by the child: no process of the container may look into it. */
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_sys(e, "cannot become undumpable");
-	r = x->c.st.cgroup ? cgroup_doors_open(x->c.st.cgroup, &x->doors, e) : 0;
+	r = set_initial_affinity(x, e);
+	if (r == 0 && x->c.st.cgroup)
+		r = cgroup_doors_open(x->c.st.cgroup, &x->doors, e);
 	if (r == 0)
 		r = clone_child(x, &in_cgroup, e);
 	if (r < 0)
@@ -409,7 +471,8 @@ static int spawn(struct exec *x, struct err *e)
 		if (r < 0)
 			return r;
 	}
-	return process_raise_limits(x->pid, x->process, e);
+	r = attributes_enter_rdt(x->spec->linux_, x->c.st.id, x->pid, e);
+	return r < 0 ? r : process_raise_limits(x->pid, x->process, e);
 }
 
 static int go(struct exec *x, struct err *e)
@@ -429,6 +492,10 @@ static int guide_child(struct exec *x, struct err *e)
 		r = go(x, e);
 	if (r == 0)
 		r = sync_expect(x->sync_fds[0], SYNC_READY, NULL, e);
+	if (r == 0)
+		r = attributes_set_of(x->pid, x->process, e);
+	if (r == 0)
+		r = set_final_affinity(x, e);
 	n = snprintf(text, sizeof(text), "%d", (int)x->pid);
 	if (r == 0 && x->rq->pid_file)
 		r = fs_write_atomic(AT_FDCWD, x->rq->pid_file, text, (size_t)n, 0644, e);

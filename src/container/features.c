@@ -6,6 +6,7 @@
 #include <sys/capability.h>
 
 #include "container/container.h"
+#include "linux/mempolicy.h"
 #include "linux/mount_options.h"
 #include "linux/seccomp.h"
 
@@ -41,6 +42,8 @@ int container_features(const struct strmap *annotations, struct buf *out, struct
 		.seccomp_archs = seccomp_arch_names(),
 		.seccomp_known_flags = seccomp_flag_names(),
 		.seccomp_supported_flags = seccomp_supported_flag_names(),
+		.memory_policy_modes = mempolicy_mode_names(),
+		.memory_policy_flags = mempolicy_flag_names(),
 		.annotations = *annotations,
 	};
 	int r;

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "container/attributes.h"
 #include "container/console.h"
 #include "container/sync.h"
 #include "linux/proc.h"
@@ -50,7 +51,8 @@ bool init_waits_for_hooks(const struct init_plan *p)
 {
 	const struct oci_hooks *h = p->spec->hooks;
 
-	return h && (h->prestart.n > 0 || h->create_runtime.n > 0);
+	return (h && (h->prestart.n > 0 || h->create_runtime.n > 0)) ||
+	       p->spec->linux_->net_devices.n > 0;
 }
 
 /* Ids in another user namespace are not those of the host any more: become its root. */
@@ -255,6 +257,8 @@ static int report_ready(struct init_plan *p, struct err *e)
 	/* What is certain to fail at start fails here already: engines expect it. */
 	if (p->process.process)
 		r = process_check_program(p->process.process, e);
+	if (r == 0)
+		r = attributes_set_own(p->process.process, p->spec->linux_, e);
 	if (r == 0)
 		r = switch_network(p->engines_network, e);
 	fd_close(&p->engines_network);

@@ -15,6 +15,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "container/attributes.h"
 #include "container/container.h"
 #include "container/limits.h"
 #include "oci/hooks.h"
@@ -129,19 +130,24 @@ static int adopt_pending_cgroup(struct container *c, struct err *e)
 	return 0;
 }
 
-static void run_poststop(struct container *c)
+/* NULL when there is none, as after a create that was killed early, or it cannot be read. */
+static struct oci_spec *load_config(struct container *c)
 {
-	_oci_spec_free_ struct oci_spec *spec = NULL;
+	struct oci_spec *spec = NULL;
+	struct err e;
+
+	if (faccessat(c->dirfd, "config.json", F_OK, 0) == 0 &&
+	    container_config_load(c, &spec, &e) < 0)
+		log_warn("poststop hooks do not run: %s", e.msg);
+	return spec;
+}
+
+static void run_poststop(struct container *c, const struct oci_spec *spec)
+{
 	_buf_free_ struct buf state = {};
 	struct err e;
 
-	if (faccessat(c->dirfd, "config.json", F_OK, 0) < 0)
-		return;
-	if (container_config_load(c, &spec, &e) < 0) {
-		log_warn("poststop hooks do not run: %s", e.msg);
-		return;
-	}
-	if (!spec->hooks || spec->hooks->poststop.n == 0)
+	if (!spec || !spec->hooks || spec->hooks->poststop.n == 0)
 		return;
 	if (container_hook_state(c, "stopped", 0, &state, &e) == 0)
 		hooks_run_all(&spec->hooks->poststop, "poststop", state.s,
@@ -152,15 +158,18 @@ static void run_poststop(struct container *c)
  * the state folder stays when the cgroup does, so that a later delete finds it. */
 static int remove_container(struct container *c, struct err *e)
 {
+	_oci_spec_free_ struct oci_spec *spec = load_config(c);
 	int r = adopt_pending_cgroup(c, e);
 
 	if (r == 0 && c->st.cgroup)
 		r = cgroup_kill(c->st.cgroup, SIGKILL, e);
 	if (r == 0 && c->st.cgroup)
 		r = cgroup_destroy(c->st.cgroup, e);
+	if (r == 0 && spec)
+		r = attributes_remove_rdt(spec->linux_, c->st.id, e);
 	if (r < 0)
 		return r;
-	run_poststop(c);
+	run_poststop(c, spec);
 	return container_state_remove(c, e);
 }
 

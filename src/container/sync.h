@@ -6,7 +6,7 @@
  * create:  runtime               init
  *        [ GO (pid, hook state) ->        maps are written, documents for hooks made ]
  *        [                      <- HOOKS  mounts are done, before pivot_root
- *          GO                  ->         prestart and createRuntime hooks ran ]
+ *          GO                  ->         network devices moved, prestart and createRuntime hooks ran ]
  *                               <- READY  all is set up; init will wait on start.sock
  *          GO                  ->         the state is on disk: init closes this socket
  *

@@ -66,6 +66,15 @@ int ns_loopback_up(struct err *e);
 int userns_write_maps(pid_t pid, const oci_id_mappings *uids, const oci_id_mappings *gids,
 		      struct err *e);
 
+/*
+ * Mappings for a new user namespace whose configuration names none, as crun(1) chooses them: for
+ * root every id of the caller's own namespace as itself; for an ordinary user the own id as the
+ * process's `uid` and `gid`, and for the other ids those that subuid(5) and subgid(5) grant, where
+ * newuidmap(1) is there to map them. Adds to the lists.
+ */
+int userns_choose_maps(uint32_t uid, uint32_t gid, oci_id_mappings *ret_uids,
+		       oci_id_mappings *ret_gids, struct err *e);
+
 /* True when the caller is not in the host's initial user namespace. */
 bool userns_is_nested(void);
 

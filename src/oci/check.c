@@ -141,12 +141,6 @@ int oci_process_check(const struct oci_process *p, struct err *e)
 	if (p->oom_score_adj.set &&
 	    (p->oom_score_adj.value < -1000 || p->oom_score_adj.value > 1000))
 		return check_fault(e, "process.oomScoreAdj: must be between -1000 and 1000");
-	if (p->apparmor_profile && p->apparmor_profile[0])
-		return check_unsupported(e, "process.apparmorProfile is not supported: this version of "
-					    "Purple does not set AppArmor profiles");
-	if (p->selinux_label && p->selinux_label[0])
-		return check_unsupported(e, "process.selinuxLabel is not supported: this version of "
-					    "Purple does not set SELinux labels");
 	return check_rlimits(p, e);
 }
 

@@ -75,8 +75,9 @@ static int check_namespaces(const struct oci_linux *l, struct err *e)
 }
 
 /*
- * A new user namespace needs mappings. With a path they may stand there too (engines repeat those
- * of a pod): the joined namespace has its own, and they serve id-mapped mounts only.
+ * A new user namespace has both mappings, or none: the runtime chooses them then. With a path they
+ * may stand there too (engines repeat those of a pod): the joined namespace has its own, and they
+ * serve id-mapped mounts only.
  */
 static int check_user_namespace(const struct oci_spec *s, struct err *e)
 {
@@ -87,11 +88,11 @@ static int check_user_namespace(const struct oci_spec *s, struct err *e)
 	if (!user && (l->uid_mappings.n || l->gid_mappings.n))
 		return check_fault(e, "linux.%s: needs a user namespace",
 				   l->uid_mappings.n ? "uidMappings" : "gidMappings");
-	if (user && !user->path && (!l->uid_mappings.n || !l->gid_mappings.n))
-		return check_unsupported(e,
-					 "linux.%s: is required for a new user namespace (automatic "
-					 "id mappings are not supported by this version)",
-					 l->uid_mappings.n ? "gidMappings" : "uidMappings");
+	if (user && !user->path && !l->uid_mappings.n != !l->gid_mappings.n)
+		return check_fault(e,
+				   "linux.%s: is required beside linux.%s for a new user namespace",
+				   l->uid_mappings.n ? "gidMappings" : "uidMappings",
+				   l->uid_mappings.n ? "uidMappings" : "gidMappings");
 	r = check_id_mappings(&l->uid_mappings, "linux.uidMappings", e);
 	if (r < 0)
 		return r;
@@ -371,9 +372,6 @@ static int check_rest(const struct oci_spec *s, struct err *e)
 	if (l->rootfs_propagation && !check_is_one_of(l->rootfs_propagation, propagations))
 		return check_fault(e, "linux.rootfsPropagation: '%s' is unknown",
 				   l->rootfs_propagation);
-	if (l->mount_label && l->mount_label[0])
-		return check_unsupported(e, "linux.mountLabel is not supported: this version of Purple "
-					    "does not set SELinux labels");
 	for (size_t i = 0; i < l->sysctl.n; i++)
 		if (l->sysctl.k[i][0] == '\0')
 			return check_fault(e, "linux.sysctl: a key must not be empty");

@@ -21,6 +21,14 @@ struct seccomp {
 	struct strv actions, operators, archs, known_flags, supported_flags;
 };
 
+struct intel_rdt {
+	struct opt_bool enabled, schemata, monitoring;
+};
+
+struct memory_policy {
+	struct strv modes, flags;
+};
+
 struct mount_extensions {
 	struct enabled *idmap;
 };
@@ -29,7 +37,9 @@ struct linux_features {
 	struct strv namespaces, capabilities;
 	struct cgroup *cgroup;
 	struct seccomp *seccomp;
-	struct enabled *apparmor, *selinux, *intel_rdt;
+	struct enabled *apparmor, *selinux;
+	struct intel_rdt *intel_rdt;
+	struct memory_policy *memory_policy;
 	struct mount_extensions *mount_extensions;
 	struct enabled *net_devices;
 };
@@ -77,6 +87,22 @@ static const struct json_field seccomp_rows[] = {
 };
 static const struct json_type seccomp_type = TYPE_OF(seccomp, seccomp_rows);
 
+static const struct json_field intel_rdt_rows[] = {
+	JSON_F(intel_rdt, enabled, "enabled", JSON_OPT_BOOL),
+	JSON_F(intel_rdt, schemata, "schemata", JSON_OPT_BOOL),
+	JSON_F(intel_rdt, monitoring, "monitoring", JSON_OPT_BOOL),
+	{},
+};
+static const struct json_type intel_rdt_type = TYPE_OF(intel_rdt, intel_rdt_rows);
+
+static const struct json_field memory_policy_rows[] = {
+	LIST(memory_policy, modes, "modes"),
+	LIST(memory_policy, flags, "flags"),
+	{},
+};
+static const struct json_type memory_policy_type = TYPE_OF(memory_policy,
+							   memory_policy_rows);
+
 static const struct json_field mount_extensions_rows[] = {
 	JSON_FT(mount_extensions, idmap, "idmap", JSON_STRUCT, &enabled_type),
 	{},
@@ -91,7 +117,9 @@ static const struct json_field linux_rows[] = {
 	JSON_FT(linux_features, seccomp, "seccomp", JSON_STRUCT, &seccomp_type),
 	JSON_FT(linux_features, apparmor, "apparmor", JSON_STRUCT, &enabled_type),
 	JSON_FT(linux_features, selinux, "selinux", JSON_STRUCT, &enabled_type),
-	JSON_FT(linux_features, intel_rdt, "intelRdt", JSON_STRUCT, &enabled_type),
+	JSON_FT(linux_features, intel_rdt, "intelRdt", JSON_STRUCT, &intel_rdt_type),
+	JSON_FT(linux_features, memory_policy, "memoryPolicy", JSON_STRUCT,
+		&memory_policy_type),
 	JSON_FT(linux_features, mount_extensions, "mountExtensions", JSON_STRUCT,
 		&mount_extensions_type),
 	JSON_FT(linux_features, net_devices, "netDevices", JSON_STRUCT, &enabled_type),
@@ -146,7 +174,13 @@ static struct opt_bool known(bool value)
 
 int features_write(const struct features_input *in, struct buf *out, struct err *e)
 {
-	struct enabled no = { known(false) }, yes = { known(true) };
+	/* "Unrelated to whether the host supports it": what the runtime itself can do. */
+	struct enabled yes = { known(true) };
+	struct intel_rdt intel_rdt = { known(true), known(true), known(true) };
+	struct memory_policy memory_policy = {
+		.modes = borrow(in->memory_policy_modes),
+		.flags = borrow(in->memory_policy_flags),
+	};
 	struct mount_extensions extensions = { .idmap = &yes };
 	struct cgroup cgroup = {
 		.v1 = known(in->cgroup_v1),
@@ -168,11 +202,12 @@ int features_write(const struct features_input *in, struct buf *out, struct err 
 		.capabilities = borrow(in->capabilities),
 		.cgroup = &cgroup,
 		.seccomp = &seccomp,
-		.apparmor = &no,
-		.selinux = &no,
-		.intel_rdt = &no,
+		.apparmor = &yes,
+		.selinux = &yes,
+		.intel_rdt = &intel_rdt,
+		.memory_policy = &memory_policy,
 		.mount_extensions = &extensions,
-		.net_devices = &no,
+		.net_devices = &yes,
 	};
 	const struct features f = {
 		.oci_version_min = "1.0.0",

@@ -22,6 +22,8 @@ struct features_input {
 	const char *const *seccomp_archs;	    /* "SCMP_ARCH_X86" ... */
 	const char *const *seccomp_known_flags;	    /* "SECCOMP_FILTER_FLAG_LOG" ... */
 	const char *const *seccomp_supported_flags; /* those that this kernel takes */
+	const char *const *memory_policy_modes;	    /* "MPOL_BIND" ... */
+	const char *const *memory_policy_flags;	    /* "MPOL_F_STATIC_NODES" ... */
 	struct strmap annotations; /* io.purple.version and the like; a shallow copy will do */
 };
 

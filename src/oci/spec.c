@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tables of config.json (runtime-spec 1.2, config.md and config-linux.md): one row for each
+ * The tables of config.json (runtime-spec 1.3, config.md and config-linux.md): one row for each
  * member, in the order of the spec. They are all there is to reading, writing, copying and
  * freeing a configuration. A member that the spec knows and this version does not carry out is a
  * JSON_NO row: its presence is an error that names it. Runs anywhere, needs no privileges.
@@ -14,7 +14,6 @@
 /* config.json of Kubernetes pods with a long environment are some hundred KiB. */
 #define OCI_SPEC_MAX (16u << 20)
 
-#define NOT_BUILT "this version of Purple does not implement it"
 #define PURPLE_OWN "it is Purple's own and must not come from a bundle"
 
 #define TYPE_OF(st, rows)                                   \
@@ -84,6 +83,33 @@ static const struct json_field rlimit_rows[] = {
 };
 static const struct json_type rlimit_type = TYPE_OF(oci_rlimit, rlimit_rows);
 
+static const struct json_field scheduler_rows[] = {
+	JSON_FR(oci_scheduler, policy, "policy", JSON_STR),
+	JSON_F(oci_scheduler, nice, "nice", JSON_OPT_I32),
+	JSON_F(oci_scheduler, priority, "priority", JSON_OPT_I32),
+	JSON_F(oci_scheduler, flags, "flags", JSON_STRV),
+	JSON_F(oci_scheduler, runtime, "runtime", JSON_OPT_U64),
+	JSON_F(oci_scheduler, deadline, "deadline", JSON_OPT_U64),
+	JSON_F(oci_scheduler, period, "period", JSON_OPT_U64),
+	{},
+};
+static const struct json_type scheduler_type = TYPE_OF(oci_scheduler, scheduler_rows);
+
+static const struct json_field io_priority_rows[] = {
+	JSON_FR(oci_io_priority, class_, "class", JSON_STR),
+	JSON_F(oci_io_priority, priority, "priority", JSON_OPT_I32),
+	{},
+};
+static const struct json_type io_priority_type = TYPE_OF(oci_io_priority, io_priority_rows);
+
+static const struct json_field cpu_affinity_rows[] = {
+	JSON_F(oci_cpu_affinity, initial, "initial", JSON_STR),
+	JSON_F(oci_cpu_affinity, final_, "final", JSON_STR),
+	{},
+};
+static const struct json_type cpu_affinity_type = TYPE_OF(oci_cpu_affinity,
+							  cpu_affinity_rows);
+
 static const struct json_field process_rows[] = {
 	JSON_F(oci_process, terminal, "terminal", JSON_BOOL),
 	JSON_FT(oci_process, console_size, "consoleSize", JSON_STRUCT, &box_type),
@@ -97,10 +123,11 @@ static const struct json_field process_rows[] = {
 	JSON_F(oci_process, no_new_privileges, "noNewPrivileges", JSON_BOOL),
 	JSON_F(oci_process, apparmor_profile, "apparmorProfile", JSON_STR),
 	JSON_F(oci_process, oom_score_adj, "oomScoreAdj", JSON_OPT_I32),
-	JSON_NO("scheduler", NOT_BUILT),
+	JSON_FT(oci_process, scheduler, "scheduler", JSON_STRUCT, &scheduler_type),
 	JSON_F(oci_process, selinux_label, "selinuxLabel", JSON_STR),
-	JSON_NO("ioPriority", NOT_BUILT),
-	JSON_NO("execCPUAffinity", NOT_BUILT),
+	JSON_FT(oci_process, io_priority, "ioPriority", JSON_STRUCT, &io_priority_type),
+	JSON_FT(oci_process, exec_cpu_affinity, "execCPUAffinity", JSON_STRUCT,
+		&cpu_affinity_type),
 	{},
 };
 const struct json_type oci_process_type = TYPE_OF(oci_process, process_rows);
@@ -319,27 +346,65 @@ static const struct json_field time_offset_rows[] = {
 };
 static const struct json_type time_offset_type = TYPE_OF(oci_time_offset, time_offset_rows);
 
-#define LINUX_ROWS(seccomp_table)                                                     \
-	JSON_FT(oci_linux, namespaces, "namespaces", JSON_STRUCTS, &namespace_type),  \
-		JSON_FT(oci_linux, uid_mappings, "uidMappings", JSON_STRUCTS,         \
-			&id_mapping_type),                                            \
-		JSON_FT(oci_linux, gid_mappings, "gidMappings", JSON_STRUCTS,         \
-			&id_mapping_type),                                            \
-		JSON_FT(oci_linux, time_offsets, "timeOffsets", JSON_STRUCT_MAP,      \
-			&time_offset_type),                                           \
-		JSON_FT(oci_linux, devices, "devices", JSON_STRUCTS, &device_type),   \
-		JSON_NO("netDevices", NOT_BUILT),                                     \
-		JSON_F(oci_linux, cgroups_path, "cgroupsPath", JSON_STR),             \
-		JSON_FT(oci_linux, resources, "resources", JSON_STRUCT,               \
-			&oci_resources_type),                                         \
-		JSON_NO("intelRdt", NOT_BUILT), JSON_NO("memoryPolicy", NOT_BUILT),   \
-		JSON_F(oci_linux, sysctl, "sysctl", JSON_STRMAP),                     \
-		JSON_FT(oci_linux, seccomp, "seccomp", JSON_STRUCT, (seccomp_table)), \
-		JSON_F(oci_linux, rootfs_propagation, "rootfsPropagation", JSON_STR), \
-		JSON_F(oci_linux, masked_paths, "maskedPaths", JSON_STRV),            \
-		JSON_F(oci_linux, readonly_paths, "readonlyPaths", JSON_STRV),        \
-		JSON_F(oci_linux, mount_label, "mountLabel", JSON_STR),               \
-		JSON_NO("personality", NOT_BUILT)
+static const struct json_field net_device_rows[] = {
+	JSON_F(oci_net_device, name, "name", JSON_STR),
+	{},
+};
+static const struct json_type net_device_type = TYPE_OF(oci_net_device, net_device_rows);
+
+static const struct json_field intel_rdt_rows[] = {
+	JSON_F(oci_intel_rdt, clos_id, "closID", JSON_STR),
+	JSON_F(oci_intel_rdt, schemata, "schemata", JSON_STRV),
+	JSON_F(oci_intel_rdt, l3_cache_schema, "l3CacheSchema", JSON_STR),
+	JSON_F(oci_intel_rdt, mem_bw_schema, "memBwSchema", JSON_STR),
+	JSON_F(oci_intel_rdt, enable_monitoring, "enableMonitoring", JSON_BOOL),
+	JSON_F(oci_intel_rdt, enable_cmt, "enableCMT", JSON_BOOL),
+	JSON_F(oci_intel_rdt, enable_mbm, "enableMBM", JSON_BOOL),
+	{},
+};
+static const struct json_type intel_rdt_type = TYPE_OF(oci_intel_rdt, intel_rdt_rows);
+
+static const struct json_field memory_policy_rows[] = {
+	JSON_FR(oci_memory_policy, mode, "mode", JSON_STR),
+	JSON_F(oci_memory_policy, nodes, "nodes", JSON_STR),
+	JSON_F(oci_memory_policy, flags, "flags", JSON_STRV),
+	{},
+};
+static const struct json_type memory_policy_type = TYPE_OF(oci_memory_policy,
+							   memory_policy_rows);
+
+static const struct json_field personality_rows[] = {
+	JSON_FR(oci_personality, domain, "domain", JSON_STR),
+	JSON_F(oci_personality, flags, "flags", JSON_STRV),
+	{},
+};
+static const struct json_type personality_type = TYPE_OF(oci_personality, personality_rows);
+
+#define LINUX_ROWS(seccomp_table)                                                        \
+	JSON_FT(oci_linux, namespaces, "namespaces", JSON_STRUCTS, &namespace_type),     \
+		JSON_FT(oci_linux, uid_mappings, "uidMappings", JSON_STRUCTS,            \
+			&id_mapping_type),                                               \
+		JSON_FT(oci_linux, gid_mappings, "gidMappings", JSON_STRUCTS,            \
+			&id_mapping_type),                                               \
+		JSON_FT(oci_linux, time_offsets, "timeOffsets", JSON_STRUCT_MAP,         \
+			&time_offset_type),                                              \
+		JSON_FT(oci_linux, devices, "devices", JSON_STRUCTS, &device_type),      \
+		JSON_FT(oci_linux, net_devices, "netDevices", JSON_STRUCT_MAP,           \
+			&net_device_type),                                               \
+		JSON_F(oci_linux, cgroups_path, "cgroupsPath", JSON_STR),                \
+		JSON_FT(oci_linux, resources, "resources", JSON_STRUCT,                  \
+			&oci_resources_type),                                            \
+		JSON_FT(oci_linux, intel_rdt, "intelRdt", JSON_STRUCT, &intel_rdt_type), \
+		JSON_FT(oci_linux, memory_policy, "memoryPolicy", JSON_STRUCT,           \
+			&memory_policy_type),                                            \
+		JSON_F(oci_linux, sysctl, "sysctl", JSON_STRMAP),                        \
+		JSON_FT(oci_linux, seccomp, "seccomp", JSON_STRUCT, (seccomp_table)),    \
+		JSON_F(oci_linux, rootfs_propagation, "rootfsPropagation", JSON_STR),    \
+		JSON_F(oci_linux, masked_paths, "maskedPaths", JSON_STRV),               \
+		JSON_F(oci_linux, readonly_paths, "readonlyPaths", JSON_STRV),           \
+		JSON_F(oci_linux, mount_label, "mountLabel", JSON_STR),                  \
+		JSON_FT(oci_linux, personality, "personality", JSON_STRUCT,              \
+			&personality_type)
 
 static const struct json_field linux_rows[] = {
 	LINUX_ROWS(&oci_seccomp_type),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * config.json of the OCI runtime-spec 1.2 as C structs: a data model without behaviour, which
+ * config.json of the OCI runtime-spec 1.3 as C structs: a data model without behaviour, which
  * every module may include. The member names are the spec's, in snake case. spec.c holds the
  * tables that read, write, copy and free it; check.c what the spec demands beyond types.
  */
@@ -56,6 +56,24 @@ struct oci_rlimit {
 	uint64_t hard;
 };
 
+struct oci_scheduler {
+	char *policy; /* SCHED_... */
+	struct opt_i32 nice, priority;
+	struct strv flags;			  /* SCHED_FLAG_... */
+	struct opt_u64 runtime, deadline, period; /* nanoseconds */
+};
+
+struct oci_io_priority {
+	char *class_;		 /* IOPRIO_CLASS_... */
+	struct opt_i32 priority; /* 0 (highest, and the default) to 7 */
+};
+
+/* Lists of CPUs ("0-3,7") for processes of exec. */
+struct oci_cpu_affinity {
+	char *initial; /* on the way into the container's cgroup */
+	char *final_;  /* in it */
+};
+
 struct oci_process {
 	bool terminal;
 	struct oci_box *console_size;
@@ -68,7 +86,10 @@ struct oci_process {
 	bool no_new_privileges;
 	char *apparmor_profile;
 	struct opt_i32 oom_score_adj;
+	struct oci_scheduler *scheduler;
 	char *selinux_label;
+	struct oci_io_priority *io_priority;
+	struct oci_cpu_affinity *exec_cpu_affinity;
 };
 
 struct oci_hook {
@@ -212,6 +233,31 @@ struct oci_time_offset {
 	uint32_t nanosecs;
 };
 
+struct oci_net_device {
+	char *host_name; /* the key: its name where the runtime is */
+	char *name;	 /* in the container; NULL or empty: the same; may have one %d */
+};
+
+/* Requires resctrl; `enable_cmt` and `enable_mbm` are what runtime-spec 1.2 has for monitoring. */
+struct oci_intel_rdt {
+	char *clos_id; /* NULL: a group of the container's own; "/" the default group */
+	struct strv schemata;
+	char *l3_cache_schema;
+	char *mem_bw_schema;
+	bool enable_monitoring, enable_cmt, enable_mbm;
+};
+
+struct oci_memory_policy {
+	char *mode;	   /* MPOL_... */
+	char *nodes;	   /* "0-3,7" */
+	struct strv flags; /* MPOL_F_... */
+};
+
+struct oci_personality {
+	char *domain; /* LINUX or LINUX32 */
+	struct strv flags;
+};
+
 struct oci_linux {
 	oci_id_mappings uid_mappings, gid_mappings;
 	struct strmap sysctl;
@@ -219,6 +265,10 @@ struct oci_linux {
 	char *cgroups_path;
 	LIST_OF(struct oci_namespace) namespaces;
 	LIST_OF(struct oci_device) devices;
+	LIST_OF(struct oci_net_device) net_devices;
+	struct oci_intel_rdt *intel_rdt;
+	struct oci_memory_policy *memory_policy;
+	struct oci_personality *personality;
 	struct oci_seccomp *seccomp;
 	char *rootfs_propagation; /* shared slave private unbindable; r forms too */
 	struct strv masked_paths;

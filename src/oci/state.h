@@ -26,7 +26,7 @@ struct oci_state {
 };
 
 /* The version of the runtime-spec that Purple implements. */
-#define OCI_STATE_VERSION "1.2.0"
+#define OCI_STATE_VERSION "1.3.0"
 
 /* For `state` and `list`: all members; pid is 0 when there is none. */
 int oci_state_write(const struct oci_state *s, bool pretty, struct buf *out, struct err *e);

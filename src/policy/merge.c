@@ -17,7 +17,9 @@
  *                  Everything gets nosuid and nodev
  *   devices        the ones that every container has
  *   namespaces     new ones where the engine would share the host's; joined ones stay
- *   network        isolated: see `isolate_network` in oci/spec.h
+ *   network        isolated: see `isolate_network` in oci/spec.h. A device of the host that the
+ *                  engine moves in (linux.netDevices) is refused then
+ *   scheduling     in real time is refused where the CPU is limited: the limit would not hold
  *
  * The policy's own paths are the one thing a policy can grant: the administrator wrote them. When
  * an annotation adds a second policy to the administrator's, the second one's paths are taken
@@ -90,7 +92,7 @@ int merge_common(struct merge *m)
 	static int (*const parts[])(struct merge *) = {
 		merge_capabilities, merge_no_new_privileges, merge_groups,
 		merge_seccomp,	    merge_resources,	     merge_paths,
-		merge_devices,	    merge_namespaces,
+		merge_devices,	    merge_namespaces,	     merge_scheduler,
 	};
 	size_t i;
 	int r = 0;

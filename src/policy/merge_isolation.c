@@ -44,6 +44,19 @@ static bool namespace_is_listed(const struct oci_spec *s, const char *type)
 	return false;
 }
 
+/* A device of the host in an isolated network would be a way out: the engine has to decide. */
+static int refuse_net_devices(struct merge *m)
+{
+	const struct oci_linux *l = m->spec->linux_;
+
+	if (l->net_devices.n == 0)
+		return 0;
+	return err_set(m->e, ERR_POLICY, EINVAL,
+		       "policy %s: the network is isolated, and linux.netDevices asks for the "
+		       "host's device '%s'",
+		       m->p->file, l->net_devices.v[0].host_name);
+}
+
 int merge_namespaces(struct merge *m)
 {
 	static const char *const types[] = { "mount", "pid", "ipc", "uts", "cgroup" };
@@ -63,6 +76,9 @@ int merge_namespaces(struct merge *m)
 	}
 	if (!m->p->network.isolated)
 		return 0;
+	r = refuse_net_devices(m);
+	if (r < 0)
+		return r;
 	/*
 	 * A joined or new network namespace stays in the list: the engine's hooks plug their
 	 * network into it. Init leaves it for another one after they ran.

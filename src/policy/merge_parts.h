@@ -29,6 +29,7 @@ int merge_capabilities(struct merge *m);
 int merge_no_new_privileges(struct merge *m);
 int merge_groups(struct merge *m);
 int merge_exec_once(struct merge *m);
+int merge_scheduler(struct merge *m); /* needs merge_resources() before it: the CPU's limit */
 
 /* merge_resources.c */
 int merge_resources(struct merge *m);

@@ -173,6 +173,35 @@ static void set_intersect(struct strv *set, const struct strv *allowed)
 	}
 }
 
+/*
+ * The kernel's quota of a cgroup is for ordinary processes: one that is scheduled in real time
+ * runs beyond it.
+ */
+static int check_realtime(const struct oci_spec *s, const struct oci_process *process,
+			  struct err *e)
+{
+	static const char *const realtime[] = { "SCHED_FIFO", "SCHED_RR", "SCHED_DEADLINE" };
+	const struct oci_resources *res = s->linux_->resources;
+	const struct oci_cpu *cpu = res ? res->cpu : NULL;
+	size_t i;
+
+	if (!process || !process->scheduler || !cpu || !cpu->quota.set ||
+	    cpu->quota.value <= 0)
+		return 0;
+	for (i = 0; i < ARRAY_SIZE(realtime); i++)
+		if (streq_null(process->scheduler->policy, realtime[i]))
+			return err_set(e, ERR_POLICY, EINVAL,
+				       "process.scheduler: under a policy, %s is refused where the "
+				       "CPU is limited: the limit does not hold for it",
+				       realtime[i]);
+	return 0;
+}
+
+int merge_scheduler(struct merge *m)
+{
+	return check_realtime(m->spec, m->spec->process, m->e);
+}
+
 static bool has_exec_once(const struct oci_spec *s)
 {
 	size_t i;
@@ -220,9 +249,13 @@ int policy_limit_process(const struct oci_spec *effective, struct oci_process *p
 	const struct oci_capabilities *own;
 	struct oci_capabilities *c = process->capabilities;
 	const struct strv *allowed;
+	int r;
 
 	if (effective->linux_->policy_seccomp.n == 0)
 		return 0;
+	r = check_realtime(effective, process, e);
+	if (r < 0)
+		return r;
 	process->no_new_privileges = true;
 	own = effective->process ? effective->process->capabilities : NULL;
 	allowed = own ? &own->bounding : &none;

@@ -73,8 +73,8 @@ void policy_plan_clear(struct policy_plan *p);
 
 /*
  * What the container's policies demand of a further process (exec): capabilities as far as the
- * container's own program has them, no_new_privs, and the limit of open files on which exec_once
- * rests. `effective` is the plan's spec, or the same read back from the state folder; without
+ * container's own program has them, no_new_privs, the limit of open files on which exec_once
+ * rests, and no scheduling that the CPU's limit does not hold for. `effective` is the plan's spec, or the same read back from the state folder; without
  * policy filters in it nothing is changed. The filters are the caller's to load.
  */
 int policy_limit_process(const struct oci_spec *effective, struct oci_process *process,

@@ -12,7 +12,7 @@
 
 #include "policy/merge_parts.h"
 
-#define OCI_VERSION "1.2.0"
+#define OCI_VERSION "1.3.0"
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* What Docker grants a program of uid 0 that asks for nothing. */

@@ -312,9 +312,9 @@ exec_fails() {
 	exec_fails RLIMIT_X --process process.json "$ID"
 	process_file '.user.uid = "root"'
 	exec_fails uid --process process.json "$ID"
-	process_file '.scheduler = {policy: "SCHED_OTHER"}'
-	exec_fails scheduler --process process.json "$ID"
-	process_file '.apparmorProfile = "strict"'
+	process_file '.scheduler = {policy: "SCHED_OTHER", nice: 99}'
+	exec_fails process.scheduler.nice --process process.json "$ID"
+	process_file '.apparmorProfile = 7'
 	exec_fails apparmorProfile --process process.json "$ID"
 	process_file '.terminal = true'
 	exec_fails "--console-socket" --process process.json --detach "$ID"

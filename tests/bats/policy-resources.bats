@@ -153,6 +153,24 @@ ESCAPE='for f in /sys/fs/cgroup/*/memory.limit_in_bytes /sys/fs/cgroup/*/memory.
 	assert_equal "$(cpu_limit_of "$PID")" 100
 }
 
+@test "cpu_shares: scheduling in real time, which knows no quota, is refused, for exec too" {
+	make_generous_bundle
+	policy t <<<'resources: { cpu_shares: 0.5 }'
+	start_under t 'exec sleep 1000'
+	jq -n '{user: {uid: 0, gid: 0}, args: ["true"], env: ["PATH=/bin"], cwd: "/",
+		scheduler: {policy: "SCHED_DEADLINE", runtime: 1000000, deadline: 2000000, period: 2000000}}' >process.json
+	run purple_rt exec --process process.json "$ID"
+	assert_status 255
+	assert_contains "SCHED_DEADLINE is refused where the CPU is limited"
+	edit_config '.process.scheduler = {policy: "SCHED_RR", priority: 1}'
+	run_under t true
+	assert_status 1
+	assert_contains "SCHED_RR is refused where the CPU is limited"
+	edit_config '.process.scheduler = {policy: "SCHED_BATCH"}'
+	run_under t 'cut -d" " -f 41 /proc/self/stat'
+	assert_output 3
+}
+
 @test "cpu_shares: an agent does not get more, with several processes, priorities, or its files" {
 	make_generous_bundle
 	policy t <<-END

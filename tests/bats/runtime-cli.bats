@@ -44,7 +44,11 @@ fails() {
 		and (.linux.seccomp.operators | index("SCMP_CMP_MASKED_EQ") != null)
 		and .linux.cgroup.v1 == true and .linux.cgroup.v2 == true
 		and .linux.cgroup.systemd == false
-		and .linux.apparmor.enabled == false and .linux.selinux.enabled == false
+		and .linux.apparmor.enabled == true and .linux.selinux.enabled == true
+		and .linux.netDevices.enabled == true
+		and .linux.intelRdt == {enabled: true, schemata: true, monitoring: true}
+		and (.linux.memoryPolicy.modes | index("MPOL_WEIGHTED_INTERLEAVE") != null)
+		and (.linux.memoryPolicy.flags | length) == 3
 		and (.hooks | index("createRuntime") != null and index("prestart") != null)
 		and .annotations["io.purple.version"] != null' <<<"$output"
 }

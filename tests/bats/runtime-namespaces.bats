@@ -212,7 +212,8 @@ map_users() {
 		assert_contains "$2"
 	}
 	run_bad '.linux.uidMappings = [{containerID: 0, hostID: 1, size: 1}]' "linux.uidMappings: needs a user namespace"
-	run_bad '.linux.namespaces += [{type: "user"}]' "linux.uidMappings: is required"
+	run_bad '.linux.namespaces += [{type: "user"}] | .linux.gidMappings = [{containerID: 0, hostID: 0, size: 1}]' \
+		"linux.uidMappings: is required beside linux.gidMappings"
 	local both='.linux.namespaces += [{type: "user"}] | .linux.gidMappings = [{containerID: 0, hostID: 0, size: 1}]'
 	run_bad "$both | .linux.uidMappings = [{containerID: 0, hostID: 0, size: 0}]" "linux.uidMappings[0].size: must be above 0"
 	run_bad "$both | .linux.uidMappings = [{containerID: 0, hostID: 0, size: 4294967295}, {containerID: 5, hostID: 9, size: 1}]" \

@@ -164,6 +164,67 @@ static void a_process_that_is_executed_later_gets_no_more(void **state)
 	policy_free(p);
 }
 
+/* What was merged, or the error. */
+static int try_merge(struct oci_spec *s, const struct policy *p, struct err *e)
+{
+	int r = policy_merge(s, p, NULL, &host, NULL, e);
+
+	if (r < 0)
+		assert_int_equal(e->kind, ERR_POLICY);
+	return r;
+}
+
+static void an_isolated_network_gets_no_device_of_the_host(void **state)
+{
+	struct policy *p = build_policy("p");
+	struct oci_spec *s = plain_spec();
+	struct oci_net_device *d = build_check(list_add(&s->linux_->net_devices));
+	struct err e;
+
+	d->host_name = build_text("eth7");
+	p->network.isolated = false;
+	assert_int_equal(try_merge(s, p, &e), 0);
+	assert_int_equal(s->linux_->net_devices.n, 1);
+	p->network.isolated = true;
+	assert_true(try_merge(s, p, &e) < 0);
+	assert_non_null(strstr(e.msg, "linux.netDevices asks for the host's device 'eth7'"));
+	oci_spec_free(s);
+	policy_free(p);
+}
+
+static void realtime_does_not_evade_the_cpu_limit(void **state)
+{
+	static const char *const realtime[] = { "SCHED_FIFO", "SCHED_RR", "SCHED_DEADLINE" };
+	static const char *const others[] = { "SCHED_OTHER", "SCHED_BATCH", "SCHED_IDLE" };
+	struct policy *limited = build_policy("p"), *unlimited = build_policy("q");
+	struct oci_scheduler exec_scheduler = { 0 };
+	struct oci_process later = { .scheduler = &exec_scheduler };
+	struct err e;
+	size_t i;
+
+	limited->resources.cpu_millis = 500;
+	for (i = 0; i < ARRAY_SIZE(realtime) + ARRAY_SIZE(others); i++) {
+		bool is_realtime = i < ARRAY_SIZE(realtime);
+		const char *name = is_realtime ? realtime[i] :
+						 others[i - ARRAY_SIZE(realtime)];
+		struct oci_spec *s = plain_spec();
+
+		s->process->scheduler =
+			build_check(calloc(1, sizeof(*s->process->scheduler)));
+		s->process->scheduler->policy = build_text(name);
+		assert_int_equal(try_merge(s, unlimited, &e), 0);
+		assert_int_equal(try_merge(s, limited, &e) < 0, is_realtime);
+		if (is_realtime)
+			assert_non_null(strstr(e.msg, name));
+		/* A process of exec is under the same limit. */
+		exec_scheduler.policy = (char *)name;
+		assert_int_equal(policy_limit_process(s, &later, &e) < 0, is_realtime);
+		oci_spec_free(s);
+	}
+	policy_free(limited);
+	policy_free(unlimited);
+}
+
 static void denying_execve_limits_open_files(void **state)
 {
 	static const struct merge_host small = { .nofile_hard = 1024 },
@@ -576,6 +637,8 @@ int main(void)
 		cmocka_unit_test(capabilities_are_intersected_and_explained),
 		cmocka_unit_test(the_callers_groups_are_given_up),
 		cmocka_unit_test(a_process_that_is_executed_later_gets_no_more),
+		cmocka_unit_test(an_isolated_network_gets_no_device_of_the_host),
+		cmocka_unit_test(realtime_does_not_evade_the_cpu_limit),
 		cmocka_unit_test(denying_execve_limits_open_files),
 		cmocka_unit_test(the_smaller_limit_wins),
 		cmocka_unit_test(the_unified_map_cannot_lift_a_limit),

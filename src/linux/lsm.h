@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Labels of Linux security modules: AppArmor profiles and SELinux contexts of a process. */
+#ifndef PURPLE_LINUX_LSM_H
+#define PURPLE_LINUX_LSM_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+enum lsm { LSM_APPARMOR, LSM_SELINUX };
+
+/* Whether the running kernel enforces labels of this module. Runs on the host. */
+bool lsm_is_enabled(enum lsm m);
+
+/*
+ * A label that was asked for (`member` is where: "process.apparmorProfile") and can never be
+ * applied here is ERR_UNSUPPORTED; an absent or empty one asks for nothing.
+ */
+int lsm_check(enum lsm m, const char *member, const char *label, struct err *e);
+
+/*
+ * The calling process gets the label with its next execve(2), and so do its children with theirs.
+ * Runs in the container. Should: be single-threaded. A label that is absent or empty is none.
+ */
+int lsm_set_exec_label(enum lsm m, const char *member, const char *label, struct err *e);
+
+#endif
