@@ -351,7 +351,7 @@ static int enter_container(struct exec *x, struct err *e)
 		return err_sys(e, "cannot become root of the container");
 	if (setsid() < 0)
 		return err_sys(e, "cannot make a session");
-	return x->c.st.no_new_keyring ? 0 : process_new_keyring(x->c.st.id, e);
+	return x->c.st.no_new_keyring ? 0 : process_new_keyring(x->c.st.id, x->process, e);
 }
 
 static int take_terminal(struct exec *x, struct err *e)

@@ -98,7 +98,7 @@ static int enter_namespaces(struct init_plan *p, struct err *e)
 	if (r == 0 && setsid() < 0 && errno != EPERM)
 		r = err_sys(e, "cannot make a session");
 	if (r == 0 && !p->no_new_keyring)
-		r = process_new_keyring(p->id, e);
+		r = process_new_keyring(p->id, p->spec->process, e);
 	if (r == 0)
 		r = ns_unshare_cgroup(p->ns, e);
 	if (r == 0)

@@ -37,6 +37,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "base/signals.h"
+#include "linux/lsm.h"
 #include "linux/ns.h"
 #include "linux/rlimit.h"
 
@@ -241,10 +242,15 @@ int process_check_program(const struct oci_process *p, struct err *e)
 	return r < 0 ? r : find_program(p, &path, e);
 }
 
-int process_new_keyring(const char *id, struct err *e)
+int process_new_keyring(const char *id, const struct oci_process *p, struct err *e)
 {
 	_free_ char *name = NULL;
 	uint64_t unique;
+	int r;
+
+	r = p ? lsm_set_key_label("process.selinuxLabel", p->selinux_label, e) : 0;
+	if (r < 0)
+		return r;
 
 	/* A name that is in use joins that keyring, which another container may have laid out. */
 	if (getrandom(&unique, sizeof(unique), 0) != (ssize_t)sizeof(unique))

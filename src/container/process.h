@@ -45,9 +45,10 @@ int process_set_oom_score(pid_t pid, const struct oci_process *p, struct err *e)
 
 /*
  * A new session keyring in place of the caller's, whose keys are the host's. `id` is the
- * container's, for people who read /proc/keys. Kernels without keyrings are fine.
+ * container's, for people who read /proc/keys. It has the SELinux label of the process `p` (NULL:
+ * none), which could not use it otherwise. Kernels without keyrings are fine.
  */
-int process_new_keyring(const char *id, struct err *e);
+int process_new_keyring(const char *id, const struct oci_process *p, struct err *e);
 
 /* Enters the working directory, and looks whether the program is there and executable, with the
  * errors that engines know. Runs in the container's root. */

@@ -84,36 +84,53 @@ static int open_label(int proc_fd, enum lsm m, const char **ret_path, struct err
 	return fd < 0 ? err_wrap(e, "write `/proc/%s`", *ret_path) : fd;
 }
 
-static int write_label(int proc_fd, enum lsm m, const char *text, struct err *e)
+static int write_label(int fd, const char *path, const char *text, struct err *e)
 {
-	const char *path;
-	_close_ int fd = open_label(proc_fd, m, &path, e);
 	size_t len = strlen(text);
-	ssize_t n;
+	ssize_t n = write(fd, text, len);
 
-	if (fd < 0)
-		return fd;
-	n = write(fd, text, len);
 	if (n == (ssize_t)len)
 		return 0;
 	return n < 0 ? err_sys(e, "write `/proc/%s`", path) :
 		       err_errno(e, EIO, "write `/proc/%s`", path);
 }
 
-int lsm_set_exec_label(enum lsm m, const char *member, const char *label, struct err *e)
+static int set_exec_label(enum lsm m, const char *label, struct err *e)
 {
-	_close_ int proc_fd = -1;
-	_free_ char *text = NULL;
-	int r;
+	_free_ char *text = str_printf("%s%s", modules[m].verb, label);
+	_close_ int proc_fd = -1, fd = -1;
+	const char *path;
 
-	if (!label || !*label)
-		return 0;
-	text = str_printf("%s%s", modules[m].verb, label);
 	if (!text)
 		return err_oom(e);
 	proc_fd = proc_open(e);
 	if (proc_fd < 0)
+		return proc_fd;
+	fd = open_label(proc_fd, m, &path, e);
+	return fd < 0 ? fd : write_label(fd, path, text, e);
+}
+
+int lsm_set_exec_label(enum lsm m, const char *member, const char *label, struct err *e)
+{
+	if (!label || !*label)
+		return 0;
+	if (set_exec_label(m, label, e) < 0)
 		return err_wrap(e, "cannot apply %s '%s'", member, label);
-	r = write_label(proc_fd, m, text, e);
-	return r < 0 ? err_wrap(e, "cannot apply %s '%s'", member, label) : 0;
+	return 0;
+}
+
+int lsm_set_key_label(const char *member, const char *label, struct err *e)
+{
+	static const char path[] = "thread-self/attr/keycreate";
+	_close_ int proc_fd = -1, fd = -1;
+	int r;
+
+	if (!label || !*label)
+		return 0;
+	proc_fd = proc_open(e);
+	if (proc_fd < 0)
+		return proc_fd;
+	fd = proc_open_file(proc_fd, path, O_WRONLY, e);
+	r = fd < 0 ? fd : write_label(fd, path, label, e);
+	return r < 0 ? err_wrap(e, "cannot label keys with %s '%s'", member, label) : 0;
 }

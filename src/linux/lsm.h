@@ -24,4 +24,10 @@ int lsm_check(enum lsm m, const char *member, const char *label, struct err *e);
  */
 int lsm_set_exec_label(enum lsm m, const char *member, const char *label, struct err *e);
 
+/*
+ * The keys and keyrings that the calling process makes before its next execve(2) have this SELinux
+ * label: its program could not use those of the runtime. Runs in the container.
+ */
+int lsm_set_key_label(const char *member, const char *label, struct err *e);
+
 #endif

@@ -253,6 +253,13 @@ static void a_label_that_cannot_be_applied_is_refused(void **state)
 		assert_non_null(strstr(e.msg, "cannot apply m 'label'"));
 		assert_non_null(strstr(e.msg, "write `/proc/thread-self/attr/"));
 	}
+	if (!lsm_is_enabled(LSM_SELINUX)) {
+		struct err e = {};
+
+		assert_int_equal(lsm_set_key_label("m", "", &e), 0);
+		assert_true(lsm_set_key_label("m", "label", &e) < 0);
+		assert_non_null(strstr(e.msg, "cannot label keys with m 'label'"));
+	}
 }
 
 int main(void)
