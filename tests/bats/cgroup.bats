@@ -201,6 +201,79 @@ resources() {
 	done
 }
 
+# Whether limits of a controller can be set here: in a v1 hierarchy of its own, or passed on by v2.
+has_controller() {
+	[[ -d /sys/fs/cgroup/$1 ]] || cat /sys/fs/cgroup/{,unified/}cgroup.controllers 2>/dev/null | grep -qw "$1"
+}
+
+# limit_is_set_or_refused CONTROLLER RESOURCES MEMBER FILE VALUE: FILE is v1's or v2's name.
+limit_is_set_or_refused() {
+	local name file found=()
+	make_bundle
+	resources "$2"
+	new_id
+	if ! has_controller "$1"; then
+		run create_container
+		echo "$2"
+		assert_status 1
+		assert_contains "$3"
+		[[ ! -e $PURPLE_ROOT/$ID ]]
+		return
+	fi
+	create_container
+	INIT=$(<pid)
+	for name in $4; do
+		for file in "$(cgroup_dir "$INIT" "$1")/$name" "$(cgroup_dir "$INIT")/$name"; do
+			[[ ! -e $file ]] || found+=("$(<"$file")")
+		done
+	done
+	assert_equal "${found[*]}" "$5"
+	purple_rt delete --force "$ID"
+}
+
+@test "limits of huge pages and RDMA are set where the controller is, and refused by name where not" {
+	limit_is_set_or_refused hugetlb '{"hugepageLimits": [{"pageSize": "2MB", "limit": 4194304}]}' \
+		linux.resources.hugepageLimits "hugetlb.2MB.limit_in_bytes hugetlb.2MB.max" 4194304
+	# No such device is a fault where the controller is, too.
+	make_bundle
+	resources '{"rdma": {"pt-none": {"hcaHandles": 3}}}'
+	run create_container
+	assert_status 1
+	assert_contains linux.resources.rdma
+	resources '{"rdma": {"mlx5_1": {}}}'
+	run create_container
+	assert_status 1
+	assert_contains "linux.resources.rdma.mlx5_1: needs a name, and hcaHandles or hcaObjects"
+}
+
+@test "unified keys are written where cgroup v2 has their controller, and refused by name where not" {
+	if has cgroup_v2; then
+		resources '{"unified": {"memory.high": "64000000", "pids.max": "77"}}'
+		create_container
+		INIT=$(<pid)
+		assert_equal "$(<"$(cgroup_dir "$INIT")/memory.high")" 63999488
+		assert_equal "$(<"$(cgroup_dir "$INIT")/pids.max")" 77
+		purple_rt delete --force "$ID"
+	else
+		resources '{"unified": {"memory.high": "64000000"}}'
+		run create_container
+		assert_status 1
+		assert_contains linux.resources.unified
+		assert_contains memory
+	fi
+	local key
+	for key in '' a/b ../memory.max cgroup.procs memory.no-such-file; do
+		make_bundle
+		resources "$(jq -n --arg k "$key" '{unified: {($k): "1"}}')"
+		new_id
+		run create_container
+		echo "key '$key'"
+		assert_status 1
+		assert_contains linux.resources.unified
+		[[ ! -e $PURPLE_ROOT/$ID ]]
+	done
+}
+
 @test "devices: what the config denies cannot be opened, the defaults can" {
 	device_rules
 	run_script "$DEVICE_SCRIPT"

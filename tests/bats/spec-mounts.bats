@@ -136,6 +136,44 @@ lacks_option() {
 	keep_mount "$SRC/sub/in"
 }
 
+@test "what the host mounts below the root reaches a root that is a slave, and no other" {
+	local shared=$BATS_TEST_TMPDIR/shared value
+	host_mount "$shared" -t tmpfs pt-shared
+	mount --make-shared "$shared"
+	cp -a "$BUNDLE/rootfs" "$shared/rootfs"
+	edit_config '.root.path = $p' --arg p "$shared/rootfs"
+	for value in slave rslave private rprivate unbindable runbindable; do
+		echo "$value"
+		edit_config '.linux.rootfsPropagation = $p' --arg p "$value"
+		new_id
+		start_sleeper
+		mount -t tmpfs pt-new "$shared/rootfs/home"
+		if [[ $value == *slave ]]; then
+			grep -q pt-new "/proc/$PID/mountinfo"
+			purple_rt exec "$ID" touch /home/new
+			[[ -e $shared/rootfs/home/new ]]
+		else
+			run grep pt-new "/proc/$PID/mountinfo"
+			assert_status 1
+		fi
+		purple_rt delete --force "$ID"
+		umount "$shared/rootfs/home"
+	done
+}
+
+@test "an unbindable root cannot be bound, others can; rshared is shared" {
+	edit_config '.process.capabilities |= map_values(. + ["CAP_SYS_ADMIN"]) | .linux.rootfsPropagation = "private"'
+	run_script 'mount --bind / /home && ls -d /home/bin'
+	assert_output /home/bin
+	edit_config '.linux.rootfsPropagation = "runbindable"'
+	run_script 'mount --bind / /home'
+	((status != 0))
+	edit_config '.linux.rootfsPropagation = "rshared"'
+	start_sleeper
+	[[ $(propagation_of "$PID" /) == shared:* ]]
+	refused '.linux.rootfsPropagation = "public"' "linux.rootfsPropagation: 'public' is unknown"
+}
+
 @test "no mount of the container is left with, or seen by, the host" {
 	add_tmpfs /m/t
 	start_sleeper
