@@ -21,6 +21,7 @@ struct rootfs_mount {
 	char *source;	/* absolute host path of a bind source */
 	int idmap_fd;	/* the user namespace of an id-mapped mount, or -1 */
 	bool is_dir;	/* of a bind source */
+	bool late_ro;	/* a bind mount that turns read-only at the end */
 	bool is_procfs; /* the bind source is the root of a procfs */
 };
 

@@ -143,7 +143,11 @@ static int source_error(const struct oci_mount *m, const struct rootfs_mount *rm
 /* Id mapping and attributes, while nobody can reach the tree. */
 static int set_up_tree(int tree, const struct rootfs_mount *rm, struct err *e)
 {
+	struct mount_options o = rm->o; /* borrowed */
 	int r;
+
+	if (rm->late_ro)
+		o.top.set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
 
 	if (rm->idmap_fd >= 0) {
 		r = idmap_apply(tree, rm->idmap_fd, rm->o.idmap_recursive);
@@ -154,7 +158,7 @@ static int set_up_tree(int tree, const struct rootfs_mount *rm, struct err *e)
 		if (r < 0)
 			return err_errno(e, r, "cannot map its ids");
 	}
-	r = mount_apply_options(tree, &rm->o);
+	r = mount_apply_options(tree, &o);
 	if (r == -EPERM)
 		return err_errno(e, r,
 				 "cannot set its options (a user namespace cannot take back "
@@ -176,6 +180,8 @@ int rootfs_entry_open(const struct oci_spec *s, const struct oci_mount *m,
 	if (fstat(fd, &st) < 0 || fstatfs(fd, &sfs) < 0)
 		return err_sys(e, "cannot examine the source '%s'", rm->source);
 	rm->is_dir = S_ISDIR(st.st_mode);
+	/* A tree would turn read-only together with what was mounted in it meanwhile. */
+	rm->late_ro = m->late_ro && rm->is_dir && !rm->o.recursive;
 	rm->is_procfs = sfs.f_type == PROC_SUPER_MAGIC && st.st_ino == PROC_ROOT_INO;
 	tree = mount_clone(fd, rm->o.recursive);
 	if (tree < 0)
@@ -294,13 +300,31 @@ static int set_propagation(int fd, const struct mount_options *o, struct err *e)
 	return 0;
 }
 
-static int mount_bind(struct rootfs_mount *rm, int target, struct err *e)
+static int add_late_ro(struct rootfs *r, int tree, struct err *e)
+{
+	int *slot, fd = fcntl(tree, F_DUPFD_CLOEXEC, 3);
+
+	if (fd < 0)
+		return err_sys(e, "cannot keep the mount's descriptor");
+	slot = list_add(&r->late_ro);
+	if (!slot) {
+		close(fd);
+		return err_oom(e);
+	}
+	*slot = fd;
+	return 0;
+}
+
+static int mount_bind(struct rootfs *rootfs, struct rootfs_mount *rm, int target,
+		      struct err *e)
 {
 	int r;
 
 	r = attach(rm->tree_fd, target, e);
 	if (r == 0)
 		r = set_propagation(rm->tree_fd, &rm->o, e);
+	if (r == 0 && rm->late_ro)
+		r = add_late_ro(rootfs, rm->tree_fd, e);
 	fd_close(&rm->tree_fd);
 	return r;
 }
@@ -400,7 +424,7 @@ static int clone_host_sys(struct err *e)
 }
 
 /* Read-only comes last for a tmpfs, which other mounts and devices still need directories in, and
- * for whatever is /dev. */
+ * for whatever is /dev; for bind mounts see oci_mount.late_ro. */
 static bool is_late_ro(const struct oci_mount *m, const char *dest, uint64_t attrs)
 {
 	return (attrs & MOUNT_ATTR_RDONLY) &&
@@ -421,21 +445,6 @@ static bool is_shared_instance(const char *type)
 		if (streq(type, types[i]))
 			return true;
 	return false;
-}
-
-static int add_late_ro(struct rootfs *r, int tree, struct err *e)
-{
-	int *slot, fd = fcntl(tree, F_DUPFD_CLOEXEC, 3);
-
-	if (fd < 0)
-		return err_sys(e, "cannot keep the mount's descriptor");
-	slot = list_add(&r->late_ro);
-	if (!slot) {
-		close(fd);
-		return err_oom(e);
-	}
-	*slot = fd;
-	return 0;
 }
 
 static bool is_labelled(const char *type)
@@ -540,7 +549,7 @@ static int entry_mount(struct rootfs *r, const struct oci_spec *s,
 	if (target < 0)
 		return target;
 	if (rm->o.is_bind)
-		return mount_bind(rm, target, e);
+		return mount_bind(r, rm, target, e);
 	if (is_cgroup(m, &rm->o))
 		return mount_cgroup(r, s, m, rm, cg, dest, target, e);
 	return mount_file_system(r, s, m, rm, dest, target, e);

@@ -26,6 +26,9 @@ struct oci_mount {
 	/* Purple's own, neither read nor written: no symbolic link is followed on the way to the
 	 * source, which may lie below a directory where an agent could make one. */
 	bool plain_source;
+	/* Purple's own, too: a policy has made it read-only. The engine did not know, and may have
+	 * mounts below it whose mount points are not there yet. */
+	bool late_ro;
 };
 
 struct oci_root {

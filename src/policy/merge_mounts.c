@@ -171,6 +171,8 @@ static int mount_tighten(struct merge *m, struct oci_mount *mnt, const char *des
 	if (r == 0 && !mount_may_write(m, class, destination))
 		r = mount_restrict(mnt, MOUNT_RO, &changed, m->e);
 	if (r == 0 && changed)
+		mnt->late_ro = true;
+	if (r == 0 && changed)
 		r = merge_explain(m, "filesystem: '%s' is read-only", destination);
 	if (r < 0 || class == MOUNT_OF_KERNEL || class == MOUNT_OF_CONTAINER)
 		return r;
