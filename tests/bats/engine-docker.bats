@@ -91,6 +91,10 @@ is_field() {
 	[[ $(field "$1") == "$2" ]]
 }
 
+has_event() {
+	docker_ events --since 10m --until 0s --filter "container=$ID" --format '{{.Action}}' | grep -qx "$1"
+}
+
 log_has() {
 	[[ $(docker_ logs "$ID" 2>&1) == *"$1"* ]]
 }
@@ -314,6 +318,36 @@ effective_policy() {
 	assert_output $'0\n4096'
 }
 
+@test "cgroup namespaces and parents, device rules, block I/O, OOM settings, shared memory, groups and names" {
+	run_docker --cgroupns host "$IMAGE" readlink /proc/self/ns/cgroup
+	assert_output "$(readlink /proc/self/ns/cgroup)"
+	run_docker --cgroupns private --ipc private --shm-size 3m --group-add 77 --group-add 88 --domainname example.org \
+		--add-host box:10.1.2.3 --dns 10.9.8.7 --dns-search example.org --ulimit stack=65536:131072 --ulimit nproc=500 \
+		--oom-score-adj 5 --label a=b --pids-limit -1 --read-only --tmpfs /run:exec,mode=0700 --stop-signal INT "$IMAGE" sh -c '
+		readlink /proc/self/ns/cgroup; id -G; cat /proc/sys/kernel/domainname; grep -c 10.1.2.3 /etc/hosts
+		sed -n "/10.9.8.7/p; /^search/p" /etc/resolv.conf; ulimit -s; grep "Max processes" /proc/self/limits | tr -s " " | cut -d " " -f 3; cat /proc/self/oom_score_adj
+		stat -c %a /run; grep -o "size=3072k" /proc/mounts'
+	assert_equal "$stderr" ""
+	[[ ${lines[0]} != "$(readlink /proc/self/ns/cgroup)" ]]
+	assert_equal "$(tail -n +2 <<<"$output")" $'0 77 88\nexample.org\n1\nsearch example.org\nnameserver 10.9.8.7\n64\n500\n5\n700\nsize=3072k'
+	start_docker --cgroup-parent "/$ID-parent" --device-cgroup-rule "c 10:200 r" --cap-add MKNOD --oom-kill-disable -m 64m \
+		--memory-reservation 32m --kernel-memory 0 --cpu-period 50000 --cpu-quota 20000 --cpuset-mems 0 "$IMAGE" sleep 1000
+	[[ $(cgroup_dir "$PID" pids) == *"-parent/$CID" || $(cgroup_dir "$PID") == *"-parent/$CID" ]]
+	assert_equal "$(limit_of "$PID" memory memory.soft_limit_in_bytes memory.low)" $((32 << 20))
+	in_container sh -c 'mknod /tun c 10 200 && (exec 3</tun) && echo reads; (exec 3>/tun) || echo no; mknod /kmsg c 1 11 && (exec 3</kmsg) || echo none'
+	assert_output $'reads\nno\nnone'
+	docker_ rm -f "$ID" >/dev/null
+	find /sys/fs/cgroup -depth -type d -name "*-parent" -path "*$(test_prefix)*" -exec rmdir {} + 2>/dev/null || true
+}
+
+@test "--security-opt: nothing of /proc hidden, and a filter that kills" {
+	run_docker --security-opt systempaths=unconfined "$IMAGE" sh -c 'head -c 1 /proc/keys | wc -c; grep -c " /proc/sys " /proc/mounts'
+	assert_output $'1\n0'
+	echo '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_KILL_PROCESS"}]}' >kill.json
+	run_docker --security-opt seccomp=kill.json "$IMAGE" sh -c 'mkdir /x; echo $?'
+	assert_contains 159
+}
+
 # --- networks: prestart hooks ---------------------------------------------------------------------
 
 # A script that gets it. (A static busybox has no resolver, which its wget calls for addresses too.)
@@ -332,6 +366,20 @@ get_page() {
 	assert_equal "$(in_engine sh -c "$(get_page 127.0.0.1 8080)")" hello
 	run_docker --network none "$IMAGE" ls /sys/class/net
 	assert_output lo
+}
+
+@test "a policy that isolates the network does so against the bridge, docker network connect and restart" {
+	agent_policy
+	start_docker --runtime agent -p 8081:80 "$IMAGE" sh -c 'trap "exit 0" TERM; while :; do sleep 0.05; done'
+	docker_ network create "$(test_prefix)-net" >/dev/null
+	docker_ network connect "$(test_prefix)-net" "$ID"
+	in_container sh -c 'ip -o link | wc -l; ls /sys/class/net'
+	assert_output $'1\nlo'
+	docker_ restart -t 5 "$ID"
+	in_container sh -c 'ip -o link | wc -l'
+	assert_output 1
+	docker_ rm -f "$ID"
+	docker_ network rm "$(test_prefix)-net"
 }
 
 @test "a network made later is joined, with its names, and left again" {
@@ -370,6 +418,8 @@ get_page() {
 	assert_equal "$(docker_ exec --privileged "$ID" cat /proc/self/status | capabilities_of)" \
 		"$(capabilities_of </proc/self/status)"
 	assert_equal "$(echo through | docker_ exec -i "$ID" cat)" through
+	run docker_ exec --env-file /dev/null --detach-keys ctrl-q "$ID" sh -c 'readlink /proc/self/ns/pid; cat /proc/self/oom_score_adj'
+	assert_equal "${lines[0]}" "$(readlink "/proc/$PID/ns/pid")"
 	docker_ exec -d "$ID" sh -c 'echo done >/tmp/detached'
 	wait_for 5 docker_ exec "$ID" test -s /tmp/detached
 	in_container sh -c 'kill -KILL $$'
@@ -468,6 +518,8 @@ get_page() {
 	start_docker -m 16m --memory-swap 16m "$IMAGE" sh -c 'head -c 100m /dev/zero | tail'
 	docker_ wait "$ID"
 	wait_for 5 is_field '{{.State.OOMKilled}}' true
+	# The times of events are whole seconds.
+	wait_for 5 has_event oom
 }
 
 @test "docker top names the processes, and docker stats counts them" {
