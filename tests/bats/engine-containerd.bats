@@ -233,6 +233,20 @@ on_a_terminal() {
 	assert_output "$(in_engine readlink /proc/self/ns/net)"$'\n1'
 }
 
+@test "ctr run: a user, and an AppArmor profile that the kernel cannot apply is refused" {
+	# The client of containerd 1 has no --user yet.
+	if (($(containerd_config_version) > 2)); then
+		run_ctr --user 1000:7 --hostname box -- sh -c 'id -u; id -g; hostname; grep CapEff /proc/self/status'
+		assert_output $'1000\n7\nbox\nCapEff:\t0000000000000000'
+	fi
+	has apparmor || {
+		run_ctr --apparmor-default-profile test-profile -- echo ran
+		assert_status 1
+		assert_equal "$output" ""
+		[[ ${stderr,,} == *apparmor* ]]
+	}
+}
+
 @test "a task's life: ls, exec, ps, metrics, pause, resume, kill, rm" {
 	start_ctr -- sh -c 'trap "exit 7" TERM; while :; do sleep 0.05; done'
 	assert_equal "$(task_status)" RUNNING
@@ -526,6 +540,47 @@ pod_log() {
 	(($(limit_of "$PID" memory memory.limit_in_bytes memory.max) <= 2 << 30))
 }
 
+@test "CRI: handlers of contrib/ hold their pods to their policies, or start nothing" {
+	settings_install <<<'kubernetes: true'
+	local name started=''
+	for name in secure-agent honeypot ai-dev-safe; do
+		sandbox '.linux.security_context.namespace_options = { network: 2, pid: 1 } | .hostname = ""' "purple-$name"
+		# Itself, not by a shell: one of them lets no further program run.
+		pod_create - '.command = ["sleep", "1000"] | .linux.security_context.namespace_options = { network: 2, pid: 1 }'
+		run cri StartContainer "{\"container_id\":\"$CID\"}"
+		# A policy that this version or this machine cannot enforce lets nothing start.
+		if ((status == 0)); then
+			assert_equal "$(in_engine "$PURPLE_RUNTIME" --root /run/containerd/runc/k8s.io state "$CID" |
+				jq -r '.annotations["io.purple.effective-policy"]')" "$name"
+			started+=" $name"
+		else
+			assert_contains "/usr/share/purple/policies/$name.yaml:"
+		fi
+		cri RemovePodSandbox "{\"pod_sandbox_id\":\"$SANDBOX\"}" >/dev/null
+		unset 'SANDBOXES[-1]'
+	done
+	[[ $started == " secure-agent honeypot"* ]]
+}
+
+@test "CRI: a pod with a user namespace of its own, its files and its policy" {
+	(($(containerd_config_version) > 2)) || skip "needs containerd 2"
+	agent_policy
+	settings_install <<<'kubernetes: true'
+	local ids='{ uids: [{ host_id: 400000, container_id: 0, length: 65536 }], gids: [{ host_id: 400000, container_id: 0, length: 65536 }] }'
+	mkdir vol
+	chmod 0777 vol
+	sandbox ".annotations = { \"io.purple.policy\": \"agent\" } | .linux.security_context.namespace_options.userns_options = $ids"
+	pod_container 'tr -s " " </proc/self/uid_map; id -u; stat -c %u /bin/busybox /vol; grep CapEff /proc/self/status; ls /sys/class/net; sleep 1000' \
+		".linux.security_context.namespace_options.userns_options = $ids |
+		.mounts = [{ container_path: \"/vol\", host_path: \"$PWD/vol\", uidMappings: $ids.uids, gidMappings: $ids.gids }]"
+	wait_for 5 grep -q ' lo$' "$LOG"
+	assert_equal "$(pod_log)" $' 0 400000 65536\n0\n0\n0\nCapEff:\t0000000000000000\nlo'
+	assert_equal "$(stat -c %u "/proc/$PID")" 400000
+	assert_equal "$(limit_of "$PID" pids pids.max pids.max)" 77
+	exec_sync id -u
+	assert_equal "$(jq -r .stdout <<<"$output")" 0
+}
+
 @test "the settings in contrib/ agree with one another, and have a handler for each policy" {
 	local expected
 	expected=$( (echo purple && policy_names | sed 's/^/purple-/') | sort)
@@ -539,6 +594,13 @@ pod_log() {
 		crio = load("crio.conf")["crio"]["runtime"]["runtimes"]
 		docker = load("docker-daemon.json")["runtimes"]
 		assert one == two
+		assert load("crio.conf")["crio"]["runtime"].keys() == {"cgroup_manager", "conmon_cgroup", "runtimes"}
+		# CRI-O wants the pod's group for conmon where no systemd makes one.
+		assert load("crio.conf")["crio"]["runtime"]["cgroup_manager"] == "cgroupfs"
+		assert load("crio.conf")["crio"]["runtime"]["conmon_cgroup"] == "pod"
+		for runtime in crio.values():
+		    assert runtime.keys() == {"runtime_path", "runtime_type", "runtime_root"}
+		    assert runtime["runtime_type"] == "oci"
 		assert list(one) == list(crio) == list(docker)
 		for name, runtime in one.items():
 		    assert runtime["options"]["BinaryName"] == crio[name]["runtime_path"]

@@ -276,3 +276,29 @@ assert_guarded() {
 		esac
 	done
 }
+
+@test "contrib/50-purple.conf makes Purple known to Podman, with its errors and without groups" {
+	requires private_etc
+	[[ -d /etc/containers/containers.conf.d ]] || skip "needs the folder /etc/containers"
+	local conf=/etc/containers/containers.conf.d/50-purple.conf
+	sed "s|@bindir@|${PURPLE_RUNTIME%/*}|" "$PURPLE_SRCDIR/contrib/50-purple.conf.in" >"$conf"
+	# What the machine's own settings would be: not those of the tests, which name Purple too.
+	from_contrib() {
+		env -u CONTAINERS_CONF timeout 60 podman --runtime purple --cgroup-manager cgroupfs \
+			--events-backend file --tmpdir "$PODMAN_DIR/tmp" "$@"
+	}
+	local limits=(--ulimit nofile=1024:1024 --ulimit nproc=1000:1000 --network none --log-driver k8s-file)
+	assert_equal "$(from_contrib info --format '{{.Host.OCIRuntime.Name}} {{.Host.OCIRuntime.Path}}')" "purple $PURPLE_RUNTIME"
+	new_id
+	run from_contrib run --rm --name "$ID" "${limits[@]}" localhost/busybox echo ran
+	assert_output ran
+	# The error comes from the log that is JSON: nothing of its form is left.
+	new_id
+	run -126 from_contrib run --rm --name "$ID" --annotation io.purple.policy=none-such "${limits[@]}" localhost/busybox true
+	assert_contains 'policy "none-such" is unknown'
+	assert_lacks '"level"'
+	new_id
+	run from_contrib run --rm --name "$ID" --cgroups=disabled "${limits[@]}" localhost/busybox echo ran
+	rm "$conf"
+	assert_output ran
+}
