@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <sys/syscall.h>
 
 int fd_write_all(int fd, const void *buf, size_t len)
 {
@@ -69,6 +70,32 @@ int fd_cloexec(int fd, bool on)
 		return -errno;
 	flags = on ? flags | FD_CLOEXEC : flags & ~FD_CLOEXEC;
 	return fcntl(fd, F_SETFD, flags) < 0 ? -errno : 0;
+}
+
+static int close_from_to(int first, unsigned int last, struct err *e)
+{
+	if ((unsigned int)first > last || syscall(SYS_close_range, first, last, 0) == 0)
+		return 0;
+	return err_sys(e, "cannot close descriptors");
+}
+
+int fd_close_all_but(int first, const int *keep, size_t n, struct err *e)
+{
+	for (;;) {
+		int next = -1, r;
+
+		for (size_t i = 0; i < n; i++)
+			if (keep[i] >= first && (next < 0 || keep[i] < next))
+				next = keep[i];
+		if (next < 0)
+			return close_from_to(first, ~0U, e);
+		if (next > first) {
+			r = close_from_to(first, (unsigned int)next - 1, e);
+			if (r < 0)
+				return r;
+		}
+		first = next + 1;
+	}
 }
 
 static bool is_inherited(int fd)

@@ -68,6 +68,9 @@ int fd_read_all(int fd, size_t max, char **ret, size_t *ret_len, struct err *e);
 /* Sets or clears FD_CLOEXEC. */
 int fd_cloexec(int fd, bool on);
 
+/* Closes every descriptor from `first` on but the `n` of `keep`; a negative one stands for none. */
+int fd_close_all_but(int first, const int *keep, size_t n, struct err *e);
+
 /*
  * Of the descriptors that the caller of this program left open, keeps 0 to 2+n and closes the
  * others. Ours are told from them by FD_CLOEXEC, and stay. An error when one of 3 to 2+n is not

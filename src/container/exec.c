@@ -304,19 +304,20 @@ static int find_namespaces(struct exec *x, struct err *e)
 		{ "time", "time" },
 	};
 	pid_t init = x->c.st.pid;
-	int r;
+	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (!is_same_ns(init, all[i].file))
 			x->ns_flags |= ns_flag(all[i].type);
-	if (is_same_ns(init, "pid"))
-		return 0;
-	r = open_ns(init, "pid", &x->pid_ns, e);
-	if (r == 0 && (x->ns_flags & CLONE_NEWUSER))
-		r = open_ns(init, "user", &x->user_ns, e);
+	if (!is_same_ns(init, "pid")) {
+		r = open_ns(init, "pid", &x->pid_ns, e);
+		if (r == 0 && (x->ns_flags & CLONE_NEWUSER))
+			r = open_ns(init, "user", &x->user_ns, e);
+	}
 	if (r < 0)
 		return r;
-	/* The pid was init's when the descriptors were opened, if it still is. */
+	/* The pid was init's while it was looked at, if it still is: what a process of the host has
+	 * in common with us must not be taken for the container's. */
 	if (!process_is_alive(init, x->c.st.pid_start))
 		return err_set(e, ERR_NOT_RUNNING, ESRCH, "no such process");
 	return 0;
@@ -349,6 +350,9 @@ static int enter_container(struct exec *x, struct err *e)
 	if ((x->ns_flags & CLONE_NEWUSER) &&
 	    (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) && errno != EINVAL)
 		return err_sys(e, "cannot become root of the container");
+	/* With fs.suid_dumpable the changes of credentials have made us dumpable. */
+	if (prctl(PR_SET_DUMPABLE, 0) < 0)
+		return err_sys(e, "cannot become undumpable");
 	if (setsid() < 0)
 		return err_sys(e, "cannot make a session");
 	return x->c.st.no_new_keyring ? 0 : process_new_keyring(x->c.st.id, x->process, e);
@@ -389,6 +393,8 @@ static void child_main(void *arg)
 		r = enter_container(x, e);
 	if (r == 0)
 		r = take_terminal(x, e);
+	if (r == 0)
+		r = process_close_host(&x->plan, &sync_fd, 1, e);
 	if (r == 0)
 		r = process_check_program(x->process, e);
 	if (r == 0)

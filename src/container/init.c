@@ -250,6 +250,16 @@ static int set_up_console(struct init_plan *p, int *ret_slave, struct err *e)
 	return r;
 }
 
+/* From here on the image is looked at: nothing of the host must be in reach of its links. */
+static int let_go_of_host(struct init_plan *p, int slave, struct err *e)
+{
+	const int keep[] = { p->sync_fd, p->start_fd, slave };
+
+	p->rootfs->root_fd = -1;
+	p->rootfs->proc_fd = -1;
+	return process_close_host(&p->process, keep, ARRAY_SIZE(keep), e);
+}
+
 static int report_ready(struct init_plan *p, struct err *e)
 {
 	int r = 0;
@@ -396,6 +406,8 @@ void init_main(void *arg)
 		r = build_root(p, &e);
 	if (r == 0)
 		r = set_up_console(p, &slave, &e);
+	if (r == 0)
+		r = let_go_of_host(p, slave, &e);
 	if (r == 0)
 		r = report_ready(p, &e);
 	if (r == 0)

@@ -39,9 +39,12 @@
 #include "base/signals.h"
 #include "linux/lsm.h"
 #include "linux/ns.h"
+#include "linux/paths.h"
 #include "linux/rlimit.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define PROCESS_KEEP_MAX 4 /* descriptors; see process_close_host() */
+#define PASSWD_LINES_MAX 20000
 #define SCRIPT_DEPTH_MAX 4
 #define SCRIPT_LINE_MAX 256
 
@@ -189,29 +192,32 @@ static int find_program(const struct oci_process *p, char **ret, struct err *e)
 	return program_error(name, code, true, e);
 }
 
-/* Engines rely on a missing working directory being made. */
+int process_close_host(const struct process_plan *plan, const int *keep, size_t n,
+		       struct err *e)
+{
+	int all[PROCESS_KEEP_MAX + 1];
+
+	if (n > PROCESS_KEEP_MAX)
+		return err_set(e, ERR_INTERNAL, E2BIG, "too many descriptors to keep");
+	memcpy(all, keep, n * sizeof(*keep));
+	all[n] = plan->listener_sock;
+	return fd_close_all_but(3 + (int)plan->preserve_fds, all, n + 1, e);
+}
+
+/*
+ * Engines rely on a missing working directory being made. Links are followed inside the root, those
+ * of procfs are not: they lead to whatever some process has open, on the host too.
+ */
 static int enter_directory(const char *cwd, struct err *e)
 {
-	_free_ char *path = NULL;
+	_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
 
-	if (chdir(cwd) == 0)
-		return 0;
-	if (errno != ENOENT)
-		return err_sys(e, "cannot enter working directory '%s'", cwd);
-	path = strdup(cwd);
-	if (!path)
-		return err_oom(e);
-	for (char *p = path + 1; *p; p++) {
-		if (*p != '/')
-			continue;
-		*p = '\0';
-		if (mkdir(path, 0755) < 0 && errno != EEXIST)
-			return err_sys(e, "cannot make working directory '%s'", cwd);
-		*p = '/';
-	}
-	if (mkdir(path, 0755) < 0 && errno != EEXIST)
-		return err_sys(e, "cannot make working directory '%s'", cwd);
-	if (chdir(cwd) < 0)
+	if (root < 0)
+		return err_sys(e, "cannot open /");
+	fd = rootfs_mkdir_p(root, cwd, e);
+	if (fd < 0)
+		return err_wrap(e, "cannot enter working directory '%s'", cwd);
+	if (fchdir(fd) < 0)
 		return err_sys(e, "cannot enter working directory '%s'", cwd);
 	return 0;
 }
@@ -345,7 +351,9 @@ static char *find_home(uid_t uid)
 	_fclose_ FILE *f = open_plain("/etc/passwd");
 	char line[1024];
 
-	while (f && fgets(line, sizeof(line), f)) {
+	/* The file's size is the image's choice, and nobody may end us while we read. */
+	for (int left = PASSWD_LINES_MAX; f && left > 0 && fgets(line, sizeof(line), f);
+	     left--) {
 		char *field[6] = {}, *rest = line;
 		uint32_t id;
 

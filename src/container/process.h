@@ -50,6 +50,14 @@ int process_set_oom_score(pid_t pid, const struct oci_process *p, struct err *e)
  */
 int process_new_keyring(const char *id, const struct oci_process *p, struct err *e);
 
+/*
+ * Closes what of the host is still open, before anything of the container is looked up: a link of
+ * the image to /proc/self/fd/N would lead out through it (CVE-2024-21626). What stays are stdio,
+ * the caller's preserved descriptors, the listener's socket, and `keep`.
+ */
+int process_close_host(const struct process_plan *plan, const int *keep, size_t n,
+		       struct err *e);
+
 /* Enters the working directory, and looks whether the program is there and executable, with the
  * errors that engines know. Runs in the container's root. */
 int process_check_program(const struct oci_process *p, struct err *e);

@@ -253,7 +253,7 @@ exec_fails() {
 	run bash -c 'exec 3</; exec "$@"' - "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" exec --preserve-fds 1 \
 		--cwd /proc/self/fd/3 "$ID" pwd
 	assert_status 255
-	assert_contains "outside the container's root"
+	assert_contains "cannot enter working directory '/proc/self/fd/3'"
 }
 
 @test "HOME is that of the user in the container's passwd, unless it is given" {
