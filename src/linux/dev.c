@@ -155,16 +155,43 @@ static int set_owner(int dir_fd, const char *name, const struct node *n, struct 
 	return 0;
 }
 
-static int make_node(int root_fd, const struct node *n, struct err *e)
+/* 1: files may be made in the directory `dir`, 0: it is not the container's own. */
+static int is_own(const struct dev_place *p, int dir, struct err *e)
+{
+	uint64_t id;
+	int r = rootfs_mount_id(dir, &id, e);
+
+	for (size_t i = 0; r == 0 && i < p->n_own; i++)
+		if (p->own[i] == id)
+			return 1;
+	return r;
+}
+
+static int not_own(const char *path, struct err *e)
+{
+	return err_set(e, ERR_CONFIG, EPERM,
+		       "cannot make '%s': its directory belongs to a mount of the host, where "
+		       "nothing is made",
+		       path);
+}
+
+static int make_node(const struct dev_place *p, const struct node *n, struct err *e)
 {
 	_close_ int dir = -1;
 	const char *name;
 	mode_t mask;
 	int r;
 
-	dir = rootfs_open_parent(root_fd, n->path, &name, e);
+	dir = rootfs_open_parent(p->root_fd, n->path, &name, e);
 	if (dir < 0)
 		return dir;
+	r = is_own(p, dir, e);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ?
+			       check_existing(dir, name, n, e) :
+			       not_own(n->path, e);
 	/* The mode is the spec's, whatever the umask. */
 	mask = umask(0);
 	r = mknodat(dir, name, n->type | n->mode, n->rdev) < 0 ? -errno : 0;
@@ -201,8 +228,8 @@ static int require_node(int root_fd, const struct node *n, struct err *e)
 	return 0;
 }
 
-static int make_spec_devices(int root_fd, const struct oci_spec *s, bool dev_is_bind,
-			     struct err *e)
+static int make_spec_devices(const struct dev_place *p, const struct oci_spec *s,
+			     bool dev_is_bind, struct err *e)
 {
 	for (size_t i = 0; i < s->linux_->devices.n; i++) {
 		const struct oci_device *d = &s->linux_->devices.v[i];
@@ -221,9 +248,9 @@ static int make_spec_devices(int root_fd, const struct oci_spec *s, bool dev_is_
 		if (n.type != S_IFIFO)
 			n.rdev = makedev(d->major.value, d->minor.value);
 		if (dev_is_bind && str_has_prefix(path, "/dev/"))
-			r = require_node(root_fd, &n, e);
+			r = require_node(p->root_fd, &n, e);
 		else
-			r = make_node(root_fd, &n, e);
+			r = make_node(p, &n, e);
 		if (r < 0)
 			return r;
 	}
@@ -242,36 +269,47 @@ static bool is_mounted_over(const struct oci_spec *s, const char *path)
 	return false;
 }
 
-static int make_link(int root_fd, const char *path, const char *target, struct err *e)
+static int make_link(const struct dev_place *p, const char *path, const char *target,
+		     struct err *e)
 {
 	_close_ int dir = -1;
 	const char *name;
+	int r;
 
-	dir = rootfs_open_parent(root_fd, path, &name, e);
+	dir = rootfs_open_parent(p->root_fd, path, &name, e);
 	if (dir < 0)
 		return dir;
 	/* What the image or a mount has there stays, as in the spec's own wording ("if ... after
 	 * processing mounts" there is none). */
+	if (faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	r = is_own(p, dir, e);
+	if (r <= 0)
+		return r < 0 ? r : not_own(path, e);
 	if (symlinkat(target, dir, name) < 0 && errno != EEXIST)
 		return err_sys(e, "cannot make link '%s'", path);
 	return 0;
 }
 
 /* /dev/ptmx must be the container's own: a node of the image would be the host's (spec). */
-static int make_ptmx(int root_fd, const struct oci_spec *s, struct err *e)
+static int make_ptmx(const struct dev_place *p, const struct oci_spec *s, struct err *e)
 {
 	static const char target[] = "pts/ptmx";
 	_free_ char *now = NULL;
 	_close_ int dir = -1;
 	const char *name;
+	int r;
 
 	if (is_mounted_over(s, "/dev/ptmx"))
 		return 0;
-	dir = rootfs_open_parent(root_fd, "/dev/ptmx", &name, e);
+	dir = rootfs_open_parent(p->root_fd, "/dev/ptmx", &name, e);
 	if (dir < 0)
 		return dir;
 	if (fs_readlink(dir, name, &now) == 0 && streq(now, target))
 		return 0;
+	r = is_own(p, dir, e);
+	if (r <= 0)
+		return r < 0 ? r : not_own("/dev/ptmx", e);
 	if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
 		return err_sys(e, "cannot replace '/dev/ptmx'");
 	if (symlinkat(target, dir, name) < 0)
@@ -279,7 +317,7 @@ static int make_ptmx(int root_fd, const struct oci_spec *s, struct err *e)
 	return 0;
 }
 
-static int make_defaults(int root_fd, const struct oci_spec *s, struct err *e)
+static int make_defaults(const struct dev_place *p, const struct oci_spec *s, struct err *e)
 {
 	int r;
 
@@ -293,39 +331,44 @@ static int make_defaults(int root_fd, const struct oci_spec *s, struct err *e)
 
 		if (is_mounted_over(s, n.path))
 			continue;
-		r = make_node(root_fd, &n, e);
+		r = make_node(p, &n, e);
 		if (r < 0)
 			return r;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
 		if (links[i].only_if && access(links[i].only_if, F_OK) < 0)
 			continue;
-		r = make_link(root_fd, links[i].path, links[i].target, e);
+		r = make_link(p, links[i].path, links[i].target, e);
 		if (r < 0)
 			return r;
 	}
-	return make_ptmx(root_fd, s, e);
+	return make_ptmx(p, s, e);
 }
 
-int dev_make_all(int root_fd, const struct oci_spec *s, bool dev_is_bind, struct err *e)
+int dev_make_all(const struct dev_place *p, const struct oci_spec *s, bool dev_is_bind,
+		 struct err *e)
 {
-	int r = make_spec_devices(root_fd, s, dev_is_bind, e);
+	int r = make_spec_devices(p, s, dev_is_bind, e);
 
-	return r < 0 || dev_is_bind ? r : make_defaults(root_fd, s, e);
+	return r < 0 || dev_is_bind ? r : make_defaults(p, s, e);
 }
 
 /* The file at /dev/console itself, never what a link there points to. */
-static int open_console(int root_fd, bool make, struct err *e)
+static int open_console(const struct dev_place *p, struct err *e)
 {
 	_close_ int dir = -1, made = -1, fd = -1;
 	const char *name;
 	struct stat st;
+	int r;
 
-	dir = rootfs_open_parent(root_fd, "/dev/console", &name, e);
+	dir = rootfs_open_parent(p->root_fd, "/dev/console", &name, e);
 	if (dir < 0)
 		return dir;
 	fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT && make) {
+	if (fd < 0 && errno == ENOENT) {
+		r = is_own(p, dir, e);
+		if (r <= 0)
+			return r < 0 ? r : not_own("/dev/console", e);
 		made = openat(dir, name,
 			      O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (made < 0)
@@ -341,14 +384,14 @@ static int open_console(int root_fd, bool make, struct err *e)
 	return take_fd(&fd);
 }
 
-int dev_make_console(int root_fd, struct err *e)
+int dev_make_console(const struct dev_place *p, struct err *e)
 {
-	_close_ int fd = open_console(root_fd, true, e);
+	_close_ int fd = open_console(p, e);
 
 	return fd < 0 ? fd : 0;
 }
 
-int dev_bind_console(int root_fd, int pty_fd, struct err *e)
+int dev_bind_console(const struct dev_place *p, int pty_fd, struct err *e)
 {
 	_close_ int target = -1, tree = -1;
 	struct stat st;
@@ -358,7 +401,7 @@ int dev_bind_console(int root_fd, int pty_fd, struct err *e)
 		return err_sys(e, "cannot examine the terminal");
 	if (!S_ISCHR(st.st_mode))
 		return err_set(e, ERR_INTERNAL, ENOTTY, "the terminal is not a device");
-	target = open_console(root_fd, true, e);
+	target = open_console(p, e);
 	if (target < 0)
 		return target;
 	tree = mount_clone(pty_fd, false);

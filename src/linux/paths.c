@@ -217,3 +217,16 @@ int rootfs_make_file(int root_fd, const char *path, struct err *e)
 {
 	return make_file(root_fd, path, 0, e);
 }
+
+int rootfs_mount_id(int fd, uint64_t *ret, struct err *e)
+{
+	struct statx stx;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) < 0)
+		return err_sys(e, "cannot tell which mount a file is in");
+	if (!(stx.stx_mask & STATX_MNT_ID))
+		return err_set(e, ERR_KERNEL, ENOTSUP,
+			       "the kernel does not tell which mount a file is in");
+	*ret = stx.stx_mnt_id;
+	return 0;
+}

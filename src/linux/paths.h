@@ -38,4 +38,7 @@ int rootfs_make_file(int root_fd, const char *path, struct err *e);
  */
 int rootfs_open_parent(int root_fd, const char *path, const char **ret_name, struct err *e);
 
+/* The id of the mount that `fd` is in: that of /proc/self/mountinfo. */
+int rootfs_mount_id(int fd, uint64_t *ret, struct err *e);
+
 #endif

@@ -243,6 +243,7 @@ void rootfs_clear(struct rootfs *r)
 		fd_close(&r->late_ro.v[i]);
 	free(r->mounts.v);
 	free(r->late_ro.v);
+	free(r->own.v);
 	free(r->path);
 	fd_close(&r->root_fd);
 	fd_close(&r->proc_fd);
@@ -326,6 +327,39 @@ static int cut_off_host(struct err *e)
 		       0;
 }
 
+int rootfs_add_own(struct rootfs *r, int fd, struct err *e)
+{
+	uint64_t id, *slot;
+	int n = rootfs_mount_id(fd, &id, e);
+
+	if (n < 0)
+		return n;
+	slot = list_add(&r->own);
+	if (!slot)
+		return err_oom(e);
+	*slot = id;
+	return 0;
+}
+
+static struct dev_place device_place(const struct rootfs *r)
+{
+	return (struct dev_place){
+		.root_fd = r->root_fd,
+		.own = r->own.v,
+		.n_own = r->own.n,
+	};
+}
+
+static int make_devices(struct rootfs *r, const struct oci_spec *s, struct err *e)
+{
+	const struct dev_place p = device_place(r);
+	int n = dev_make_all(&p, s, r->dev_is_bind, e);
+
+	if (n == 0 && s->process && s->process->terminal && !r->dev_is_bind)
+		n = dev_make_console(&p, e);
+	return n;
+}
+
 int rootfs_mount(struct rootfs *r, const struct oci_spec *s,
 		 const struct rootfs_cgroup_view *cg, struct err *e)
 {
@@ -338,6 +372,8 @@ int rootfs_mount(struct rootfs *r, const struct oci_spec *s,
 		n = set_root_propagation(r->root_fd, s->linux_->rootfs_propagation, e);
 	if (n == 0)
 		n = attach_root(r, e);
+	if (n == 0)
+		n = rootfs_add_own(r, r->root_fd, e);
 	if (n < 0)
 		return n;
 	r->proc_fd = proc_open(e);
@@ -348,10 +384,7 @@ int rootfs_mount(struct rootfs *r, const struct oci_spec *s,
 		if (n < 0)
 			return n;
 	}
-	n = dev_make_all(r->root_fd, s, r->dev_is_bind, e);
-	if (n == 0 && s->process && s->process->terminal && !r->dev_is_bind)
-		n = dev_make_console(r->root_fd, e);
-	return n;
+	return make_devices(r, s, e);
 }
 
 /* ---- In init, the last steps ---- */
@@ -515,5 +548,7 @@ int rootfs_enter(struct rootfs *r, const struct oci_spec *s, bool no_pivot, stru
 
 int rootfs_bind_console(struct rootfs *r, int pty_fd, struct err *e)
 {
-	return dev_bind_console(r->root_fd, pty_fd, e);
+	const struct dev_place p = device_place(r);
+
+	return dev_bind_console(&p, pty_fd, e);
 }

@@ -7,6 +7,7 @@
 #define PURPLE_LINUX_ROOTFS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -36,6 +37,7 @@ struct rootfs {
 	bool is_over_root; /* attached over "/", since init has no way to root.path */
 	bool dev_is_bind; /* the host's /dev or a volume stands at /dev: nothing is made there */
 	LIST_OF(struct rootfs_mount) mounts; /* one for each of spec->mounts, in order */
+	LIST_OF(uint64_t) own; /* ids of mounts in which devices may be made: see dev.h */
 	LIST_OF(int) late_ro; /* mounts that turn read-only at the end of rootfs_enter() */
 };
 
@@ -81,6 +83,9 @@ int rootfs_prepare(const struct oci_spec *s, const char *bundle, struct rootfs *
  */
 int rootfs_mount(struct rootfs *r, const struct oci_spec *s,
 		 const struct rootfs_cgroup_view *cg, struct err *e);
+
+/* Notes that devices may be made in the mount that `fd` is in. Runs in init. */
+int rootfs_add_own(struct rootfs *r, int fd, struct err *e);
 
 /*
  * Masks, read-only paths, pivot_root (no_pivot: move and chroot), propagation of the new root,

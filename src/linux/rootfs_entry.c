@@ -166,6 +166,21 @@ static int set_up_tree(int tree, const struct rootfs_mount *rm, struct err *e)
 	return r < 0 ? err_errno(e, r, "cannot set its options") : 0;
 }
 
+/*
+ * A read-only bind of /sys is meant for all of it: `ro` alone leaves the mounts below writable, and
+ * with them the groups of an ordinary user, whose owner the container's root is (CVE-2023-25809).
+ */
+static int protect_below_sys(int tree, const struct rootfs_mount *rm, struct err *e)
+{
+	const struct mount_attrs ro = { .set = MOUNT_ATTR_RDONLY };
+	int r;
+
+	if (!(mount_flat_attrs(&rm->o).set & MOUNT_ATTR_RDONLY))
+		return 0;
+	r = mount_set_attrs(tree, &ro, true);
+	return r < 0 ? err_errno(e, r, "cannot make what is below it read-only") : 0;
+}
+
 int rootfs_entry_open(const struct oci_spec *s, const struct oci_mount *m,
 		      struct rootfs_mount *rm, struct err *e)
 {
@@ -190,6 +205,8 @@ int rootfs_entry_open(const struct oci_spec *s, const struct oci_mount *m,
 	if (r < 0)
 		return err_errno(e, r, "cannot make the source '%s' a slave", rm->source);
 	r = set_up_tree(tree, rm, e);
+	if (r == 0 && sfs.f_type == SYSFS_MAGIC)
+		r = protect_below_sys(tree, rm, e);
 	if (r < 0)
 		return r;
 	rm->tree_fd = take_fd(&tree);
@@ -207,11 +224,11 @@ static bool same_file(int root_fd, const char *path, const struct stat *st)
 	       other.st_ino == st->st_ino;
 }
 
-/* The rules about /proc, again, for where the destination really leads: a link of the image may
+/* The rules about / and /proc, again, for where the destination really leads: a link of the image may
  * have taken it there. */
-static int check_proc(struct rootfs *r, const struct oci_mount *m,
-		      const struct rootfs_mount *rm, const char *dest, int target,
-		      struct err *e)
+static int check_target(struct rootfs *r, const struct oci_mount *m,
+			const struct rootfs_mount *rm, const char *dest, int target,
+			struct err *e)
 {
 	bool is_proc = has_type(m, &rm->o, "proc") || (rm->o.is_bind && rm->is_procfs);
 	struct statfs sfs;
@@ -224,6 +241,9 @@ static int check_proc(struct rootfs *r, const struct oci_mount *m,
 			return 0;
 		return err_set(e, ERR_CONFIG, EPERM, "only procfs may be mounted on /proc");
 	}
+	if (same_file(r->root_fd, "/", &st))
+		return err_set(e, ERR_CONFIG, EPERM,
+			       "the destination leads to the root itself");
 	if (sfs.f_type == PROC_SUPER_MAGIC && !is_allowed_in_proc(dest))
 		return err_set(e, ERR_CONFIG, EPERM, "the destination leads into a procfs");
 	return 0;
@@ -266,7 +286,7 @@ static int open_destination(struct rootfs *r, const struct oci_mount *m,
 		fd = rootfs_mkdir_p(r->root_fd, dest, e);
 	if (fd < 0)
 		return fd;
-	n = check_proc(r, m, rm, dest, fd, e);
+	n = check_target(r, m, rm, dest, fd, e);
 	return n < 0 ? n : take_fd(&fd);
 }
 
@@ -503,6 +523,9 @@ static int mount_file_system(struct rootfs *r, const struct oci_spec *s,
 	}
 	if (n == 0)
 		n = attach(tree, target, e);
+	/* Other file systems may be the host's by another name: an overlay, a disk. */
+	if (n == 0 && (streq(dest, "/dev") || streq(m->type, "tmpfs")))
+		n = rootfs_add_own(r, tree, e);
 	if (n == 0)
 		n = set_propagation(tree, &rm->o, e);
 	if (n == 0 && late)

@@ -81,8 +81,8 @@ race_end() {
 }
 
 # Up to so many tries, and for so many seconds, in a test that races.
-RACE_TRIES=40
-RACE_SECONDS=12
+RACE_TRIES=30
+RACE_SECONDS=6
 
 # while_racing COMMAND...: tries it again and again. The command fails when the attack succeeds.
 while_racing() {
