@@ -50,7 +50,7 @@ make_decoy() {
 	edit_config '.linux.devices = [{path: "/dev/sub/node", type: "c", major: 1, minor: 3, uid: 7, gid: 7, fileMode: 511}]'
 	local name
 	for name in null zero full random urandom tty ptmx console fd stdin stdout stderr core sub pts shm; do
-		rm -rf "$ROOTFS/dev"
+		rm -rf "${ROOTFS:?}/dev"
 		mkdir "$ROOTFS/dev"
 		ln -s "$OUTSIDE/new-$name" "$ROOTFS/dev/$name"
 		run_or_refuse ""
@@ -205,7 +205,7 @@ console_race_try() {
 
 @test "CVE-2026-88265: stdio that is /dev/null is not opened anew in the image, nor given away" {
 	without_dev
-	rm -rf "$ROOTFS/dev"
+	rm -rf "${ROOTFS:?}/dev"
 	mkdir "$ROOTFS/dev"
 	ln -s /etc/target "$ROOTFS/dev/null"
 	echo inside >"$ROOTFS/etc/target"
@@ -246,7 +246,7 @@ masked_by_null() {
 	without_dev
 	echo masked >"$ROOTFS/etc/masked"
 	set_command stat -c %t:%T /proc/version /etc/masked
-	rm -rf "$ROOTFS/dev"
+	rm -rf "${ROOTFS:?}/dev"
 	mkdir "$ROOTFS/dev"
 	# What runc would have bound: a file that the host listens to.
 	ln -s /proc/sys/kernel/core_pattern "$ROOTFS/dev/null"

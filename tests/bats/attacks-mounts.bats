@@ -74,7 +74,7 @@ make_source() {
 		run purple_rt run --bundle "$BUNDLE" "$ID"
 		assert_output file
 		assert_outside_unharmed
-		rm -rf "$ROOTFS/$name" "$ROOTFS${OUTSIDE%/outside}"
+		rm -rf "${ROOTFS:?}/$name" "$ROOTFS${OUTSIDE%/outside}"
 	done
 }
 
@@ -120,7 +120,7 @@ mkdir_race_try() {
 	new_id
 	run timeout 30 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
 	assert_outside_unharmed
-	rm -rf "$VOLUME"/*/new-dir "$VOLUME"/*/new-file "$ROOTFS${OUTSIDE%/outside}"
+	rm -rf "${VOLUME:?}"/*/new-dir "$VOLUME"/*/new-file "$ROOTFS${OUTSIDE%/outside}"
 	((status == 0)) || assert_contains "cannot mount"
 }
 
@@ -379,6 +379,6 @@ proc_race_try() {
 	echo "$first"
 	assert_equal "$made" ""
 	assert_lacks made$'\n'
-	assert_contains done
-	[[ $first == *done* ]]
+	assert_contains "done"
+	[[ $first == *"done"* ]]
 }

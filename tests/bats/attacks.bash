@@ -84,16 +84,14 @@ race_end() {
 RACE_TRIES=30
 RACE_SECONDS=6
 
-# while_racing COMMAND...: tries it again and again. The command fails when the attack succeeds.
+# while_racing COMMAND...: tries it again and again. The command fails when the attack succeeds: it
+# is called as it is, since bash goes on after an error within what stands before an ||.
 while_racing() {
 	local end=$((SECONDS + RACE_SECONDS)) try
-	for ((try = 0; try < RACE_TRIES && (try < 5 || SECONDS < end); try++)); do
-		"$@" || {
-			echo "try $try"
-			return 1
-		}
+	for ((try = 1; try <= RACE_TRIES && (try <= 5 || SECONDS < end); try++)); do
+		echo "try $try"
+		"$@"
 	done
-	echo "$try tries"
 }
 
 # all_fds COMMAND: a command for each descriptor that the runtime may have left open; FD is its number.

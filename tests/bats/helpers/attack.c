@@ -7,6 +7,8 @@
  *   exchange A B          swaps two names for ever; prints how often when it gets SIGTERM
  *   spy SECONDS NAME      looks into other processes that do not run a program called NAME:
  *                         "seen N", and "entered PID exe LINK" for each it could look into
+ *   steal NAME FILE       takes a descriptor on the program of a process that does not run one
+ *                         called NAME, as soon as there is one; makes /tmp/stolen; goes on as:
  *   overwrite FD FILE     tries to write to the program that FD is open on, until the kernel gives
  *                         another answer than "text file busy"; puts that answer into FILE
  *   connect PATH          "ok", or why nobody listens on the socket
@@ -124,6 +126,41 @@ static int overwrite(int fd, const char *result)
 	return out < 0 || write(out, answer, strlen(answer)) < 0;
 }
 
+static int steal(const char *name, const char *result)
+{
+	char own[16], link[4096], path[64];
+	int fd = -1;
+
+	snprintf(own, sizeof(own), "%d", (int)getpid());
+	puts("ready");
+	fflush(stdout);
+	while (fd < 0) {
+		DIR *proc = opendir("/proc");
+		struct dirent *d;
+
+		while (proc && fd < 0 && (d = readdir(proc))) {
+			if (d->d_name[0] < '1' || d->d_name[0] > '9' ||
+			    !strcmp(d->d_name, own) ||
+			    is_ours(d->d_name, name, link, sizeof(link)) || !link[0])
+				continue;
+			snprintf(path, sizeof(path), "/proc/%.20s/exe", d->d_name);
+			fd = open(path, O_RDONLY);
+		}
+		if (proc)
+			closedir(proc);
+	}
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	link[0] = '\0';
+	if (readlink(path, link, sizeof(link) - 1) > 0)
+		printf("stolen %s\n", link);
+	fflush(stdout);
+	close(open("/tmp/stolen", O_WRONLY | O_CREAT, 0600));
+	if (overwrite(fd, result) != 0)
+		return 1;
+	for (;;)
+		pause();
+}
+
 static int try_connect(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -143,6 +180,8 @@ int main(int n, char **args)
 		return exchange(args[2], args[3]);
 	if (n == 4 && !strcmp(args[1], "spy"))
 		return spy(atof(args[2]), args[3]);
+	if (n == 4 && !strcmp(args[1], "steal"))
+		return steal(args[2], args[3]);
 	if (n == 4 && !strcmp(args[1], "overwrite"))
 		return overwrite(atoi(args[2]), args[3]);
 	if (n == 3 && !strcmp(args[1], "connect"))
