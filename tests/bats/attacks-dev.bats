@@ -150,7 +150,7 @@ terminal_without_dev() {
 	rmdir "$ROOTFS/dev/console"
 	mkfifo "$ROOTFS/dev/console"
 	new_id
-	run timeout 20 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
+	run timeout -s KILL 20 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
 	assert_status 0
 	assert_contains "character special file"
 }
@@ -169,7 +169,7 @@ terminal_without_dev() {
 
 console_race_try() {
 	new_id
-	run timeout 30 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
+	run timeout -s KILL 30 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
 	if ((status == 1)) && [[ $output == *symbolic\ link* ]]; then
 		return 0
 	fi
@@ -195,7 +195,7 @@ console_race_try() {
 		esac
 		echo "$kind"
 		new_id
-		run timeout 20 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
+		run timeout -s KILL 20 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
 		assert_status 1
 		assert_contains "cannot open a terminal"
 	done
@@ -232,7 +232,7 @@ console_race_try() {
 
 masked_by_null() {
 	new_id
-	run timeout 30 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
+	run timeout -s KILL 30 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
 	if ((status != 0)); then
 		assert_status 1
 		assert_contains /dev/null
@@ -280,7 +280,7 @@ masked_by_null() {
 		esac
 		echo "$kind"
 		new_id
-		run timeout 20 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
+		run timeout -s KILL 20 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
 		assert_status 0
 		assert_output $'1:3\n1:3'
 	done

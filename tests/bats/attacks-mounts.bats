@@ -80,7 +80,7 @@ make_source() {
 
 mount_race_try() {
 	new_id
-	run timeout 30 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
+	run timeout -s KILL 30 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
 	assert_outside_unharmed
 	if ((status != 0)); then
 		assert_status 1
@@ -118,7 +118,7 @@ race_mounts() {
 
 mkdir_race_try() {
 	new_id
-	run timeout 30 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
+	run timeout -s KILL 30 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
 	assert_outside_unharmed
 	rm -rf "${VOLUME:?}"/*/new-dir "$VOLUME"/*/new-file "$ROOTFS${OUTSIDE%/outside}"
 	((status == 0)) || assert_contains "cannot mount"
@@ -164,7 +164,7 @@ mkdir_race_try() {
 	add_tmpfs /data tmpcopyup
 	add_tmpfs /top tmpcopyup
 	set_script 'stat -c "%n %F" /data/*; cat /data/file; ls /top'
-	run timeout 30 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
+	run timeout -s KILL 30 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
 	assert_contains "/data/dir symbolic link"
 	assert_contains "/data/file symbolic link"
 	assert_contains "/data/fifo fifo"
@@ -175,7 +175,7 @@ mkdir_race_try() {
 
 copyup_race_try() {
 	new_id
-	run timeout 30 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
+	run timeout -s KILL 30 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
 	assert_outside_unharmed
 	assert_equal "$(grep -c '^secret$' <<<"$output")" 0
 	((status == 0)) || assert_contains tmpcopyup
@@ -291,7 +291,7 @@ proc_is_right() {
 
 proc_race_try() {
 	new_id
-	run timeout 30 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
+	run timeout -s KILL 30 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
 	if ((status != 0)); then
 		[[ $output == *"a symbolic link is in the way"* || $output == *"cannot mount"* ||
 			$output == *"magic"* || $output == *"cannot open"* || $output == *"exec:"* ]] || {

@@ -315,7 +315,7 @@ exec_ids() { # OPTION...: "uid gid" of a process that exec runs so
 		sparse) truncate -s 1T "$ROOTFS/etc/passwd" ;;
 		esac
 		new_id
-		run timeout 10 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
+		run timeout -s KILL 10 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
 		echo "$kind"
 		assert_status 0
 		assert_output "home /"

@@ -50,7 +50,7 @@ assert_outside_unharmed() {
 # run_or_refuse TEXT: runs BUNDLE; it works (status 0), or is refused with an error that has TEXT.
 run_or_refuse() {
 	new_id
-	run timeout 30 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
+	run timeout -s KILL 30 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
 	((status == 0)) || {
 		assert_status 1
 		assert_contains "$1"
