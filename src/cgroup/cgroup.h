@@ -68,6 +68,24 @@ struct cgroup_stat_value {
 	uint64_t value;
 };
 
+/* One line of a pressure file (Documentation/accounting/psi.rst): shares of the last 10, 60 and
+ * 300 seconds in hundredths of a per cent, and microseconds in all. */
+struct cgroup_pressure_line {
+	uint32_t avg[3];
+	uint64_t total_us;
+};
+struct cgroup_pressure {
+	bool set; /* false: not counted here */
+	struct cgroup_pressure_line some, full;
+};
+
+/* Which processors and memory nodes, as the kernel writes it: "0-3,8". NULL: not known here. */
+struct cgroup_cpuset_stats {
+	char *cpus, *mems;
+	/* v1's files of the same names, without "cpuset.", and their contents. */
+	LIST_OF(struct cgroup_stat_value) flags;
+};
+
 #define CGROUP_UNLIMITED UINT64_MAX
 /* More v1 hierarchies than any kernel has controllers for. */
 #define CGROUP_DOORS_MAX 32
@@ -99,6 +117,10 @@ struct cgroup_stats {
 	bool has_io;
 	LIST_OF(struct cgroup_io_stats) io;
 	LIST_OF(struct cgroup_hugetlb_stats) hugetlb;
+
+	/* Of the group in the cgroup2 mount, on hybrid hosts too. */
+	struct cgroup_pressure cpu_pressure, memory_pressure, io_pressure;
+	struct cgroup_cpuset_stats cpuset;
 };
 
 /* --- the host (host.c) --- */
@@ -237,5 +259,24 @@ void cgroup_stats_clear(struct cgroup_stats *s);
  * and again when the group is removed. v2: -1, since memory.oom.group kills the group.
  */
 int cgroup_watch_oom(const struct cgroup *cg, int *ret_fd, struct err *e);
+
+/* Hearing of it on either kind of host, for those who only tell others. */
+struct cgroup_oom_watch {
+	int fd;	   /* to poll for POLLIN; -1: memory is not counted here */
+	char *dir; /* of the memory controller */
+	bool v2;
+	uint64_t kills; /* v2: so many were known of */
+};
+#define CGROUP_OOM_WATCH_EMPTY \
+	{                      \
+		.fd = -1       \
+	}
+
+int cgroup_oom_watch_open(const struct cgroup *cg, struct cgroup_oom_watch *ret,
+			  struct err *e);
+/* After POLLIN: whether the group ran out of memory since the last time. */
+bool cgroup_oom_watch_take(struct cgroup_oom_watch *w);
+void cgroup_oom_watch_close(struct cgroup_oom_watch *w);
+#define _cgroup_oom_watch_close_ __attribute__((cleanup(cgroup_oom_watch_close)))
 
 #endif

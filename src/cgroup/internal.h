@@ -123,6 +123,14 @@ int cgroup_device_rules_to_v1(const cgroup_device_rules *rules, bool *ret_defaul
 int cgroup_device_bpf_attach(const char *dir, const cgroup_device_rules *rules,
 			     struct err *e);
 
+/* --- figures (psi.c, cpuset.c) --- */
+
+/* A file that is not there leaves *ret alone. */
+int cgroup_read_pressure(const char *dir, const char *file, struct cgroup_pressure *ret,
+			 struct err *e);
+int cgroup_read_cpuset(const struct cgroup *cg, struct cgroup_cpuset_stats *ret,
+		       struct err *e);
+
 /* --- processes (kill.c) --- */
 
 /* Pids of a directory and all below it, added to `ret` unsorted. A missing directory has none. */

@@ -391,6 +391,21 @@ static int read_hugetlb(const struct cgroup *cg, struct cgroup_stats *s, struct 
 	return 0;
 }
 
+static int read_pressure(const struct cgroup *cg, struct cgroup_stats *s, struct err *e)
+{
+	int r;
+
+	if (!cg->unified)
+		return 0;
+	r = cgroup_read_pressure(cg->unified, "cpu.pressure", &s->cpu_pressure, e);
+	if (r == 0)
+		r = cgroup_read_pressure(cg->unified, "memory.pressure",
+					 &s->memory_pressure, e);
+	if (r == 0)
+		r = cgroup_read_pressure(cg->unified, "io.pressure", &s->io_pressure, e);
+	return r;
+}
+
 int cgroup_stats(const struct cgroup *cg, struct cgroup_stats *ret, struct err *e)
 {
 	_cgroup_stats_clear_ struct cgroup_stats s = {
@@ -407,6 +422,10 @@ int cgroup_stats(const struct cgroup *cg, struct cgroup_stats *ret, struct err *
 		r = read_io(cg, &s, e);
 	if (r == 0)
 		r = read_hugetlb(cg, &s, e);
+	if (r == 0)
+		r = read_pressure(cg, &s, e);
+	if (r == 0)
+		r = cgroup_read_cpuset(cg, &s.cpuset, e);
 	if (r < 0)
 		return r;
 	*ret = s;
@@ -424,5 +443,10 @@ void cgroup_stats_clear(struct cgroup_stats *s)
 	for (size_t i = 0; i < s->hugetlb.n; i++)
 		free(s->hugetlb.v[i].page_size);
 	free(s->hugetlb.v);
+	free(s->cpuset.cpus);
+	free(s->cpuset.mems);
+	for (size_t i = 0; i < s->cpuset.flags.n; i++)
+		free(s->cpuset.flags.v[i].name);
+	free(s->cpuset.flags.v);
 	*s = (struct cgroup_stats){};
 }

@@ -10,11 +10,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/un.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/socket.h"
 
 #ifndef TIOCGPTPEER
 #define TIOCGPTPEER _IO('T', 0x41)
@@ -22,19 +22,7 @@
 
 int console_connect(const char *path, int *ret_fd, struct err *e)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	_close_ int dir = -1, fd = -1;
-
-	/* A path too long for sun_path is reached through a descriptor on it. */
-	dir = open(path, O_PATH | O_CLOEXEC);
-	if (dir < 0)
-		return err_sys(e, "cannot open console socket '%s'", path);
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d", dir);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return err_sys(e, "cannot connect to console socket '%s'", path);
-	*ret_fd = take_fd(&fd);
-	return 0;
+	return socket_connect(path, SOCK_STREAM, "console socket", ret_fd, e);
 }
 
 /* The container may have put anything at /dev/pts/ptmx: only the real device will do. */
@@ -87,32 +75,17 @@ int console_open(uid_t uid, const struct oci_box *size, int *ret_master, int *re
 
 int console_send(int sock, int master, struct err *e)
 {
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {};
-	struct iovec iov;
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control.buf,
-			      .msg_controllen = sizeof(control.buf) };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 	unsigned int number = 0;
 	char name[32];
-	ssize_t n;
+	int r;
 
 	if (ioctl(master, TIOCGPTN, &number) < 0)
 		return err_sys(e, "cannot name the terminal");
 	snprintf(name, sizeof(name), "/dev/pts/%u", number);
-	iov = (struct iovec){ .iov_base = name, .iov_len = strlen(name) };
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &master, sizeof(int));
-	do
-		n = sendmsg(sock, &msg, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? err_sys(e, "cannot send the terminal to the console socket") : 0;
+	r = socket_send_fd(sock, master, name);
+	if (r < 0)
+		return err_errno(e, r, "cannot send the terminal to the console socket");
+	return 0;
 }
 
 int console_receive(int sock, int *ret_master, struct err *e)

@@ -18,6 +18,8 @@ struct container_create_request {
 	const char *config;	    /* config.json's path; NULL: BUNDLE/config.json */
 	const char *pid_file;	    /* NULL: none */
 	const char *console_socket; /* NULL: none */
+	const char *pidfd_socket;   /* NULL: none */
+	const char *notify_socket;  /* the caller's NOTIFY_SOCKET; NULL: none */
 	unsigned int preserve_fds;  /* with listen_fds */
 	unsigned int listen_fds;    /* how many of them socket activation passed */
 	bool no_pivot;
@@ -46,8 +48,10 @@ struct container_create_request {
 int container_create(const struct container_create_request *rq, pid_t *ret_pid,
 		     struct err *e);
 
-/* Lets the program run, then runs the poststart hooks. */
-int container_start(const char *root, const char *id, struct err *e);
+/* Lets the program run, then runs the poststart hooks. With the caller's NOTIFY_SOCKET (NULL:
+ * none), also waits until the program says that it is ready, or ends. */
+int container_start(const char *root, const char *id, const char *notify_socket,
+		    struct err *e);
 
 struct container_run_request {
 	struct container_create_request create;
@@ -74,6 +78,7 @@ struct container_exec_request {
 	bool detach;
 	const char *pid_file;
 	const char *console_socket;
+	const char *pidfd_socket;
 	unsigned int preserve_fds;
 	bool ignore_paused;
 };
@@ -92,6 +97,9 @@ int container_update(const char *root, const char *id, struct oci_resources *r,
 /* Host pids of the container's processes. */
 int container_processes(const char *root, const char *id, cgroup_pid_list *ret,
 			struct err *e);
+
+/* What the container uses, as the object that `events` prints (no newline). It has a cgroup. */
+int container_stats_document(const struct container *c, struct buf *out, struct err *e);
 
 /* The features document (runtime-spec, "Features Structure"); annotations as given. */
 int container_features(const struct strmap *annotations, struct buf *out, struct err *e);

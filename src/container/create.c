@@ -28,6 +28,8 @@
 #include "container/devices.h"
 #include "container/init.h"
 #include "container/netdevices.h"
+#include "container/notify.h"
+#include "container/pidfd.h"
 #include "container/process.h"
 #include "container/sync.h"
 #include "container/undo.h"
@@ -394,6 +396,8 @@ static int make_state(struct create *k, struct undo *u, struct err *e)
 	if (k->rq->plan && mkdirat(k->c.dirfd, "rootfs", 0755) < 0)
 		return err_sys(e, "cannot make '%s/rootfs'", k->c.dir);
 	r = fill_state(k, e);
+	if (r == 0 && k->rq->notify_socket)
+		r = notify_add(k->rq->notify_socket, &k->c, k->spec, e);
 	k->c.st.cgroup_pending = !k->rq->cgroup_disabled;
 	if (r == 0)
 		r = container_state_save(&k->c, e);
@@ -691,6 +695,8 @@ static int commit(struct create *k, struct err *e)
 	k->c.st.pid = k->pid;
 	k->c.st.pid_start = process_start_time(k->pid);
 	r = container_state_save(&k->c, e);
+	if (r == 0 && k->rq->pidfd_socket)
+		r = pidfd_send(k->pid, k->rq->pidfd_socket, "standard", e);
 	if (r == 0)
 		r = write_pid_file(k->rq->pid_file, k->pid, e);
 	if (r == 0) {

@@ -26,6 +26,7 @@
 #include "container/attributes.h"
 #include "container/console.h"
 #include "container/container.h"
+#include "container/pidfd.h"
 #include "container/process.h"
 #include "container/supervise.h"
 #include "container/sync.h"
@@ -502,6 +503,8 @@ static int guide_child(struct exec *x, struct err *e)
 		r = attributes_set_of(x->pid, x->process, e);
 	if (r == 0)
 		r = set_final_affinity(x, e);
+	if (r == 0 && x->rq->pidfd_socket)
+		r = pidfd_send(x->pid, x->rq->pidfd_socket, "setns", e);
 	n = snprintf(text, sizeof(text), "%d", (int)x->pid);
 	if (r == 0 && x->rq->pid_file)
 		r = fs_write_atomic(AT_FDCWD, x->rq->pid_file, text, (size_t)n, 0644, e);

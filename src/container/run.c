@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "container/console.h"
 #include "container/container.h"
+#include "container/notify.h"
 #include "container/run.h"
 #include "container/supervise.h"
 
@@ -52,10 +53,26 @@ static void note_oom(struct supervise *s)
 	s->cgroup = NULL;
 }
 
+static int open_notify(const struct container_create_request *rq, struct notify *n,
+		       struct supervise *s, struct err *e)
+{
+	_container_close_ struct container c = CONTAINER_EMPTY;
+	int r;
+
+	if (!rq->notify_socket)
+		return 0;
+	r = container_open(rq->root, rq->id, false, &c, e);
+	if (r == 0)
+		r = notify_open(rq->notify_socket, &c, n, e);
+	s->notify = n;
+	return r;
+}
+
 int container_run_supervised(struct container_create_request *rq, struct supervise *s,
 			     bool keep, int *ret_status, struct err *e)
 {
 	_container_close_ struct container c = CONTAINER_EMPTY;
+	_notify_close_ struct notify notify = NOTIFY_EMPTY;
 	_close_ int ours = -1, theirs = -1;
 	int fds[2], master = -1, r;
 	struct err unused;
@@ -79,7 +96,9 @@ int container_run_supervised(struct container_create_request *rq, struct supervi
 	if (r == 0)
 		r = watch_oom(rq, &c, s, e);
 	if (r == 0)
-		r = container_start(rq->root, rq->id, e);
+		r = open_notify(rq, &notify, s, e);
+	if (r == 0)
+		r = container_start(rq->root, rq->id, NULL, e);
 	if (r < 0) {
 		supervise_end(s);
 		kill(pid, SIGKILL);
@@ -88,6 +107,7 @@ int container_run_supervised(struct container_create_request *rq, struct supervi
 		return r;
 	}
 	r = supervise_wait(s, pid, ret_status, e);
+	s->notify = NULL;
 	supervise_end(s);
 	note_oom(s);
 	if (r < 0 || keep)
@@ -103,7 +123,7 @@ static int run_detached(const struct container_create_request *rq, struct err *e
 	r = container_create(rq, &pid, e);
 	if (r < 0)
 		return r;
-	r = container_start(rq->root, rq->id, e);
+	r = container_start(rq->root, rq->id, rq->notify_socket, e);
 	if (r < 0)
 		remove_failed(rq);
 	return r;

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "container/container.h"
+#include "container/notify.h"
 #include "container/sync.h"
 #include "oci/hooks.h"
 
@@ -44,8 +46,24 @@ static int run_poststart(struct container *c, struct err *e)
 	return r;
 }
 
-int container_start(const char *root, const char *id, struct err *e)
+/* The lock goes first: whoever waits for it must not wait for the program to be ready. */
+static int wait_ready(struct container *c, struct notify *n, struct err *e)
 {
+	_close_ int pidfd = (int)syscall(SYS_pidfd_open, c->st.pid, 0);
+
+	fd_close(&c->lockfd);
+	if (pidfd < 0 && errno != ESRCH)
+		return err_sys(e, "cannot watch the container's init");
+	/* One that has ended may have another's pid. */
+	if (pidfd < 0 || process_start_time(c->st.pid) != c->st.pid_start)
+		return notify_forward(n, c->st.pid, e);
+	return notify_wait(n, pidfd, c->st.pid, e);
+}
+
+int container_start(const char *root, const char *id, const char *notify_socket,
+		    struct err *e)
+{
+	_notify_close_ struct notify notify = NOTIFY_EMPTY;
 	_container_close_ struct container c = CONTAINER_EMPTY;
 	enum container_status status;
 	_close_ int fd = -1;
@@ -63,7 +81,10 @@ int container_start(const char *root, const char *id, struct err *e)
 	if (status != CONTAINER_CREATED)
 		return err_set(e, ERR_STATE, EINVAL, "cannot start an already %s container",
 			       container_status_name(status));
-	r = connect_init(&c, &fd, e);
+	if (notify_socket)
+		r = notify_open(notify_socket, &c, &notify, e);
+	if (r == 0)
+		r = connect_init(&c, &fd, e);
 	if (r < 0)
 		return r;
 	/* The connection closes when the program runs. A message is a failure. */
@@ -72,5 +93,6 @@ int container_start(const char *root, const char *id, struct err *e)
 		return r;
 	/* Init does not listen any more: container_status() sees that also where this is not done. */
 	unlinkat(c.dirfd, "start.sock", 0);
-	return run_poststart(&c, e);
+	r = run_poststart(&c, e);
+	return r < 0 || !notify_socket ? r : wait_ready(&c, &notify, e);
 }

@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
+#include "container/notify.h"
 
 #define KILL_DELAY_S 10
 #define DRAIN_MAX (1024 * 1024) /* more than a terminal holds */
@@ -261,6 +263,17 @@ static void take_oom(struct supervise *s)
 	cgroup_kill(s->cgroup, SIGKILL, &unused);
 }
 
+/* The caller waits until the container's end, so it stays the service's main process. */
+static void take_notify(struct supervise *s)
+{
+	struct err e;
+
+	if (notify_forward(s->notify, getpid(), &e) < 0) {
+		log_warn("%s", e.msg);
+		s->notify = NULL;
+	}
+}
+
 int supervise_wait(struct supervise *s, pid_t pid, int *ret_status, struct err *e)
 {
 	_free_ struct loop *l = calloc(1, sizeof(*l));
@@ -273,11 +286,13 @@ int supervise_wait(struct supervise *s, pid_t pid, int *ret_status, struct err *
 	if (reap(pid, ret_status))
 		goto done;
 	for (;;) {
-		struct pollfd p[5] = { { .fd = s->sigfd, .events = POLLIN },
+		struct pollfd p[6] = { { .fd = s->sigfd, .events = POLLIN },
 				       { .fd = -1, .events = POLLIN },
 				       { .fd = -1 },
 				       { .fd = s->oom_fd, .events = POLLIN },
-				       { .fd = -1, .events = POLLOUT } };
+				       { .fd = -1, .events = POLLOUT },
+				       { .fd = s->notify ? s->notify->sock : -1,
+					 .events = POLLIN } };
 		int timeout = check_timeout(s, pid, start);
 
 		if (s->master >= 0 && l->in_open && l->in.to < sizeof(l->in.data))
@@ -296,11 +311,16 @@ int supervise_wait(struct supervise *s, pid_t pid, int *ret_status, struct err *
 		}
 		if (p[3].revents)
 			take_oom(s);
+		if (p[5].revents)
+			take_notify(s);
 		if (take_signals(s, pid, ret_status))
 			break;
 		proxy(s, l, p);
 	}
 done:
+	/* What it said before it ended. */
+	if (s->notify)
+		take_notify(s);
 	drain(s, &l->out);
 	return 0;
 }

@@ -9,6 +9,8 @@
 #include "base/err.h"
 #include "cgroup/cgroup.h"
 
+struct notify;
+
 struct supervise {
 	int sigfd;
 	int master;	/* the container's terminal; -1: none */
@@ -20,6 +22,7 @@ struct supervise {
 	bool oom_killed;  /* set when processes died of the memory limit */
 	const struct cgroup *cgroup; /* with kill_on_oom; set by container_run_supervised() */
 	int oom_fd;		     /* cgroup_watch_oom(); -1: none */
+	struct notify *notify; /* the program's messages to a service manager; NULL: none */
 };
 
 #define SUPERVISE_EMPTY                                 \

@@ -21,6 +21,13 @@ unsigned int listen_fds_count(void)
 	return p == (uint32_t)getpid() ? n : 0;
 }
 
+const char *notify_socket(void)
+{
+	const char *address = getenv("NOTIFY_SOCKET");
+
+	return address && *address ? address : NULL;
+}
+
 static int check_cgroup_manager(const struct runtime_globals *g, bool *ret_disabled,
 				struct err *e)
 {
@@ -54,6 +61,8 @@ int create_request_fill(const struct runtime_globals *g, const struct create_opt
 	rq.config = o->config;
 	rq.pid_file = o->pid_file;
 	rq.console_socket = o->console_socket;
+	rq.pidfd_socket = o->pidfd_socket;
+	rq.notify_socket = notify_socket();
 	rq.listen_fds = listen_fds_count();
 	rq.preserve_fds = o->preserve_fds + rq.listen_fds;
 	rq.no_pivot = o->no_pivot;

@@ -7,7 +7,7 @@
 #include "container/container.h"
 
 struct exec_options {
-	const char *process, *pid_file, *console_socket, *cwd, *user;
+	const char *process, *pid_file, *console_socket, *pidfd_socket, *cwd, *user;
 	struct strv env, caps, gids;
 	unsigned int preserve_fds;
 	bool tty, detach, no_new_privs, ignore_paused;
@@ -22,6 +22,8 @@ static const struct option_row rows[] = {
 	       "give the process a terminal"),
 	OPTION(exec_options, console_socket, "console-socket", 0, OPTION_STRING, "PATH",
 	       "socket that receives the terminal's master"),
+	OPTION(exec_options, pidfd_socket, "pidfd-socket", 0, OPTION_STRING, "PATH",
+	       "socket that receives a pidfd of the process"),
 	OPTION(exec_options, pid_file, "pid-file", 0, OPTION_STRING, "FILE",
 	       "where the process's pid is written"),
 	OPTION(exec_options, cwd, "cwd", 0, OPTION_STRING, "DIR", "working directory"),
@@ -60,6 +62,7 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 		.detach = o->detach,
 		.pid_file = o->pid_file,
 		.console_socket = o->console_socket,
+		.pidfd_socket = o->pidfd_socket,
 		.preserve_fds = o->preserve_fds,
 		.ignore_paused = o->ignore_paused,
 		.args = { .v = args + 1, .n = (size_t)n - 1 },

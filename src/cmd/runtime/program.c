@@ -33,23 +33,11 @@ static const struct option_row global_rows[] = {
 };
 
 static const struct command *const commands[] = {
-	&create_command,
-	&start_command,
-	&state_command,
-	&kill_command,
-	&delete_command,
-	&run_command,
-	&exec_command,
-	&ps_command,
-	&list_command,
-	&pause_command,
-	&resume_command,
-	&update_command,
-	&spec_command,
-	&features_command,
-	&checkpoint_command,
-	&restore_command,
-	NULL,
+	&create_command,  &start_command, &state_command,    &kill_command,
+	&delete_command,  &run_command,	  &exec_command,     &ps_command,
+	&list_command,	  &pause_command, &resume_command,   &update_command,
+	&events_command,  &spec_command,  &features_command, &checkpoint_command,
+	&restore_command, NULL,
 };
 
 static int print_version(struct err *e)

@@ -22,11 +22,11 @@ extern const struct program runtime_program;
 extern const struct command create_command, start_command, state_command, kill_command,
 	delete_command, run_command, exec_command, ps_command, list_command,
 	pause_command, resume_command, update_command, spec_command, features_command,
-	checkpoint_command, restore_command;
+	events_command, checkpoint_command, restore_command;
 
 /* The part of container_create_request that create and run share. */
 struct create_options {
-	const char *bundle, *config, *pid_file, *console_socket;
+	const char *bundle, *config, *pid_file, *console_socket, *pidfd_socket;
 	unsigned int preserve_fds;
 	bool no_pivot, no_new_keyring;
 	/* run only */
@@ -41,6 +41,9 @@ int create_request_fill(const struct runtime_globals *g, const struct create_opt
 /* How many descriptors from 3 on were passed by LISTEN_FDS, if they are meant for this process. */
 unsigned int listen_fds_count(void);
 
+/* The service manager's socket, from the environment; NULL: none. */
+const char *notify_socket(void);
+
 #define CREATE_OPTION_ROWS(st)                                                          \
 	OPTION(st, bundle, "bundle", 'b', OPTION_STRING, "DIR",                         \
 	       "the bundle's directory (default: the current one)"),                    \
@@ -48,6 +51,8 @@ unsigned int listen_fds_count(void);
 		       "the configuration (default: config.json of the bundle)"),       \
 		OPTION(st, console_socket, "console-socket", 0, OPTION_STRING, "PATH",  \
 		       "socket that receives the terminal's master"),                   \
+		OPTION(st, pidfd_socket, "pidfd-socket", 0, OPTION_STRING, "PATH",      \
+		       "socket that receives a pidfd of the container's process"),      \
 		OPTION(st, pid_file, "pid-file", 0, OPTION_STRING, "FILE",              \
 		       "where the process's pid is written"),                           \
 		OPTION(st, preserve_fds, "preserve-fds", 0, OPTION_UINT, "N",           \

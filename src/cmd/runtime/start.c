@@ -6,7 +6,8 @@
 static int run_start(const void *global, void *opts, char **args, int n, int *ret_status,
 		     struct err *e)
 {
-	return container_start(((const struct runtime_globals *)global)->root, args[0], e);
+	return container_start(((const struct runtime_globals *)global)->root, args[0],
+			       notify_socket(), e);
 }
 
 static int run_pause(const void *global, void *opts, char **args, int n, int *ret_status,
