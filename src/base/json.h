@@ -139,6 +139,17 @@ void json_clear(const struct json_type *t, void *obj);
 int json_read_file(int dirfd, const char *path, size_t max, const struct json_type *t,
 		   void *obj, struct err *e);
 
+/*
+ * Changes the document where `after` differs from `before`, two structs of this type of which
+ * `before` was read from the document. What the type does not know stays as it is; an error where
+ * that cannot be, since a list changes whose elements have such members.
+ */
+int json_overlay(struct json *doc, const struct json_type *t, const void *before,
+		 const void *after, const char *name, struct err *e);
+
+/* The document as text, on one line; numbers as they were written. */
+void json_print(const struct json *j, struct buf *out);
+
 /* `s` as a JSON string literal, quotes and escapes included; bytes that are not UTF-8 become
  * U+FFFD. */
 void json_quote(struct buf *out, const char *s);

@@ -445,6 +445,20 @@ const struct json_type oci_spec_type = TYPE_OF(oci_spec, spec_rows);
 static const struct json_field state_spec_rows[] = { SPEC_ROWS(&state_linux_type), {} };
 const struct json_type oci_state_spec_type = TYPE_OF(oci_spec, state_spec_rows);
 
+/* What every reader relies on. Takes *s over. */
+static int spec_complete(struct oci_spec **s, const char *name, struct oci_spec **ret,
+			 struct err *e)
+{
+	if (!(*s)->linux_)
+		(*s)->linux_ = calloc(1, sizeof(*(*s)->linux_));
+	if (!(*s)->linux_)
+		return err_oom(e);
+	if (oci_spec_check(*s, e) < 0)
+		return err_wrap(e, "%s", name);
+	*ret = take_ptr(s);
+	return 0;
+}
+
 int oci_spec_load(int dirfd, const char *path, struct oci_spec **ret, struct err *e)
 {
 	_oci_spec_free_ struct oci_spec *s = NULL;
@@ -454,17 +468,19 @@ int oci_spec_load(int dirfd, const char *path, struct oci_spec **ret, struct err
 	if (!s)
 		return err_oom(e);
 	r = json_read_file(dirfd, path, OCI_SPEC_MAX, &oci_spec_type, s, e);
-	if (r < 0)
-		return r;
-	if (!s->linux_) {
-		s->linux_ = calloc(1, sizeof(*s->linux_));
-		if (!s->linux_)
-			return err_oom(e);
-	}
-	if (oci_spec_check(s, e) < 0)
-		return err_wrap(e, "%s", path);
-	*ret = take_ptr(&s);
-	return 0;
+	return r < 0 ? r : spec_complete(&s, path, ret, e);
+}
+
+int oci_spec_read(const struct json *j, const char *name, struct oci_spec **ret,
+		  struct err *e)
+{
+	_oci_spec_free_ struct oci_spec *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return err_oom(e);
+	r = json_read(j, &oci_spec_type, name, s, e);
+	return r < 0 ? r : spec_complete(&s, name, ret, e);
 }
 
 void oci_spec_free(struct oci_spec *s)

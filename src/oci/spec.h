@@ -317,6 +317,9 @@ extern const struct json_type oci_state_spec_type;
  * errors that name them. `ret` is filled only on success; free it with oci_spec_free().
  */
 int oci_spec_load(int dirfd, const char *path, struct oci_spec **ret, struct err *e);
+/* As above, from a document that was parsed already; `name` is what errors call it. */
+int oci_spec_read(const struct json *j, const char *name, struct oci_spec **ret,
+		  struct err *e);
 /* What the spec demands beyond types: ranges, names, members that need each other. */
 int oci_spec_check(const struct oci_spec *s, struct err *e);
 int oci_process_check(const struct oci_process *p, struct err *e);

@@ -40,6 +40,7 @@
 #include "policy/merge.h"
 #include "policy/merge_parts.h"
 #include "policy/seccomp_default.h"
+#include "policy/seccomp_rules.h"
 
 #if defined(__x86_64__)
 #define NATIVE_ARCH "SCMP_ARCH_X86_64"
@@ -248,73 +249,10 @@ static int call_grants(const struct policy *p, const struct call *c,
 	return 0;
 }
 
-static int add_rule(struct oci_seccomp *s, const char *name, const char *action,
-		    uint32_t err, const struct conj *j)
-{
-	struct oci_syscall *sc = list_add(&s->syscalls);
-	size_t i;
-
-	if (!sc || strv_add(&sc->names, name) < 0)
-		return -ENOMEM;
-	sc->action = strdup(action);
-	if (!sc->action)
-		return -ENOMEM;
-	if (err)
-		sc->errno_ret = (struct opt_u32){ .set = true, .value = err };
-	for (i = 0; j && i < j->n; i++) {
-		static const char *const ops[] = {
-			[COND_EQ] = "SCMP_CMP_EQ",
-			[COND_NE] = "SCMP_CMP_NE",
-			[COND_LE] = "SCMP_CMP_LE",
-			[COND_GE] = "SCMP_CMP_GE",
-			[COND_MASKED_EQ] = "SCMP_CMP_MASKED_EQ",
-		};
-		struct oci_seccomp_arg *a = list_add(&sc->args);
-		const struct cond *c = &j->v[i];
-		bool masked = c->op == COND_MASKED_EQ;
-
-		if (!a)
-			return -ENOMEM;
-		a->index = c->arg;
-		a->value = masked ? c->mask : c->value;
-		a->value_two = masked ? c->value : 0;
-		a->op = strdup(ops[c->op]);
-		if (!a->op)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-/* Calls without conditions share one rule for each action. */
-static int add_plain(struct oci_seccomp *s, const char *name, const char *action)
-{
-	size_t i;
-
-	for (i = 0; i < s->syscalls.n; i++) {
-		struct oci_syscall *sc = &s->syscalls.v[i];
-
-		if (sc->args.n == 0 && !sc->errno_ret.set && streq(sc->action, action))
-			return strv_add(&sc->names, name);
-	}
-	return add_rule(s, name, action, 0, NULL);
-}
-
-static int add_set(struct oci_seccomp *s, const char *name, const char *action,
-		   const struct dnf *set)
-{
-	size_t i;
-	int r = 0;
-
-	if (dnf_is_true(set))
-		return add_plain(s, name, action);
-	for (i = 0; r == 0 && i < set->n; i++)
-		r = add_rule(s, name, action, 0, &set->v[i]);
-	return r;
-}
-
 static int call_emit(const struct policy *p, const struct call *c, struct oci_seccomp *s)
 {
 	_dnf_clear_ struct dnf kill = { 0 }, log = { 0 }, allow = { 0 };
+	const struct opt_u32 none = { 0 };
 	bool named = c->plain_allow || c->plain_deny || c->plain_kill || c->plain_log ||
 		     c->has_allow || c->has_deny || c->has_kill || c->has_log;
 	int r;
@@ -337,12 +275,13 @@ static int call_emit(const struct policy *p, const struct call *c, struct oci_se
 	if (r < 0)
 		return r;
 	if (streq(c->name, "clone3") && !named)
-		return add_rule(s, c->name, "SCMP_ACT_ERRNO", ENOSYS, NULL);
+		return seccomp_add_plain(s, c->name, "SCMP_ACT_ERRNO",
+					 (struct opt_u32){ .set = true, .value = ENOSYS });
 	if (!p->syscalls.kill_on_violation) /* else the default action kills */
-		r = add_set(s, c->name, "SCMP_ACT_KILL_PROCESS", &kill);
+		r = seccomp_add_set(s, c->name, "SCMP_ACT_KILL_PROCESS", none, &kill);
 	if (r == 0)
-		r = add_set(s, c->name, "SCMP_ACT_LOG", &log);
-	return r ? r : add_set(s, c->name, "SCMP_ACT_ALLOW", &allow);
+		r = seccomp_add_set(s, c->name, "SCMP_ACT_LOG", none, &log);
+	return r ? r : seccomp_add_set(s, c->name, "SCMP_ACT_ALLOW", none, &allow);
 }
 
 static bool call_is_exec(const char *name)
@@ -492,7 +431,10 @@ static int compile_calls(const struct policy *p, const named_calls *calls,
 			continue;
 		/* Most calls, so the short way: nothing to combine. */
 		if (c->is_plain && !c->in_policy && !p->syscalls.default_deny)
-			r = add_plain(s, c->name, "SCMP_ACT_ALLOW") < 0 ? err_oom(e) : 0;
+			r = seccomp_add_plain(s, c->name, "SCMP_ACT_ALLOW",
+					      (struct opt_u32){ 0 }) < 0 ?
+				    err_oom(e) :
+				    0;
 		else
 			r = compile_call(p, c->name, s, e);
 	}

@@ -14,6 +14,7 @@
 
 #include "policy/find.h"
 #include "policy/merge_parts.h"
+#include "policy/plain.h"
 
 /* A policy that was chosen and read. */
 struct chosen {
@@ -106,14 +107,14 @@ static int plan_merge(struct policy_plan *plan, struct chosen *c,
 }
 
 /* Marks of a pod's sandbox (pause) container, as CRI engines set them. */
-static bool is_kubernetes_sandbox(const struct oci_spec *s)
+static bool is_kubernetes_sandbox(const struct strmap *annotations)
 {
 	static const char *const keys[] = { "io.kubernetes.cri.container-type",
 					    "io.kubernetes.cri-o.ContainerType" };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(keys); i++) {
-		const char *type = strmap_get(&s->annotations, keys[i]);
+		const char *type = strmap_get(annotations, keys[i]);
 
 		if (type && streq(type, "sandbox"))
 			return true;
@@ -149,6 +150,19 @@ static int choose_by_annotation(const struct policy_settings *s,
 	return choose(dirs, name, "annotation", c, e);
 }
 
+static int plan_make_plain(struct policy_plan *plan, const struct chosen *admin,
+			   const struct chosen *user, struct err *e)
+{
+	const struct policy *policies[2];
+	size_t n = 0;
+
+	if (admin->policy)
+		policies[n++] = admin->policy;
+	if (user->policy)
+		policies[n++] = user->policy;
+	return policy_make_plain(plan->spec, policies, n, e);
+}
+
 static int plan_fill(const struct policy_request *rq, struct policy_plan *plan,
 		     struct err *e)
 {
@@ -160,7 +174,8 @@ static int plan_fill(const struct policy_request *rq, struct policy_plan *plan,
 	int r;
 
 	r = policy_settings_load(rq->dirs->settings, &settings, e);
-	if (r < 0 || (settings.kubernetes && is_kubernetes_sandbox(plan->spec)))
+	if (r < 0 ||
+	    (settings.kubernetes && is_kubernetes_sandbox(&plan->spec->annotations)))
 		return r;
 	if (first)
 		r = choose(rq->dirs, first,
@@ -178,7 +193,22 @@ static int plan_fill(const struct policy_request *rq, struct policy_plan *plan,
 		r = plan_merge(plan, &admin, NULL, rq->bundle, e);
 	if (r == 0 && user.policy)
 		r = plan_merge(plan, &user, admin.policy, rq->bundle, e);
-	return r;
+	return r < 0 || !rq->plain ? r : plan_make_plain(plan, &admin, &user, e);
+}
+
+int policy_plan_applies(const struct strmap *annotations, const struct policy_request *rq,
+			bool *ret, struct err *e)
+{
+	__attribute__((
+		cleanup(policy_settings_clear))) struct policy_settings settings = { 0 };
+	int r = policy_settings_load(rq->dirs->settings, &settings, e);
+
+	if (r < 0)
+		return r;
+	*ret = (rq->admin_policy || settings.default_policy ||
+		strmap_get(annotations, POLICY_ANNOTATION)) &&
+	       !(settings.kubernetes && is_kubernetes_sandbox(annotations));
+	return 0;
 }
 
 int policy_plan_make(const struct oci_spec *spec, const struct policy_request *rq,

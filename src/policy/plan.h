@@ -24,6 +24,7 @@ struct policy_request {
 	const char *admin_chosen_by; /* "--policy", "program name"; NULL: "--policy" */
 	const struct policy_dirs *dirs;
 	const char *bundle; /* absolute: what relative mount sources are relative to */
+	bool plain; /* for another runtime: policy_make_plain() of plain.h, at the end */
 };
 
 /* One policy that holds for the container, and who chose it. */
@@ -58,6 +59,13 @@ struct policy_plan {
  */
 int policy_plan_make(const struct oci_spec *spec, const struct policy_request *rq,
 		     struct policy_plan *ret, struct err *e);
+
+/*
+ * Whether any policy is to hold for a container with these annotations. Reads the settings; the
+ * policies themselves are found, or not, by policy_plan_make().
+ */
+int policy_plan_applies(const struct strmap *annotations, const struct policy_request *rq,
+			bool *ret, struct err *e);
 
 struct sandbox_request; /* merge.h */
 /*

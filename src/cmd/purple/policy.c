@@ -11,6 +11,7 @@
 #include "base/fs.h"
 #include "cmd/purple/purple.h"
 #include "policy/merge.h"
+#include "policy/plain.h"
 
 /* crun before 1.9 refuses newer numbers, though it knows all that is in the document. */
 #define PLAIN_VERSION "1.0.2"
@@ -77,54 +78,12 @@ static int check(const struct policy_options *o, char **files, int n, int *ret_s
 
 /* --- compile --- */
 
-static int refuse(const struct policy *p, struct policy_pos pos, const char *what,
-		  struct err *e)
-{
-	return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
-		       "policy %s:%d:%d: %s cannot be expressed in a plain OCI configuration: "
-		       "use 'purple run', or the policy itself with purple-runtime",
-		       p->file, pos.line, pos.column, what);
-}
-
-static struct policy_pos exec_pos(const struct policy *p)
-{
-	for (size_t i = 0; i < p->syscalls.deny.n; i++)
-		if (str_has_prefix(p->syscalls.deny.v[i].name, "execve"))
-			return p->syscalls.deny.v[i].pos;
-	return p->syscalls.pos;
-}
-
-/*
- * From Purple's own members to the spec's: the sandbox has no profile of an engine beside the
- * policy's, and its network namespace is new already.
- */
+/* What any runtime can carry out, in a version of the spec that it takes. */
 static int make_plain(const struct policy *p, struct oci_spec *s, struct err *e)
 {
-	const struct oci_namespace *net = oci_spec_namespace(s, "network");
-	struct oci_linux *l = s->linux_;
-
 	free(s->oci_version);
 	s->oci_version = strdup(PLAIN_VERSION);
-	if (!s->oci_version)
-		return err_oom(e);
-	if (p->resources.timeout_seconds)
-		return refuse(p, p->resources.timeout_pos,
-			      "resources.session_timeout_seconds", e);
-	if (l->isolate_network && (!net || net->path))
-		return refuse(p, p->network.pos, "network.isolated", e);
-	l->isolate_network = false;
-	if (l->policy_seccomp.n == 0)
-		return 0;
-	if (l->policy_seccomp.n > 1 || l->seccomp)
-		return refuse(p, p->syscalls.pos, "more than one syscall filter", e);
-	if (l->policy_seccomp.v[0].exec_once)
-		return refuse(p, exec_pos(p),
-			      "syscalls: starting the agent and refusing every later execve",
-			      e);
-	l->seccomp = l->policy_seccomp.v;
-	l->policy_seccomp.v = NULL;
-	l->policy_seccomp.n = 0;
-	return 0;
+	return s->oci_version ? policy_make_plain(s, &p, 1, e) : err_oom(e);
 }
 
 static int fill_request(struct sandbox_request *rq, struct err *e)

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+/* See seccomp_rules.h. Pure. */
+#include "policy/seccomp_rules.h"
+
+#include <errno.h>
+
+static int add_args(struct oci_syscall *sc, const struct cond *conds, size_t n)
+{
+	static const char *const ops[] = {
+		[COND_EQ] = "SCMP_CMP_EQ",
+		[COND_NE] = "SCMP_CMP_NE",
+		[COND_LE] = "SCMP_CMP_LE",
+		[COND_GE] = "SCMP_CMP_GE",
+		[COND_MASKED_EQ] = "SCMP_CMP_MASKED_EQ",
+	};
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		struct oci_seccomp_arg *a = list_add(&sc->args);
+		const struct cond *c = &conds[i];
+		bool masked = c->op == COND_MASKED_EQ;
+
+		if (!a)
+			return -ENOMEM;
+		a->index = c->arg;
+		a->value = masked ? c->mask : c->value;
+		a->value_two = masked ? c->value : 0;
+		a->op = strdup(ops[c->op]);
+		if (!a->op)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int seccomp_add_rule(struct oci_seccomp *s, const char *name, const char *action,
+		     struct opt_u32 err, const struct cond *conds, size_t n)
+{
+	struct oci_syscall *sc;
+	size_t i;
+
+	for (i = 0; n == 0 && i < s->syscalls.n; i++) {
+		sc = &s->syscalls.v[i];
+		if (sc->args.n == 0 && streq(sc->action, action) &&
+		    sc->errno_ret.set == err.set && sc->errno_ret.value == err.value)
+			return strv_add(&sc->names, name);
+	}
+	sc = list_add(&s->syscalls);
+	if (!sc || strv_add(&sc->names, name) < 0)
+		return -ENOMEM;
+	sc->action = strdup(action);
+	if (!sc->action)
+		return -ENOMEM;
+	sc->errno_ret = err;
+	return add_args(sc, conds, n);
+}
+
+int seccomp_add_plain(struct oci_seccomp *s, const char *name, const char *action,
+		      struct opt_u32 err)
+{
+	return seccomp_add_rule(s, name, action, err, NULL, 0);
+}
+
+int seccomp_add_set(struct oci_seccomp *s, const char *name, const char *action,
+		    struct opt_u32 err, const struct dnf *set)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < set->n; i++)
+		r = seccomp_add_rule(s, name, action, err, set->v[i].v, set->v[i].n);
+	return r;
+}
