@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "cmd/command.h"
 #include "cmd/hook/policy.h"
 #include "cmd/report.h"
@@ -17,13 +18,15 @@
 #define CONFIG_MAX (16u << 20)
 
 struct options {
-	const char *policy;
+	const char *policy, *log;
 	bool version;
 };
 
 static const struct option_row rows[] = {
 	OPTION(options, policy, "policy", 0, OPTION_STRING, "NAME",
 	       "the administrator's policy for all containers"),
+	OPTION(options, log, "log", 0, OPTION_STRING, "FILE",
+	       "where errors are written too: Podman shows the exit status alone"),
 	OPTION(options, version, "version", 'v', OPTION_FLAG, NULL, "print the version"),
 	{},
 };
@@ -86,7 +89,10 @@ static int run(int argc, char **argv, struct err *e)
 			       args[0]);
 	if (help)
 		return print_help(e);
-	return o.version ? print_version(e) : filter(o.policy, e);
+	if (o.version)
+		return print_version(e);
+	r = o.log ? log_open(o.log, LOG_FORMAT_TEXT, e) : 0;
+	return r < 0 ? r : filter(o.policy, e);
 }
 
 int main(int argc, char **argv)

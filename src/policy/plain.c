@@ -134,6 +134,37 @@ static int isolate_network(struct oci_spec *s, const struct policy *const *polic
 	return 0;
 }
 
+/*
+ * Other runtimes leave the rule of a standard device out when the configuration has a node of its own
+ * for it, and the merge took the engine's rules for more than those devices. Its nodes are all of
+ * the standard kind.
+ */
+static int allow_devices(struct oci_linux *l, struct err *e)
+{
+	size_t i;
+
+	if (!l->resources)
+		return 0;
+	for (i = 0; i < l->devices.n; i++) {
+		const struct oci_device *d = &l->devices.v[i];
+		struct oci_device_cgroup *rule;
+
+		if (streq(d->type, "p"))
+			continue;
+		rule = list_add(&l->resources->devices);
+		if (!rule)
+			return err_oom(e);
+		rule->allow = true;
+		rule->major = d->major;
+		rule->minor = d->minor;
+		rule->type = strdup("c");
+		rule->access = strdup("rwm");
+		if (!rule->type || !rule->access)
+			return err_oom(e);
+	}
+	return 0;
+}
+
 int policy_make_plain(struct oci_spec *s, const struct policy *const *policies, size_t n,
 		      struct err *e)
 {
@@ -146,6 +177,8 @@ int policy_make_plain(struct oci_spec *s, const struct policy *const *policies, 
 				      "resources.session_timeout_seconds", e);
 	if (n && s->linux_->isolate_network)
 		r = isolate_network(s, policies, n, e);
+	if (r == 0)
+		r = allow_devices(s->linux_, e);
 	if (r == 0 && s->linux_->policy_seccomp.n)
 		r = fold_seccomp(s->linux_, policies, n, e);
 	return r;

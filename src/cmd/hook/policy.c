@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -100,6 +101,27 @@ static int check_plain_sources(const struct oci_spec *s, struct err *e)
 	return 0;
 }
 
+/* crun (1.8) cannot make a file's bind recursively read-only and the like. A file has nothing
+ * below it, and the option itself is there too. */
+static void simplify_file_binds(struct oci_spec *s)
+{
+	static const char *const options[] = { "rro", "rnosuid", "rnodev", "rnoexec" };
+
+	for (size_t i = 0; i < s->mounts.n; i++) {
+		struct oci_mount *m = &s->mounts.v[i];
+		struct stat st;
+
+		if (!m->source || m->source[0] != '/' || stat(m->source, &st) < 0 ||
+		    S_ISDIR(st.st_mode))
+			continue;
+		for (size_t k = 0; k < ARRAY_SIZE(options); k++)
+			for (size_t o = m->options.n; o-- > 0;)
+				if (streq(m->options.v[o], options[k]) &&
+				    strv_contains(&m->options, options[k] + 1))
+					strv_remove(&m->options, o);
+	}
+}
+
 static int make_output_dirs(const struct policy_plan *plan, struct err *e)
 {
 	for (size_t i = 0; i < plan->output_dirs.n; i++) {
@@ -149,6 +171,8 @@ static int merge(struct json *doc, const struct policy_request *rq, struct err *
 		r = check_plain_sources(plan.spec, e);
 	if (r == 0)
 		r = name_policies(&plan, e);
+	if (r == 0)
+		simplify_file_binds(plan.spec);
 	if (r == 0)
 		r = json_overlay(doc, &oci_spec_type, spec, plan.spec, NAME, e);
 	policy_plan_clear(&plan);
