@@ -290,14 +290,18 @@ assert_valid() { # FILE
 @test "without a policy the configuration comes out byte for byte" {
 	make_bundle "" '.unknown = [1.50, "\u00e4"] | .vm = {}'
 	printf '  \n' >>"$BUNDLE/config.json"
-	"$PURPLE_POLICY_HOOK" <"$BUNDLE/config.json" | cmp - "$BUNDLE/config.json"
+	cp "$BUNDLE/config.json" in.json
+	"$PURPLE_POLICY_HOOK" <in.json >out.json
+	cmp in.json out.json
 	policy one <<<'{}'
 	edit_config '.annotations["io.purple.policy"] = "one"'
 	hook_refuses "vm"
 	# A sandbox of Kubernetes, where the settings say that there are some.
 	settings_install <<<$'default_policy: one\nkubernetes: true'
 	edit_config '.annotations["io.kubernetes.cri.container-type"] = "sandbox"'
-	"$PURPLE_POLICY_HOOK" <"$BUNDLE/config.json" | cmp - "$BUNDLE/config.json"
+	cp "$BUNDLE/config.json" in.json
+	"$PURPLE_POLICY_HOOK" <in.json >out.json
+	cmp in.json out.json
 }
 
 # --- the document ---------------------------------------------------------------------------------

@@ -91,6 +91,16 @@ policy_file() { # FILE <YAML without the paths of the host
 	assert_output "$ours"
 }
 
+@test "compile writes conditions on one argument so that stock runc and crun take all of them" {
+	requires root runc
+	policy_file p.yaml <<<'{}'
+	run --separate-stderr "$PURPLE" policy compile p.yaml
+	# Of rules that name an argument twice, either condition would do.
+	assert_equal "$(jq -c '[.linux.seccomp.syscalls[] | select((.args // []) | map(.index) | length != (unique | length)) | .names]' \
+		<<<"$output")" '[]'
+	((${#output} > 1000))
+}
+
 @test "compile --bundle does not overwrite a config.json" {
 	policy_file p.yaml </dev/null
 	mkdir b && echo mine >b/config.json

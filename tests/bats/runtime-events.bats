@@ -17,14 +17,14 @@ start_container() {
 	purple_rt start "$ID"
 }
 
-# stream OPTION...: events in the background, with output in the file events; EVENTS is its pid.
+# stream OPTION...: events in the background, with output in the file stream; EVENTS is its pid.
 stream() {
-	"$PURPLE_RUNTIME" --root "$PURPLE_ROOT" events "$@" "$ID" >events 2>events.err &
+	"$PURPLE_RUNTIME" --root "$PURPLE_ROOT" events "$@" "$ID" >stream 2>stream.err &
 	EVENTS=$!
 }
 
 has_lines() { # N
-	(($(wc -l <events) >= $1))
+	(($(wc -l <stream) >= $1))
 }
 
 # Ends by itself, with status 0.
@@ -32,7 +32,7 @@ stream_ends() {
 	local status=0
 	wait_for 20 eval '! kill -0 $EVENTS 2>/dev/null' || { kill "$EVENTS"; return 1; }
 	wait "$EVENTS" || status=$?
-	assert_equal "$status $(<events.err)" "0 "
+	assert_equal "$status $(<stream.err)" "0 "
 }
 
 @test "events --stats prints one object with the group's own figures" {
@@ -88,7 +88,7 @@ stream_ends() {
 	wait_for 20 has_lines 3
 	purple_rt kill "$ID" KILL
 	stream_ends
-	jq -se 'all(.type == "stats" and .data.pids.current >= 0) and length >= 3' events
+	jq -se 'all(.type == "stats" and .data.pids.current >= 0) and length >= 3' stream
 }
 
 @test "the interval is kept: none of an hour passes here" {
@@ -97,7 +97,7 @@ stream_ends() {
 	purple_rt events --stats "$ID" >/dev/null
 	purple_rt kill "$ID" KILL
 	stream_ends
-	assert_equal "$(<events)" ""
+	assert_equal "$(<stream)" ""
 }
 
 @test "running out of memory is an event" {
@@ -110,10 +110,10 @@ stream_ends() {
 	wait_for 10 eval 'ls -l /proc/$EVENTS/fd 2>/dev/null | grep -q "eventfd\|inotify"'
 	purple_rt exec "$ID" touch /tmp/go
 	wait_for 20 has_lines 1
-	assert_equal "$(head -n 1 events)" "{\"type\":\"oom\",\"id\":\"$ID\"}"
+	assert_equal "$(head -n 1 stream)" "{\"type\":\"oom\",\"id\":\"$ID\"}"
 	purple_rt kill "$ID" KILL
 	stream_ends
-	jq -se 'all(.type == "oom")' events
+	jq -se 'all(.type == "oom")' stream
 }
 
 @test "a reader that goes away ends it quietly" {

@@ -76,7 +76,7 @@ starter_ended() {
 	start_waits
 	notify_as_container 'STATUS=warming up'
 	wait_for 20 heard '0 STATUS=warming up'
-	! starter_ended
+	run ! starter_ended
 	notify_as_container 'READY=1\nSTATUS=serving'
 	wait_for 20 starter_ended
 	wait "$STARTER"
@@ -116,7 +116,7 @@ starter_ended() {
 		</dev/null >/dev/null 2>&1 &
 	STARTER=$!
 	wait_for 20 is_status running "$ID"
-	! starter_ended
+	run ! starter_ended
 	notify_as_container 'READY=1'
 	wait_for 20 starter_ended
 	wait "$STARTER"

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -591,6 +592,10 @@ static void v2_figures_are_read(void **state)
 	put("hugetlb.2MB.rsvd.current", "99\n");
 	put("hugetlb.2MB.max", "12\n");
 	put("hugetlb.2MB.events", "max 13\n");
+	put("cpu.pressure", "some avg10=1.05 avg60=20.30 avg300=0.00 total=4711\n"
+			    "full avg10=0.00 avg60=0.00 avg300=100.00 total=5\n");
+	put("memory.pressure", "some of another kind\n");
+	put("cpuset.cpus.effective", "0-3,8\n");
 	assert_ok(cgroup_stats(&fake, &s, &e));
 	assert_true(s.has_memory && s.has_swap && s.has_kernel_memory && s.has_cpu &&
 		    s.has_pids && s.has_io);
@@ -614,9 +619,37 @@ static void v2_figures_are_read(void **state)
 	assert_int_equal(s.hugetlb.n, 1);
 	assert_int_equal(s.hugetlb.v[0].usage, 11);
 	assert_int_equal(s.hugetlb.v[0].failures, 13);
+	assert_true(s.cpu_pressure.set && !s.memory_pressure.set && !s.io_pressure.set);
+	assert_int_equal(s.cpu_pressure.some.avg[0], 105);
+	assert_int_equal(s.cpu_pressure.some.avg[1], 2030);
+	assert_int_equal(s.cpu_pressure.some.total_us, 4711);
+	assert_int_equal(s.cpu_pressure.full.avg[2], 10000);
+	assert_string_equal(s.cpuset.cpus, "0-3,8");
+	assert_null(s.cpuset.mems);
 	put("pids.current", "not a number\n");
 	assert_true(cgroup_stats(&fake, &s, &e) < 0);
 	assert_non_null(strstr(e.msg, "pids.current"));
+}
+
+/* The kernel writes to memory.events for more reasons than one. */
+static void v2_kills_are_heard_of(void **state)
+{
+	_cgroup_oom_watch_close_ struct cgroup_oom_watch w = CGROUP_OOM_WATCH_EMPTY;
+	struct pollfd p = { .events = POLLIN };
+	struct err e;
+
+	put("memory.events", "max 0\noom_kill 1\n");
+	assert_ok(cgroup_oom_watch_open(&fake, &w, &e));
+	p.fd = w.fd;
+	assert_int_equal(poll(&p, 1, 0), 0);
+	put("memory.events", "max 1\noom_kill 1\n");
+	assert_int_equal(poll(&p, 1, 10000), 1);
+	assert_false(cgroup_oom_watch_take(&w));
+	put("memory.events", "max 1\noom_kill 2\n");
+	assert_int_equal(poll(&p, 1, 10000), 1);
+	assert_true(cgroup_oom_watch_take(&w));
+	assert_int_equal(poll(&p, 1, 0), 0);
+	assert_false(cgroup_oom_watch_take(&w));
 }
 
 #define FAKE_TEST(f) cmocka_unit_test_setup_teardown(f, make_fake, remove_fake)
@@ -646,6 +679,7 @@ int main(void)
 		FAKE_TEST(v2_other_limits_are_written),
 		FAKE_TEST(v2_controllers_are_passed_on_from_the_root),
 		FAKE_TEST(v2_figures_are_read),
+		FAKE_TEST(v2_kills_are_heard_of),
 	};
 
 	return cmocka_run_group_tests_name("cgroup", tests, NULL, NULL);

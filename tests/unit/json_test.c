@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Unit tests of src/base/json.c and json_bind.c: documents, and tables that bind them to structs. */
+/* Unit tests of src/base/json.c, json_bind.c and json_overlay.c: documents, tables that bind them to
+ * structs, and changes of such structs carried over to their documents. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -395,6 +396,104 @@ static void test_bind_refuses(void **state)
 	}
 }
 
+/* --- changes carried over --- */
+
+/* What becomes of `text` when `change` is made to what was read from it; or what is said. */
+static void check_overlay(const char *text, void (*change)(struct whole *w), const char *want)
+{
+	_json_free_ struct json *j = NULL;
+	_buf_free_ struct buf out = {};
+	struct whole before, after;
+	struct err e = { 0 };
+	int r;
+
+	assert_int_equal(json_parse(text, strlen(text), "doc", &j, &e), 0);
+	assert_int_equal(json_read(j, &whole_type, "doc", &before, &e), 0);
+	assert_int_equal(json_copy(&whole_type, &before, &after, &e), 0);
+	change(&after);
+	r = json_overlay(j, &whole_type, &before, &after, "doc", &e);
+	if (r == 0)
+		json_print(j, &out);
+	assert_string_equal(r == 0 ? out.s : e.msg, want);
+	json_clear(&whole_type, &before);
+	json_clear(&whole_type, &after);
+}
+
+static void change_nothing(struct whole *w)
+{
+}
+
+static void change_text(struct whole *w)
+{
+	free(w->text);
+	w->text = strdup("\"new\"");
+	w->i32 = 5;
+}
+
+static void change_part(struct whole *w)
+{
+	if (!w->part) {
+		w->part = calloc(1, sizeof(*w->part));
+		w->part->name = strdup("made");
+	}
+	w->part->size = 9;
+}
+
+static void drop_part(struct whole *w)
+{
+	free(w->part->name);
+	free(w->part);
+	w->part = NULL;
+}
+
+static void change_parts(struct whole *w)
+{
+	w->parts.v[0].size = 9;
+}
+
+static void change_named(struct whole *w)
+{
+	w->named.v[0].size = 9;
+}
+
+static void test_overlay(void **state)
+{
+	static const struct {
+		const char *text;
+		void (*change)(struct whole *w);
+		const char *want;
+	} rows[] = {
+		{ " { \"new\" : [1e3, null, true, false, \"\\u00e9\"], \"i32\": 0 } ",
+		  change_nothing, "{\"new\":[1e3,null,true,false,\"\xc3\xa9\"],\"i32\":0}" },
+		{ "{\"new\":1,\"text\":\"old\",\"other\":{}}", change_text,
+		  "{\"new\":1,\"text\":\"\\\"new\\\"\",\"other\":{},\"i32\":5}" },
+		{ "{\"part\":{\"new\":1.50,\"name\":\"p\"}}", change_part,
+		  "{\"part\":{\"new\":1.50,\"name\":\"p\",\"size\":9}}" },
+		{ "{}", change_part, "{\"part\":{\"name\":\"made\",\"size\":9}}" },
+		{ "{\"part\":null}", change_part,
+		  "{\"part\":{\"name\":\"made\",\"size\":9}}" },
+		{ "{\"part\":{\"name\":\"p\"},\"new\":0}", drop_part, "{\"new\":0}" },
+		{ "{\"part\":{\"name\":\"p\",\"new\":0}}", drop_part,
+		  "doc: part.new: a member that is not known here, in a part that changes, "
+		  "would be lost" },
+		{ "{\"parts\":[{\"name\":\"q\"}]}", change_parts,
+		  "{\"parts\":[{\"name\":\"q\",\"size\":9}]}" },
+		{ "{\"parts\":[{\"name\":\"q\"},{\"name\":\"r\",\"new\":0}]}", change_parts,
+		  "doc: parts.new: a member that is not known here, in a part that changes, "
+		  "would be lost" },
+		{ "{\"parts\":[{\"name\":\"q\",\"new\":0}]}", change_text,
+		  "{\"parts\":[{\"name\":\"q\",\"new\":0}],\"text\":\"\\\"new\\\"\",\"i32\":5}" },
+		{ "{\"named\":{\"x\":{\"size\":1}}}", change_named,
+		  "{\"named\":{\"x\":{\"size\":9}}}" },
+		{ "{\"named\":{\"x\":{\"size\":1,\"new\":0}}}", change_named,
+		  "doc: named.new: a member that is not known here, in a part that changes, "
+		  "would be lost" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		check_overlay(rows[i].text, rows[i].change, rows[i].want);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -409,6 +508,7 @@ int main(void)
 		cmocka_unit_test(test_bind_round_trip),
 		cmocka_unit_test(test_bind_pretty),
 		cmocka_unit_test(test_bind_refuses),
+		cmocka_unit_test(test_overlay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
