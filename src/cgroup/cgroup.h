@@ -200,6 +200,13 @@ int cgroup_doors_open(const struct cgroup *cg, struct cgroup_doors *ret, struct 
 int cgroup_doors_enter(struct cgroup_doors *d, struct err *e);
 void cgroup_doors_close(struct cgroup_doors *d);
 
+/*
+ * Makes cg stand for existing groups below it: "PATH" in every hierarchy (on hybrid hosts those of
+ * v1), or "CONTROLLER[,...]:PATH" in those of v1 alone, any number of these. On failure cg is only
+ * good for cgroup_clear().
+ */
+int cgroup_narrow(struct cgroup *cg, const struct strv *subs, struct err *e);
+
 /* --- limits (apply.c, memory.c, cpu.c, blkio.c) --- */
 
 /*

@@ -73,6 +73,7 @@ struct container_exec_request {
 	const char *user; /* "uid[:gid]"; NULL: the container's */
 	struct strv caps; /* added, as far as the container's own process has them */
 	struct strv additional_gids;
+	struct strv sub_cgroups; /* of cgroup_narrow(); empty: the container's own */
 	bool tty;
 	bool no_new_privileges;
 	bool detach;

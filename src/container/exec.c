@@ -567,6 +567,18 @@ static int fill_listener_message(struct exec *x, struct err *e)
 	return 0;
 }
 
+/* In memory alone: the state on disk is not written here. */
+static int choose_sub_cgroups(struct exec *x, struct err *e)
+{
+	int r;
+
+	if (!x->c.st.cgroup)
+		return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
+			       "--cgroup: the container has no cgroup");
+	r = cgroup_narrow(x->c.st.cgroup, &x->rq->sub_cgroups, e);
+	return r < 0 ? err_wrap(e, "--cgroup") : 0;
+}
+
 int container_exec(const struct container_exec_request *rq, int *ret_status, struct err *e)
 {
 	__attribute__((cleanup(exec_clear))) struct exec x = {
@@ -585,6 +597,8 @@ int container_exec(const struct container_exec_request *rq, int *ret_status, str
 	int r;
 
 	r = open_running(&x, e);
+	if (r == 0 && rq->sub_cgroups.n)
+		r = choose_sub_cgroups(&x, e);
 	if (r == 0)
 		r = load_process(&x, e);
 	if (r == 0)

@@ -410,3 +410,53 @@ exec_fails() {
 	joined=$(grep -n 'setns(' trace | head -n 1 | cut -d: -f1)
 	((undumpable < joined))
 }
+
+@test "--cgroup runs the process in a group below the container's own, of all controllers or some" {
+	requires cgroup_v1
+	start_sleeper
+	local dir
+	local -a dirs
+	mapfile -t dirs < <(jq -r '.cgroup.v1[]' "$PURPLE_ROOT/$ID/state.json" | sort -u)
+	for dir in "${dirs[@]}"; do
+		[[ $dir != *@(/pids/|/memory/)* ]] || mkdir "$dir/below"
+	done
+	exec_ --cgroup pids,memory:below "$ID" cat /proc/self/cgroup
+	assert_status 0
+	assert_equal "$(grep -cE ':(pids|memory):.*/below$' <<<"$output") $(grep -c below <<<"$output")" "2 2"
+	exec_ --cgroup pids:/below --cgroup memory:below/ "$ID" cat /proc/self/cgroup
+	assert_equal "$(grep -cE ':(pids|memory):.*/below$' <<<"$output") $(grep -c below <<<"$output")" "2 2"
+	# Without a controller it is to be there in every hierarchy.
+	exec_fails "there is no sub-cgroup" --cgroup below "$ID" true
+	for dir in "${dirs[@]}"; do
+		mkdir -p "$dir/below"
+		# A new group of this controller has none, and takes no process then.
+		[[ ! -e $dir/cpuset.cpus ]] || { cat "$dir/cpuset.cpus" >"$dir/below/cpuset.cpus"
+			cat "$dir/cpuset.mems" >"$dir/below/cpuset.mems"; }
+	done
+	exec_ --cgroup below "$ID" cat /proc/self/cgroup
+	assert_equal "$(grep -c '/below$' <<<"$output")" "${#dirs[@]}"
+	# The next one is where the container is.
+	exec_ "$ID" cat /proc/self/cgroup
+	assert_lacks below
+}
+
+@test "--cgroup runs the process in a group below the container's own on the unified hierarchy" {
+	requires cgroup_v2
+	start_sleeper
+	mkdir "$(cgroup_dir "$PID")/below"
+	exec_ --cgroup below "$ID" cat /proc/self/cgroup
+	assert_contains /below
+}
+
+@test "--cgroup of what is not there, or leads out of the container's group, is refused" {
+	start_sleeper
+	local sub
+	for sub in nothing/here .. a/../../b "../$ID" nosuch:below; do
+		exec_fails "--cgroup: " --cgroup "$sub" "$ID" true
+	done
+	exec_fails "each needs its controllers" --cgroup a --cgroup b "$ID" true
+	purple_rt delete --force "$ID"
+	new_id
+	purple_rt --cgroup-manager disabled run --detach --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1
+	exec_fails "--cgroup: " --cgroup below "$ID" true
+}

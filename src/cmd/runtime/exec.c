@@ -8,7 +8,7 @@
 
 struct exec_options {
 	const char *process, *pid_file, *console_socket, *pidfd_socket, *cwd, *user;
-	struct strv env, caps, gids;
+	struct strv env, caps, gids, cgroups;
 	unsigned int preserve_fds;
 	bool tty, detach, no_new_privs, ignore_paused;
 };
@@ -34,6 +34,8 @@ static const struct option_row rows[] = {
 	OPTION(exec_options, env, "env", 'e', OPTION_LIST, "NAME=VALUE",
 	       "a further environment variable"),
 	OPTION(exec_options, caps, "cap", 'c', OPTION_LIST, "CAP", "a further capability"),
+	OPTION(exec_options, cgroups, "cgroup", 0, OPTION_LIST, "[CONTROLLER:]PATH",
+	       "a group below the container's, where the process runs"),
 	OPTION(exec_options, no_new_privs, "no-new-privs", 0, OPTION_FLAG, NULL,
 	       "set no_new_privs"),
 	OPTION(exec_options, preserve_fds, "preserve-fds", 0, OPTION_UINT, "N",
@@ -55,6 +57,7 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 		.env = o->env,
 		.caps = o->caps,
 		.additional_gids = o->gids,
+		.sub_cgroups = o->cgroups,
 		.cwd = o->cwd,
 		.user = o->user,
 		.tty = o->tty,
