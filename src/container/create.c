@@ -392,6 +392,7 @@ static int make_state(struct create *k, struct undo *u, struct err *e)
 	if (r < 0)
 		return r;
 	undo_push(u, undo_state, k);
+	log_debug("the state is in %s", k->c.dir);
 	undo_push(u, undo_hooks, k);
 	if (k->rq->plan && mkdirat(k->c.dirfd, "rootfs", 0755) < 0)
 		return err_sys(e, "cannot make '%s/rootfs'", k->c.dir);
@@ -425,6 +426,7 @@ static int make_cgroup(struct create *k, struct undo *u, struct err *e)
 	k->c.st.cgroup = cg;
 	k->c.st.cgroup_pending = false;
 	undo_push(u, undo_cgroup, k);
+	log_debug("the cgroup is %s", cg->path ? cg->path : "none");
 	r = container_state_save(&k->c, e);
 	if (r == 0)
 		r = cgroup_apply(cg, res, false, e);
@@ -612,6 +614,7 @@ static int spawn_init(struct create *k, struct undo *u, struct err *e)
 	if (r < 0)
 		return r;
 	undo_push(u, undo_init, k);
+	log_debug("init is process %d", (int)k->pid);
 	cgroup_doors_close(&k->init.doors);
 	fd_close(&k->init.sync_fd);
 	if (ns_plan_has_new(&k->ns, CLONE_NEWUSER))

@@ -22,6 +22,7 @@
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/num.h"
 #include "container/attributes.h"
 #include "container/console.h"
@@ -618,6 +619,7 @@ int container_exec(const struct container_exec_request *rq, int *ret_status, str
 		}
 		return r;
 	}
+	log_debug("process %d runs in container %s", (int)x.pid, rq->id);
 	if (!rq->detach)
 		return wait_child(&x, ret_status, e);
 	*ret_status = 0;

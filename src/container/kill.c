@@ -170,7 +170,10 @@ static int remove_container(struct container *c, struct err *e)
 	if (r < 0)
 		return r;
 	run_poststop(c, spec);
-	return container_state_remove(c, e);
+	r = container_state_remove(c, e);
+	if (r == 0)
+		log_debug("container %s is removed", c->st.id);
+	return r;
 }
 
 int container_delete(const char *root, const char *id, bool force, struct err *e)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "container/container.h"
 #include "container/notify.h"
 #include "container/sync.h"
@@ -93,6 +94,7 @@ int container_start(const char *root, const char *id, const char *notify_socket,
 		return r;
 	/* Init does not listen any more: container_status() sees that also where this is not done. */
 	unlinkat(c.dirfd, "start.sock", 0);
+	log_debug("the program of container %s runs", id);
 	r = run_poststart(&c, e);
 	return r < 0 || !notify_socket ? r : wait_ready(&c, &notify, e);
 }

@@ -247,6 +247,16 @@ fails() {
 	run purple_rt --log debug.log --log-format json --debug run --bundle "$BUNDLE" "$ID"
 	assert_status 0
 	jq -e 'select(.level == "debug")' debug.log
+	# What is done, step by step.
+	new_id
+	purple_rt --log steps --debug create --bundle "$BUNDLE" --pid-file pid "$ID" </dev/null >/dev/null 2>&1
+	purple_rt --log steps --debug start "$ID"
+	purple_rt --log steps --debug delete --force "$ID"
+	local step
+	for step in "the state is in $PURPLE_ROOT/$ID" "the cgroup is " "init is process $(<pid)" \
+		"container $ID is created" "the program of container $ID runs" "container $ID is removed"; do
+		grep -qF -e "$step" steps || { echo "no word of: $step"; cat steps; return 1; }
+	done
 }
 
 @test "a missing or forbidden program is reported with the phrases that engines match, at create" {
