@@ -40,6 +40,9 @@ static int add_pids(const char *dir, cgroup_pid_list *ret, struct err *e)
 		pid_t *at;
 
 		r = num_i32(line, &pid);
+		/* kill() would reach far beyond the group with it. */
+		if (r == 0 && pid < 0)
+			r = -EINVAL;
 		if (r < 0)
 			return err_errno(e, r, "'%s/cgroup.procs': '%s'", dir, line);
 		if (pid == 0) /* in a pid namespace out of our sight */

@@ -570,6 +570,23 @@ static void v2_controllers_are_passed_on_from_the_root(void **state)
 	assert_written("cgroup.subtree_control", "");
 }
 
+static void pids_are_those_of_processes(void **state)
+{
+	cgroup_pid_list l = {};
+	struct err e;
+
+	put("cgroup.procs", "12\n0\n7\n12\n");
+	assert_ok(cgroup_pids(&fake, &l, &e));
+	assert_int_equal(l.n, 2);
+	assert_int_equal(l.v[0], 7);
+	assert_int_equal(l.v[1], 12);
+	free(l.v);
+	put("cgroup.procs", "7\n-1\n");
+	assert_true(cgroup_pids(&fake, &l, &e) < 0);
+	assert_non_null(strstr(e.msg, "cgroup.procs': '-1'"));
+	put("cgroup.procs", "");
+}
+
 static void v2_figures_are_read(void **state)
 {
 	_cgroup_stats_clear_ struct cgroup_stats s = {};
@@ -678,6 +695,7 @@ int main(void)
 		FAKE_TEST(v2_cpu_is_written),
 		FAKE_TEST(v2_other_limits_are_written),
 		FAKE_TEST(v2_controllers_are_passed_on_from_the_root),
+		FAKE_TEST(pids_are_those_of_processes),
 		FAKE_TEST(v2_figures_are_read),
 		FAKE_TEST(v2_kills_are_heard_of),
 	};
