@@ -150,8 +150,8 @@ setup_file() {
 	ln -sf /proc/self/exe "$BUNDLE/rootfs/bin/runtime"
 	set_command /bin/runtime
 	new_id
+	# Linked statically it runs there, too, and says how it is used; nobody gets to write to it.
 	run purple_rt --policy t run --bundle "$BUNDLE" "$ID"
-	((status != 0))
 	start_under t 'while :; do for p in /proc/[0-9]*; do
 		(exec 5>>$p/exe && echo opened && echo x >&5) 2>/dev/null; done; done'
 	local i
