@@ -2,7 +2,7 @@
 /*
  * libFuzzer target for what the kernel says of cgroups: /proc/self/mountinfo and
  * /proc/self/cgroup (two parts), whose paths a user namespace or a mount can choose.
- * runs: 30000
+ * runs: 60000
  */
 #include "cgroup/cgroup.h"
 #include "fuzz.h"

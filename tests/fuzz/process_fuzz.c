@@ -3,7 +3,7 @@
  * libFuzzer target for process.json, the input of `exec --process`: read, checked, and held to a
  * container's policies as exec does. Besides memory errors it looks for a process that gets more
  * than the container's own has.
- * runs: 20000
+ * runs: 80000
  */
 #include <strings.h>
 

@@ -2,7 +2,7 @@
 /*
  * libFuzzer target for config.json with its hooks: any bytes are parsed, read and checked as
  * create does. What can be read is written, copied, and read again: all must say the same.
- * runs: 6000
+ * runs: 20000
  */
 #include "fuzz.h"
 #include "oci/spec.h"

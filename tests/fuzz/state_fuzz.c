@@ -3,7 +3,7 @@
  * libFuzzer target for a container's state folder: state.json and config.json as the input says.
  * The folder is the administrator's own; a damaged file must still end in an error, and whatever
  * is read must be fit for the commands: they kill, thaw and remove what it names.
- * runs: 4000
+ * runs: 10000
  */
 #include "container/container.h"
 #include "container/state.h"

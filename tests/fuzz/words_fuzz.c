@@ -3,7 +3,7 @@
  * libFuzzer target for short texts of the command line and of config.json. The first line says
  * what follows: mount (type, then options, a line each), cgroup (cgroupsPath), user (exec's
  * --user), signal, number, path, id.
- * runs: 20000
+ * runs: 80000
  */
 #include <limits.h>
 #include <sys/mount.h>
