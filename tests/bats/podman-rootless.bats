@@ -68,15 +68,27 @@ teardown_file() {
 
 @test "a terminal: its size, its owner, its exit code, and a second one by exec" {
 	requires script
-	start_podman -t "$IMAGE" sleep 1000
+	# Podman sets the size when the process is there, and may be slow.
+	cat >"$RL_DIR/size" <<-'END'
+		tty
+		for i in $(seq 200); do
+			[ "$(stty size 2>/dev/null)" = "33 111" ] && break
+			sleep 0.05
+		done
+		stty size
+		ls -ln /dev/console
+		exit 5
+	END
+	start_podman -t -v "$RL_DIR/size:/size:ro" "$IMAGE" sleep 1000
 	export -f rootless podman_
 	export RL_UID
-	run on_a_terminal "bash -c 'podman_ run --rm -it --name $ID-t $IMAGE sh -c \"tty; stty size; ls -ln /dev/console; exit 5\"'" </dev/null
+	run on_a_terminal "bash -c 'podman_ run --rm -it --name $ID-t -v $RL_DIR/size:/size:ro $IMAGE sh /size'" </dev/null
 	assert_status 5
 	assert_contains /dev/pts/0
 	assert_contains "33 111"
 	[[ $output == *"crw--w----"*" 0 "*" 5 "*"/dev/console"* ]]
-	run on_a_terminal "bash -c 'podman_ exec -it $ID sh -c \"tty; stty size\"'" </dev/null
+	run on_a_terminal "bash -c 'podman_ exec -it $ID sh /size'" </dev/null
+	assert_status 5
 	assert_contains /dev/pts/1
 	assert_contains "33 111"
 }
