@@ -325,7 +325,7 @@ effective_policy() {
 		--add-host box:10.1.2.3 --dns 10.9.8.7 --dns-search example.org --ulimit stack=65536:131072 --ulimit nproc=500 \
 		--oom-score-adj 5 --label a=b --pids-limit -1 --read-only --tmpfs /run:exec,mode=0700 --stop-signal INT "$IMAGE" sh -c '
 		readlink /proc/self/ns/cgroup; id -G; cat /proc/sys/kernel/domainname; grep -c 10.1.2.3 /etc/hosts
-		sed -n "/10.9.8.7/p; /^search/p" /etc/resolv.conf; ulimit -s; grep "Max processes" /proc/self/limits | tr -s " " | cut -d " " -f 3; cat /proc/self/oom_score_adj
+		grep ^search /etc/resolv.conf; grep ^nameserver /etc/resolv.conf; ulimit -s; grep "Max processes" /proc/self/limits | tr -s " " | cut -d " " -f 3; cat /proc/self/oom_score_adj
 		stat -c %a /run; grep -o "size=3072k" /proc/mounts'
 	assert_equal "$stderr" ""
 	[[ ${lines[0]} != "$(readlink /proc/self/ns/cgroup)" ]]
