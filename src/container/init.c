@@ -253,8 +253,13 @@ static int set_up_console(struct init_plan *p, int *ret_slave, struct err *e)
 /* From here on the image is looked at: nothing of the host must be in reach of its links. */
 static int let_go_of_host(struct init_plan *p, int slave, struct err *e)
 {
-	const int keep[] = { p->sync_fd, p->start_fd, slave };
+	/* The container's own network, which nothing can be looked up in. */
+	const int keep[] = { p->sync_fd, p->start_fd, slave, p->own_network };
+	int r = switch_network(p->engines_network, e);
 
+	if (r < 0)
+		return r;
+	p->engines_network = -1;
 	p->rootfs->root_fd = -1;
 	p->rootfs->proc_fd = -1;
 	return process_close_host(&p->process, keep, ARRAY_SIZE(keep), e);
@@ -269,9 +274,6 @@ static int report_ready(struct init_plan *p, struct err *e)
 		r = process_check_program(p->process.process, e);
 	if (r == 0)
 		r = attributes_set_own(p->process.process, p->spec->linux_, e);
-	if (r == 0)
-		r = switch_network(p->engines_network, e);
-	fd_close(&p->engines_network);
 	/* From READY on the socket alone tells whether the runtime is there: it may end when it has
 	 * said GO, and init must not end with it then. */
 	if (r == 0 && !p->process.die_with_parent)
