@@ -165,6 +165,26 @@ static int allow_devices(struct oci_linux *l, struct err *e)
 	return 0;
 }
 
+/* One option a string: what the merge found among several in one, others take for the file system's
+ * data, and a bind has none. */
+static int split_options(struct oci_spec *s, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < s->mounts.n; i++) {
+		struct oci_mount *m = &s->mounts.v[i];
+		struct strv words = { 0 };
+
+		if (oci_mount_words(m, &words) < 0) {
+			strv_free(&words);
+			return err_oom(e);
+		}
+		strv_free(&m->options);
+		m->options = words;
+	}
+	return 0;
+}
+
 int policy_make_plain(struct oci_spec *s, const struct policy *const *policies, size_t n,
 		      struct err *e)
 {
@@ -179,6 +199,8 @@ int policy_make_plain(struct oci_spec *s, const struct policy *const *policies, 
 		r = isolate_network(s, policies, n, e);
 	if (r == 0)
 		r = allow_devices(s->linux_, e);
+	if (r == 0)
+		r = split_options(s, e);
 	if (r == 0 && s->linux_->policy_seccomp.n)
 		r = fold_seccomp(s->linux_, policies, n, e);
 	return r;

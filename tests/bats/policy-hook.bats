@@ -370,6 +370,23 @@ assert_valid() { # FILE
 	jq -e '[.linux.seccomp.syscalls[] | select((.args // []) | map(.index) | length != (unique | length))] == []' out.json
 }
 
+@test "options of a mount that come in one string hold under runc as words" {
+	requires runc
+	policy files <<<'filesystem: { scratch_paths: [/tmp] }'
+	mkdir data
+	make_bundle
+	edit_config '.root.path = $root | .ociVersion = "1.0.2" | .linux.cgroupsPath = "/purple/\($id)"
+		| .mounts += [{ destination: "/data", type: "bind", source: $data, options: ["rbind,nosuid,ro,rro,nodev"] }]' \
+		--arg root "$BUNDLE/rootfs" --arg data "$PWD/data" --arg id "$ID"
+	set_script 'touch /data/file 2>&1; touch /tmp/file && echo scratch'
+	hook --policy files
+	assert_equal "$status" 0
+	printf '%s\n' "$output" >"$BUNDLE/config.json"
+	assert_equal "$(jq '[.mounts[].options // [] | .[] | select(contains(","))] | length' "$BUNDLE/config.json")" 0
+	run runc --root "$PWD/runc" run --bundle "$BUNDLE" "$ID-runc"
+	assert_output $'touch: /data/file: Read-only file system\nscratch'
+}
+
 # --- refusals -------------------------------------------------------------------------------------
 
 @test "what a foreign runtime cannot enforce is refused, by file and line" {

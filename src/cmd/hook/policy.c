@@ -56,8 +56,8 @@ static int check_paths(const struct oci_spec *s, struct err *e)
 	for (size_t i = 0; i < s->mounts.n; i++) {
 		const struct oci_mount *m = &s->mounts.v[i];
 		bool bind = (m->type && streq(m->type, "bind")) ||
-			    strv_contains(&m->options, "bind") ||
-			    strv_contains(&m->options, "rbind");
+			    oci_mount_has_option(m, "bind") ||
+			    oci_mount_has_option(m, "rbind");
 
 		if (bind && m->source && m->source[0] != '/')
 			return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
