@@ -412,6 +412,29 @@ assert_valid() { # FILE
 	hook_refuses "/etc/purple/policies/wild.yaml:4:7: syscalls: the rules for 'prctl'" --policy wild
 }
 
+@test "annotations by which another runtime would undo the policy are refused" {
+	requires crun
+	policy no-mkdir <<<'syscalls: { deny: [mkdir, mkdirat] }'
+	# A filter that is one instruction: allow.
+	local filter annotation
+	filter=$(printf '\006\000\000\000\000\000\377\177' | base64)
+	make_hooks_dir --log "$PWD/log"
+	WITH=()
+	run_foreign crun --annotation "run.oci.seccomp_bpf_data=$filter" "$IMAGE" sh -c 'mkdir /tmp/dir && echo made'
+	assert_output made
+	for annotation in "run.oci.seccomp_bpf_data=$filter" run.oci.keep_original_groups=1 run.oci.handler=krun \
+		org.systemd.property.MemoryMax=infinity; do
+		WITH=(--annotation io.purple.policy=no-mkdir --annotation "$annotation")
+		run_foreign crun "$IMAGE" sh -c 'mkdir /tmp/dir && echo made'
+		((status != 0))
+		assert_equal "$output" ""
+		grep -qF "annotation '${annotation%%=*}'" log
+	done
+	WITH=(--annotation io.purple.policy=no-mkdir)
+	run_foreign crun --stop-signal INT "$IMAGE" sh -c 'mkdir /tmp/dir || echo not made'
+	assert_output "not made"
+}
+
 @test "Podman does not start a container whose policy is refused" {
 	requires runc
 	policy once <<<$'syscalls:\n  deny: [execve]'

@@ -68,6 +68,36 @@ static int check_paths(const struct oci_spec *s, struct err *e)
 	return 0;
 }
 
+/*
+ * Annotations by which other runtimes do something else than the configuration says: crun takes
+ * another system call filter by run.oci.seccomp_bpf_data, keeps the caller's groups, or hands
+ * the container to a virtual machine; runc and crun give org.systemd.property.* to systemd, which
+ * has limits and device rules among them. An image can bring them. Podman sets two of its own.
+ */
+static int check_annotations(const struct oci_spec *s, struct err *e)
+{
+	static const char *const refused[] = { "run.oci.", "krun.", "module.wasm.",
+					       "org.systemd.property." };
+	static const char *const harmless[] = { "org.systemd.property.KillSignal",
+						"org.systemd.property.TimeoutStopUSec" };
+
+	for (size_t i = 0; i < s->annotations.n; i++) {
+		const char *key = s->annotations.k[i];
+		bool known = false;
+
+		for (size_t k = 0; k < ARRAY_SIZE(harmless); k++)
+			known = known || streq(key, harmless[k]);
+		for (size_t k = 0; !known && k < ARRAY_SIZE(refused); k++)
+			if (str_has_prefix(key, refused[k]))
+				return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
+					       "annotation '%s': it can make a runtime do "
+					       "something else than the policy says, and is not "
+					       "supported by the policy hook",
+					       key);
+	}
+	return 0;
+}
+
 /* Other runtimes take a limit of 0 processes for none, so it is none that the policy lowers. */
 static void read_habits(struct oci_spec *s)
 {
@@ -159,6 +189,8 @@ static int merge(struct json *doc, const struct policy_request *rq, struct err *
 	r = oci_spec_read(doc, NAME, &spec, e);
 	if (r == 0)
 		r = check_paths(spec, e);
+	if (r == 0)
+		r = check_annotations(spec, e);
 	if (r == 0 && spec->linux_->seccomp)
 		r = seccomp_check(spec->linux_->seccomp, e);
 	if (r < 0)
