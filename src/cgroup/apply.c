@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "cgroup/internal.h"
+#include "cgroup/systemd.h"
 
 const char *const cgroup_controller_names[] = {
 	"memory", "cpu", "cpuset", "pids", "io", "hugetlb", "rdma",
@@ -278,6 +279,13 @@ static int apply_unified_key(const struct cgroup *cg, const char *key, const cha
 
 int cgroup_apply(const struct cgroup *cg, const struct oci_resources *r, bool update,
 		 struct err *e)
+{
+	return cg->unit ? cgroup_unit_apply(cg, r, update, e) :
+			  cgroup_apply_files(cg, r, update, e);
+}
+
+int cgroup_apply_files(const struct cgroup *cg, const struct oci_resources *r,
+		       bool update, struct err *e)
 {
 	int res = 0;
 

@@ -47,6 +47,9 @@ struct cgroup {
 	char *path; /* below the mounts, begins with "/" (NULL for CGROUP_NONE): for people */
 	struct strmap v1; /* controller -> absolute directory */
 	char *unified;	  /* absolute directory in the cgroup2 mount, or NULL */
+	char *unit; /* systemd's, that the group is of; NULL: the group is ours alone */
+	bool user_manager;   /* of the caller's own systemd */
+	bool devices_by_bpf; /* the unit's devices are beyond systemd, which allows all */
 };
 
 extern const struct json_type cgroup_type;
@@ -143,8 +146,9 @@ const char *cgroup_mode_name(enum cgroup_mode m);
 /*
  * The group's path: `cgroups_path` absolute: exactly that; relative: below /purple; NULL:
  * /purple-ID (a group of its own for all of them would be one more to make and remove with each).
- * When not `privileged`, both of these are below the caller's own group, and *ret_own is set. Refused: "..", ".", "/" itself and systemd's form
- * slice:prefix:name.
+ * When not `privileged`, both of these are below the caller's own group, and *ret_own is set.
+ * Refused: "..", ".", "/" itself and systemd's form slice:prefix:name, which is for
+ * cgroup_create_unit().
  */
 int cgroup_path_choose(const char *cgroups_path, const char *id, bool privileged,
 		       bool *ret_own, char **ret, struct err *e);
@@ -163,8 +167,32 @@ int cgroup_create(const char *cgroups_path, const char *id, const struct oci_res
 /* For a container that is to have no group: refuses limits, which nothing would hold it to. */
 int cgroup_check_disabled(const struct oci_resources *r, struct err *e);
 
-/* Removes the group with its sub-groups in every hierarchy, and /purple when that leaves it
- * empty. Kills nothing; waits up to 5 s for dying processes. Missing is fine. */
+struct cgroup_unit_request {
+	const char *cgroups_path; /* "slice:prefix:name"; NULL: purple-ID.scope */
+	const char *id;
+	const struct strmap *annotations; /* org.systemd.property.NAME; may be NULL */
+	const struct oci_resources *resources;	 /* as for cgroup_create() */
+	const struct oci_device_cgroup *devices; /* as for cgroup_apply_devices() */
+	size_t devices_n;
+};
+
+/*
+ * As cgroup_create(), with the group of a transient unit that systemd makes (systemd.c). All that
+ * takes a struct cgroup then keeps systemd informed. A scope is made of a process: *ret_holder is
+ * one that does nothing, to be ended with cgroup_holder_end() when the container's is in; 0 for a
+ * slice, which is made of none.
+ */
+int cgroup_create_unit(const struct cgroup_unit_request *rq, struct cgroup *ret,
+		       pid_t *ret_holder, struct err *e);
+/* What a runtime that was killed in cgroup_create_unit() left: an empty group, to be destroyed, or
+ * nothing (ret is left as it is). */
+int cgroup_adopt_unit(const char *cgroups_path, const char *id, struct cgroup *ret,
+		      struct err *e);
+/* Kills the holder and waits for it; 0 is none. */
+void cgroup_holder_end(pid_t *holder);
+
+/* Removes the group with its sub-groups in every hierarchy, and /purple when that leaves it empty;
+ * stops its unit. Kills nothing; waits up to 5 s for dying processes. Missing is fine. */
 int cgroup_destroy(const struct cgroup *cg, struct err *e);
 
 /* Whether what was read from state.json can be a group: its directories are removed one day. */

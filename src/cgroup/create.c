@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "cgroup/internal.h"
+#include "cgroup/systemd.h"
 
 /* Another container's end may remove /purple between two of our steps. */
 #define MKDIR_TRIES 20
@@ -26,6 +27,7 @@ struct making {
 	struct strv made; /* directories to remove again on failure */
 	unsigned int needs;
 	bool v2_limits; /* enable controllers of the cgroup2 mount */
+	pid_t holder;	/* may be in a group that was there before; 0: nobody may */
 };
 
 static void unmake(struct making *m)
@@ -39,7 +41,7 @@ static void unmake(struct making *m)
 #define _unmake_ __attribute__((cleanup(unmake)))
 
 /* Root of the host, not of a user namespace. */
-static bool is_privileged(void)
+bool cgroup_is_privileged(void)
 {
 	_free_ char *text = NULL;
 	unsigned int inside, outside, count;
@@ -229,16 +231,19 @@ static int make_levels(struct making *m, const struct cgroup_hierarchy *h,
 	return 0;
 }
 
-/* A group that was there before must be nobody's: empty and not frozen. */
-static int check_unused(const struct cgroup *cg, const char *dir, struct err *e)
+/* A group that was there before must be nobody's: empty but for the holder, and not frozen. */
+static int check_unused(const struct cgroup *cg, pid_t holder, const char *dir,
+			struct err *e)
 {
 	cgroup_pid_list pids = {};
 	uint64_t frozen = 0;
-	pid_t first;
+	pid_t first = 0;
 	int r;
 
 	r = cgroup_dir_pids(dir, &pids, e);
-	first = r == 0 && pids.n ? pids.v[0] : 0;
+	for (size_t i = 0; r == 0 && first == 0 && i < pids.n; i++)
+		if (pids.v[i] != holder)
+			first = pids.v[i];
 	free(pids.v);
 	if (r < 0)
 		return r;
@@ -309,7 +314,7 @@ static int make_in(struct making *m, const struct cgroup_hierarchy *h, const cha
 	if (!cg->path || (h->controllers.n == 0 && !cg->unified))
 		return err_oom(e);
 	if (m->made.n == 0 || !streq(m->made.v[m->made.n - 1], dir))
-		r = check_unused(cg, dir, e);
+		r = check_unused(cg, m->holder, dir, e);
 	return r == 0 && h->controllers.n == 0 ? check_type(dir, e) : r;
 }
 
@@ -370,30 +375,46 @@ int cgroup_check_disabled(const struct oci_resources *r, struct err *e)
 		       "switched off (--cgroup-manager disabled; podman: --cgroups=disabled)");
 }
 
+/* The host, and what of its cgroup2 mount is needed. */
+static int making_begin(struct making *m, const struct oci_resources *r,
+			struct cgroup_host *host, struct err *e)
+{
+	int res = cgroup_host_detect(host, e);
+
+	if (res < 0)
+		return err_wrap(e, "cannot find the cgroup file systems");
+	m->needs = cgroup_needs(r);
+	m->v2_limits = host->unified.mount != NULL;
+	/* On a hybrid host only what v1 does not have is enabled in the group beside. */
+	for (int i = 0; host->mode == CGROUP_HYBRID && i < CGROUP_CONTROLLERS; i++)
+		for (size_t k = 0; k < host->v1.n; k++)
+			if (strv_contains(&host->v1.v[k].controllers,
+					  cgroup_v1_name(cgroup_controller_names[i])))
+				m->needs &= ~(1u << i);
+	return 0;
+}
+
+static enum cgroup_mode mode_of(const struct cgroup *cg)
+{
+	return cg->v1.n == 0 ? CGROUP_V2 : cg->unified ? CGROUP_HYBRID : CGROUP_V1;
+}
+
 int cgroup_create(const char *cgroups_path, const char *id, const struct oci_resources *r,
 		  struct cgroup *ret, struct err *e)
 {
 	_cgroup_host_clear_ struct cgroup_host host = {};
 	_cgroup_clear_ struct cgroup cg = {};
-	_unmake_ struct making m = { .needs = cgroup_needs(r) };
+	_unmake_ struct making m = {};
 	_free_ char *path = NULL;
 	struct err denied = {};
-	bool own = false, privileged = is_privileged();
+	bool own = false, privileged = cgroup_is_privileged();
 	int res;
 
 	res = cgroup_path_choose(cgroups_path, id, privileged, &own, &path, e);
+	if (res == 0)
+		res = making_begin(&m, r, &host, e);
 	if (res < 0)
 		return res;
-	res = cgroup_host_detect(&host, e);
-	if (res < 0)
-		return err_wrap(e, "cannot find the cgroup file systems");
-	m.v2_limits = host.unified.mount != NULL;
-	/* On a hybrid host only what v1 does not have is enabled in the group beside. */
-	for (int i = 0; host.mode == CGROUP_HYBRID && i < CGROUP_CONTROLLERS; i++)
-		for (size_t k = 0; k < host.v1.n; k++)
-			if (strv_contains(&host.v1.v[k].controllers,
-					  cgroup_v1_name(cgroup_controller_names[i])))
-				m.needs &= ~(1u << i);
 	res = make_everywhere(&m, &host, path, own, !privileged, &cg, &denied, e);
 	if (res < 0)
 		return res;
@@ -408,7 +429,64 @@ int cgroup_create(const char *cgroups_path, const char *id, const struct oci_res
 	res = check_v1_thawed(&cg, e);
 	if (res < 0)
 		return res;
-	cg.mode = cg.v1.n == 0 ? CGROUP_V2 : cg.unified ? CGROUP_HYBRID : CGROUP_V1;
+	cg.mode = mode_of(&cg);
+	strv_free(&m.made);
+	*ret = cg;
+	cg = (struct cgroup){};
+	return 0;
+}
+
+/* systemd shows its group as processes see it, and must have put the holder there. */
+static int check_holder(const struct cgroup *cg, pid_t holder, struct err *e)
+{
+	const char *dir = cg->unified ? cg->unified : strmap_get(&cg->v1, "name=systemd");
+	cgroup_pid_list pids = {};
+	bool found = false;
+	int r;
+
+	if (!dir)
+		return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
+			       "systemd's cgroup hierarchy is not mounted");
+	r = cgroup_dir_pids(dir, &pids, e);
+	for (size_t i = 0; r == 0 && i < pids.n; i++)
+		found = found || pids.v[i] == holder;
+	free(pids.v);
+	if (r == 0 && !found)
+		r = err_set(e, ERR_KERNEL, ENOENT,
+			    "systemd did not put the container's first process into '%s'",
+			    dir);
+	return r;
+}
+
+int cgroup_create_around(const char *path, const struct oci_resources *r, pid_t holder,
+			 struct cgroup *ret, struct err *e)
+{
+	_cgroup_host_clear_ struct cgroup_host host = {};
+	_cgroup_clear_ struct cgroup cg = {};
+	_unmake_ struct making m = { .holder = holder };
+	struct err denied = {};
+	int res;
+
+	if (path[0] != '/' || path[1] == '\0')
+		return err_set(e, ERR_KERNEL, EINVAL, "systemd made no group for the unit");
+	res = making_begin(&m, r, &host, e);
+	if (res == 0)
+		res = make_everywhere(&m, &host, path, false, !cgroup_is_privileged(),
+				      &cg, &denied, e);
+	if (res == 0 && !cg.unified && cg.v1.n == 0) {
+		*e = denied;
+		res = denied.kind != ERR_NONE ?
+			      -denied.code :
+			      err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
+				      "no cgroup file system is mounted");
+	}
+	if (res == 0 && holder)
+		res = check_holder(&cg, holder, e);
+	if (res == 0)
+		res = check_v1_thawed(&cg, e);
+	if (res < 0)
+		return res;
+	cg.mode = mode_of(&cg);
 	strv_free(&m.made);
 	*ret = cg;
 	cg = (struct cgroup){};

@@ -17,6 +17,7 @@
 
 #include "base/fd.h"
 #include "cgroup/internal.h"
+#include "cgroup/systemd.h"
 
 #define BUSY_TIMEOUT_MS 5000
 #define BACKOFF_MAX_MS 100
@@ -167,6 +168,9 @@ int cgroup_destroy(const struct cgroup *cg, struct err *e)
 	uint64_t deadline = cgroup_now_ms() + BUSY_TIMEOUT_MS;
 	int first = 0;
 
+	/* systemd removes what it made itself, and forgets the unit. */
+	if (cg->unit)
+		first = cgroup_unit_stop(cg, e);
 	/* All hierarchies are tried even when one fails, so that least is left behind. */
 	for (size_t i = 0; i <= cg->v1.n; i++) {
 		const char *dir = i < cg->v1.n ? cg->v1.v[i] : cg->unified;

@@ -223,7 +223,8 @@ static int write_v1(const char *dir, bool default_allow,
 int cgroup_apply_devices(const struct cgroup *cg, const struct oci_device_cgroup *rules,
 			 size_t n, struct err *e)
 {
-	const char *v1 = strmap_get(&cg->v1, "devices");
+	/* systemd's reload would write to v1's file that all is allowed. */
+	const char *v1 = cg->devices_by_bpf ? NULL : strmap_get(&cg->v1, "devices");
 	cgroup_device_rules list = {}, exceptions = {};
 	bool default_allow = false;
 	int r;

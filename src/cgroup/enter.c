@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "cgroup/internal.h"
+#include "cgroup/systemd.h"
 
 static int enter_failed(const char *dir, int r, struct err *e)
 {
@@ -50,7 +51,12 @@ static bool is_first_with_dir(const struct strmap *v1, size_t at)
 
 int cgroup_enter_unified(const struct cgroup *cg, pid_t pid, struct err *e)
 {
-	return cg->unified ? enter_dir(cg->unified, pid, e) : 0;
+	int r = cg->unified ? enter_dir(cg->unified, pid, e) : 0;
+
+	/* From outside of the user's own groups, such as a login session. */
+	if ((r == -EACCES || r == -EPERM) && cg->unit && cg->user_manager)
+		r = cgroup_unit_enter(cg, pid, e);
+	return r;
 }
 
 int cgroup_enter(const struct cgroup *cg, pid_t pid, bool skip_unified, struct err *e)

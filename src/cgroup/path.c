@@ -23,8 +23,8 @@ static int check_path(const char *path, struct err *e)
 {
 	if (is_systemd_form(path))
 		return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
-			       "linux.cgroupsPath '%s': the systemd form slice:prefix:name is not "
-			       "supported (let the engine use cgroupfs: podman --cgroup-manager=cgroupfs)",
+			       "linux.cgroupsPath '%s': the form slice:prefix:name is systemd's and needs "
+			       "--systemd-cgroup (or let the engine use cgroupfs)",
 			       path);
 	if (strchr(path, '\n'))
 		return err_set(e, ERR_CONFIG, EINVAL,
@@ -81,6 +81,9 @@ static const struct json_field cgroup_fields[] = {
 	JSON_F(cgroup, path, "path", JSON_STR),
 	JSON_F(cgroup, v1, "v1", JSON_STRMAP),
 	JSON_F(cgroup, unified, "unified", JSON_STR),
+	JSON_F(cgroup, unit, "unit", JSON_STR),
+	JSON_F(cgroup, user_manager, "userManager", JSON_BOOL),
+	JSON_F(cgroup, devices_by_bpf, "devicesByBpf", JSON_BOOL),
 	{},
 };
 _Static_assert(sizeof(enum cgroup_mode) == sizeof(uint32_t),
@@ -100,6 +103,18 @@ static int check_directory(const char *dir, struct err *e)
 	return 0;
 }
 
+/* It is stopped one day, and what the group's files say is told of it. */
+static int check_unit(const struct cgroup *cg, struct err *e)
+{
+	if (!str_has_suffix(cg->unit, ".scope") && !str_has_suffix(cg->unit, ".slice"))
+		return err_set(e, ERR_STATE, EINVAL,
+			       "cgroup.unit: '%s' is no container's", cg->unit);
+	if (cg->mode == CGROUP_NONE || (cg->mode == CGROUP_V2 && !cg->unified))
+		return err_set(e, ERR_STATE, EINVAL,
+			       "cgroup.unit: there is no group for it");
+	return 0;
+}
+
 int cgroup_check(const struct cgroup *cg, struct err *e)
 {
 	int r = 0;
@@ -108,6 +123,8 @@ int cgroup_check(const struct cgroup *cg, struct err *e)
 		return err_set(e, ERR_STATE, EINVAL, "cgroup.mode: %u is unknown", cg->mode);
 	if (cg->mode != CGROUP_NONE && !cg->path)
 		return err_set(e, ERR_STATE, EINVAL, "cgroup.path: is missing");
+	if (cg->unit)
+		r = check_unit(cg, e);
 	for (size_t i = 0; r == 0 && i < cg->v1.n; i++)
 		r = check_directory(cg->v1.v[i], e);
 	return r == 0 && cg->unified ? check_directory(cg->unified, e) : r;

@@ -25,6 +25,7 @@ struct container_create_request {
 	bool no_pivot;
 	bool no_new_keyring;
 	bool cgroup_disabled;
+	bool cgroup_systemd;	     /* systemd makes the group */
 	const char *admin_policy;    /* NULL: none */
 	const char *admin_chosen_by; /* "--policy" or "program name" */
 

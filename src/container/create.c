@@ -25,7 +25,7 @@
 #include "container/attributes.h"
 #include "container/console.h"
 #include "container/container.h"
-#include "container/devices.h"
+#include "container/group.h"
 #include "container/init.h"
 #include "container/netdevices.h"
 #include "container/notify.h"
@@ -58,6 +58,7 @@ struct create {
 	pid_t pid;
 	struct attributes_rdt rdt;
 	struct netdevices netdevices;
+	pid_t holder; /* see cgroup_create_unit(); 0: none */
 	bool in_cgroup;
 	bool hooks_began; /* poststop hooks are to undo what those of create did */
 };
@@ -313,6 +314,7 @@ static int fill_state(struct create *k, struct err *e)
 	st->created = timestamp();
 	st->owner = str_printf("%u", (unsigned int)getuid());
 	st->no_new_keyring = k->rq->no_new_keyring;
+	st->cgroup_systemd = k->rq->cgroup_systemd;
 	st->cgroups_path = k->spec->linux_->cgroups_path ?
 				   strdup(k->spec->linux_->cgroups_path) :
 				   NULL;
@@ -354,6 +356,7 @@ static void undo_cgroup(void *arg)
 	struct create *k = arg;
 	struct err unused;
 
+	cgroup_holder_end(&k->holder);
 	cgroup_destroy(k->c.st.cgroup, &unused);
 }
 
@@ -409,32 +412,15 @@ static int make_state(struct create *k, struct undo *u, struct err *e)
 
 static int make_cgroup(struct create *k, struct undo *u, struct err *e)
 {
-	const struct oci_resources *res = k->spec->linux_->resources;
-	struct cgroup *cg;
+	bool made = false;
 	int r;
 
 	if (k->rq->cgroup_disabled)
-		return cgroup_check_disabled(res, e);
-	cg = calloc(1, sizeof(*cg));
-	if (!cg)
-		return err_oom(e);
-	r = cgroup_create(k->spec->linux_->cgroups_path, k->rq->id, res, cg, e);
-	if (r < 0) {
-		free(cg);
-		return r;
-	}
-	k->c.st.cgroup = cg;
-	k->c.st.cgroup_pending = false;
-	undo_push(u, undo_cgroup, k);
-	log_debug("the cgroup is %s", cg->path ? cg->path : "none");
-	r = container_state_save(&k->c, e);
-	if (r == 0)
-		r = cgroup_apply(cg, res, false, e);
-	if (r == 0)
-		r = devices_apply(cg, k->spec, e);
-	if (r == 0)
-		r = cgroup_open(cg, &k->cgroup_fd, e);
-	return r;
+		return cgroup_check_disabled(k->spec->linux_->resources, e);
+	r = group_make(&k->c, k->spec, &made, &k->holder, e);
+	if (made)
+		undo_push(u, undo_cgroup, k);
+	return r < 0 ? r : cgroup_open(k->c.st.cgroup, &k->cgroup_fd, e);
 }
 
 static int make_rdt(struct create *k, struct undo *u, struct err *e)
@@ -748,6 +734,7 @@ int container_create(const struct container_create_request *rq, pid_t *ret_pid,
 		r = spawn_init(&k, &u, e);
 	if (r == 0)
 		r = guide_init(&k, &u, e);
+	cgroup_holder_end(&k.holder);
 	if (r == 0)
 		r = commit(&k, e);
 	if (r < 0)

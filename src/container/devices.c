@@ -21,25 +21,31 @@ static const struct oci_device_cgroup defaults[] = {
 	{ .allow = true, .type = "c", .major = { true, 136 }, .access = "rwm" },
 };
 
-int devices_apply(const struct cgroup *cg, const struct oci_spec *s, struct err *e)
+int devices_list(const struct oci_spec *s, device_rules *ret, struct err *e)
 {
 	const struct oci_resources *res = s->linux_->resources;
-	LIST_OF(struct oci_device_cgroup) rules = {};
 	size_t given = res ? res->devices.n : 0;
-	int r = 0;
 
-	if (geteuid() != 0 || userns_is_nested() || cg->mode == CGROUP_NONE)
+	if (geteuid() != 0 || userns_is_nested())
 		return 0;
 	for (size_t i = 0; i < given + ARRAY_SIZE(defaults); i++) {
-		struct oci_device_cgroup *rule = list_add(&rules);
+		struct oci_device_cgroup *rule = list_add(ret);
 
-		if (!rule) {
-			r = err_oom(e);
-			break;
-		}
+		if (!rule)
+			return err_oom(e);
 		*rule = i < given ? res->devices.v[i] : defaults[i - given];
 	}
-	if (r == 0)
+	return 0;
+}
+
+int devices_apply(const struct cgroup *cg, const struct oci_spec *s, struct err *e)
+{
+	device_rules rules = {};
+	int r = 0;
+
+	if (cg->mode != CGROUP_NONE)
+		r = devices_list(s, &rules, e);
+	if (r == 0 && rules.n)
 		r = cgroup_apply_devices(cg, rules.v, rules.n, e);
 	free(rules.v);
 	return r;

@@ -37,6 +37,7 @@ int container_features(const struct strmap *annotations, struct buf *out, struct
 		.cgroup_v1 = true,
 		.cgroup_v2 = true,
 		.cgroup_rdma = true,
+		.cgroup_systemd = true,
 		.seccomp_actions = seccomp_action_names(),
 		.seccomp_operators = seccomp_operator_names(),
 		.seccomp_archs = seccomp_arch_names(),

@@ -17,6 +17,7 @@
 #include "base/num.h"
 #include "container/attributes.h"
 #include "container/container.h"
+#include "container/group.h"
 #include "container/limits.h"
 #include "oci/hooks.h"
 
@@ -107,29 +108,6 @@ static int wait_init_gone(const struct container *c, struct err *e)
 	return 0;
 }
 
-/* A create that was killed between making the group and writing it down. */
-static int adopt_pending_cgroup(struct container *c, struct err *e)
-{
-	struct cgroup *cg;
-	int r;
-
-	if (c->st.cgroup || !c->st.cgroup_pending)
-		return 0;
-	cg = calloc(1, sizeof(*cg));
-	if (!cg)
-		return err_oom(e);
-	r = cgroup_create(c->st.cgroups_path, c->st.id, NULL, cg, e);
-	if (r < 0)
-		free(cg);
-	/* No process of ours was in it: it is another container's, which that create had to refuse. */
-	if (r == -EBUSY && e->kind == ERR_STATE)
-		return 0;
-	if (r < 0)
-		return r;
-	c->st.cgroup = cg;
-	return 0;
-}
-
 /* NULL when there is none, as after a create that was killed early, or it cannot be read. */
 static struct oci_spec *load_config(struct container *c)
 {
@@ -159,7 +137,7 @@ static void run_poststop(struct container *c, const struct oci_spec *spec)
 static int remove_container(struct container *c, struct err *e)
 {
 	_oci_spec_free_ struct oci_spec *spec = load_config(c);
-	int r = adopt_pending_cgroup(c, e);
+	int r = group_adopt_pending(c, e);
 
 	if (r == 0 && c->st.cgroup)
 		r = cgroup_kill(c->st.cgroup, SIGKILL, e);

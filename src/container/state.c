@@ -44,6 +44,7 @@ static const struct json_field state_fields[] = {
 	JSON_F(container_state, annotations, "annotations", JSON_STRMAP),
 	JSON_FT(container_state, cgroup, "cgroup", JSON_STRUCT, &cgroup_type),
 	JSON_F(container_state, cgroups_path, "cgroupsPath", JSON_STR),
+	JSON_F(container_state, cgroup_systemd, "cgroupSystemd", JSON_BOOL),
 	JSON_F(container_state, cgroup_pending, "cgroupPending", JSON_BOOL),
 	JSON_FT(container_state, policies, "policies", JSON_STRUCTS, &policy_type),
 	JSON_F(container_state, explanations, "explanations", JSON_STRV),

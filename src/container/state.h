@@ -40,6 +40,7 @@ struct container_state {
 	struct strmap annotations;
 	struct cgroup *cgroup; /* NULL: none yet */
 	char *cgroups_path;    /* as configured, for a create that died on the way */
+	bool cgroup_systemd;   /* systemd makes the group */
 	bool cgroup_pending;   /* the group may exist though `cgroup` is not filled in */
 	LIST_OF(struct container_policy) policies;
 	struct strv explanations;

@@ -153,9 +153,10 @@ static const char *const namespace_types[] = {
 	"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts", NULL,
 };
 
-/* An annotation names a policy, so it changes what a container may do. The final dot makes it a
- * prefix (features.md). */
-static const char *const unsafe_annotations[] = { "io.purple.", NULL };
+/* Annotations name a policy, and set properties of a systemd unit: they change what a container may
+ * do. The final dot makes a prefix (features.md). */
+static const char *const unsafe_annotations[] = { "io.purple.", "org.systemd.property.",
+						  NULL };
 
 /* The list as a vector, without copying; for writing only. */
 static struct strv borrow(const char *const *list)
@@ -185,8 +186,8 @@ int features_write(const struct features_input *in, struct buf *out, struct err 
 	struct cgroup cgroup = {
 		.v1 = known(in->cgroup_v1),
 		.v2 = known(in->cgroup_v2),
-		.systemd = known(false),
-		.systemd_user = known(false),
+		.systemd = known(in->cgroup_systemd),
+		.systemd_user = known(in->cgroup_systemd),
 		.rdma = known(in->cgroup_rdma),
 	};
 	struct seccomp seccomp = {

@@ -17,6 +17,7 @@ struct features_input {
 	const char *const *mount_options;
 	const char *const *capabilities; /* "CAP_CHOWN" ... : all that this build knows */
 	bool cgroup_v1, cgroup_v2, cgroup_rdma;
+	bool cgroup_systemd; /* groups of the system's and of the user's systemd */
 	const char *const *seccomp_actions;	    /* "SCMP_ACT_ALLOW" ... */
 	const char *const *seccomp_operators;	    /* "SCMP_CMP_NE" ... */
 	const char *const *seccomp_archs;	    /* "SCMP_ARCH_X86" ... */

@@ -887,6 +887,7 @@ static void the_features_are_what_the_spec_says(void **state)
 	assert_int_equal(json_get(json_get(l, "cgroup"), "v1")->type, JSON_TRUE);
 	assert_int_equal(json_get(json_get(l, "cgroup"), "v2")->type, JSON_FALSE);
 	assert_int_equal(json_get(json_get(l, "cgroup"), "systemd")->type, JSON_FALSE);
+	assert_int_equal(json_get(json_get(l, "cgroup"), "systemdUser")->type, JSON_FALSE);
 	assert_int_equal(json_get(json_get(json_get(l, "mountExtensions"), "idmap"), "enabled")
 				 ->type,
 			 JSON_TRUE);

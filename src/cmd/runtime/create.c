@@ -28,22 +28,24 @@ const char *notify_socket(void)
 	return address && *address ? address : NULL;
 }
 
-static int check_cgroup_manager(const struct runtime_globals *g, bool *ret_disabled,
-				struct err *e)
+/* --systemd-cgroup is --cgroup-manager systemd; the other two contradict it. */
+static int choose_cgroup_manager(const struct runtime_globals *g,
+				 struct container_create_request *rq, struct err *e)
 {
 	const char *m = g->cgroup_manager;
 
-	*ret_disabled = false;
-	if (g->systemd_cgroup || (m && streq(m, "systemd")))
-		return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
-			       "--systemd-cgroup: cgroups made by systemd are not supported by this "
-			       "version; set the engine's cgroup manager to cgroupfs");
-	if (m && streq(m, "disabled"))
-		*ret_disabled = true;
-	else if (m && !streq(m, "cgroupfs"))
+	if (m && !streq(m, "cgroupfs") && !streq(m, "systemd") && !streq(m, "disabled"))
 		return err_set(e, ERR_USAGE, EINVAL,
-			       "unknown --cgroup-manager '%s': expected cgroupfs or disabled",
+			       "unknown --cgroup-manager '%s': expected cgroupfs, systemd or "
+			       "disabled",
 			       m);
+	/* Podman gives --systemd-cgroup with `--cgroups=disabled` too. */
+	rq->cgroup_disabled = m && streq(m, "disabled");
+	rq->cgroup_systemd = !rq->cgroup_disabled &&
+			     (g->systemd_cgroup || (m && streq(m, "systemd")));
+	if (g->systemd_cgroup && m && streq(m, "cgroupfs"))
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "--systemd-cgroup contradicts --cgroup-manager cgroupfs");
 	return 0;
 }
 
@@ -51,7 +53,7 @@ int create_request_fill(const struct runtime_globals *g, const struct create_opt
 			const char *id, struct container_create_request *ret, struct err *e)
 {
 	struct container_create_request rq = CONTAINER_CREATE_EMPTY;
-	int r = check_cgroup_manager(g, &rq.cgroup_disabled, e);
+	int r = choose_cgroup_manager(g, &rq, e);
 
 	if (r < 0)
 		return r;

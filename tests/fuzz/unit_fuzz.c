@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libFuzzer target for what a config.json says to systemd: linux.cgroupsPath ("n" and the path) and
+ * the annotations org.systemd.property.NAME ("a", NAME, a newline and the value). Besides memory
+ * errors, also in messages of the bus ("m" and the message), it looks for broken promises: a name that leads out of its slice or that systemd would take
+ * for something else, a property that is not on the list.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "cgroup/dbus.h"
+#include "cgroup/systemd.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+static void check_unit(const char *s)
+{
+	size_t len = strlen(s);
+
+	require(len > 6 && len <= 255);
+	require(str_has_suffix(s, ".scope") || str_has_suffix(s, ".slice"));
+	require(strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_.-\\") ==
+		len);
+}
+
+static void check_name(const char *text)
+{
+	_unit_name_clear_ struct unit_name n = {};
+	_free_ char *path = NULL;
+	struct err e = {};
+	int r = unit_name_choose(text, "id", false, &n, &e);
+
+	if (r < 0) {
+		require(!n.unit && !n.slice && strstr(e.msg, "linux.cgroupsPath"));
+		return;
+	}
+	check_unit(n.unit);
+	require(!n.slice == str_has_suffix(n.unit, ".slice"));
+	if (!n.slice)
+		return;
+	check_unit(n.slice);
+	path = unit_name_path(&n);
+	require(path && path[0] == '/' && !strstr(path, "//") && !strstr(path, "/../"));
+	require(str_has_suffix(path, n.unit));
+}
+
+static void check_annotation(const char *name, const char *value)
+{
+	_unit_properties_clear_ unit_properties l = {};
+	_strmap_free_ struct strmap m = {};
+	_free_ char *key = str_printf("org.systemd.property.%s", name);
+	struct err e = {};
+
+	require(key && strmap_set(&m, key, value) == 0);
+	if (unit_properties_of_annotations(&m, &l, &e) < 0) {
+		require(e.code > 0 && strstr(e.msg, "annotation org.systemd.property."));
+		return;
+	}
+	require(l.n == 1 && l.v[0].name);
+	require(l.v[0].type != UNIT_STRING || l.v[0].text);
+	require(!str_has_prefix(l.v[0].name, "Device") && !streq(l.v[0].name, "Slice"));
+}
+
+static void check_message(const uint8_t *data, size_t size)
+{
+	_dbus_message_clear_ struct dbus_message m = {};
+	char *copy = malloc(size ? size : 1);
+	const char *text;
+	uint32_t number;
+
+	require(copy);
+	memcpy(copy, data, size);
+	if (dbus_message_parse(copy, size, &m) < 0)
+		return;
+	require(m.body + m.body_len == m.data + size);
+	while (dbus_get_string(&m, &text) == 0)
+		require(text + strlen(text) < m.data + size);
+	dbus_get_variant_string(&m, &text);
+	dbus_get_u32(&m, &number);
+	require(m.at <= m.body_len);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	_free_ char *text = malloc(size + 1);
+	char *value;
+
+	require(text);
+	memcpy(text, data, size);
+	text[size] = '\0';
+	if (text[0] == 'n')
+		check_name(text + 1);
+	if (text[0] == 'm')
+		check_message(data + 1, size - 1);
+	value = text[0] == 'a' ? strchr(text, '\n') : NULL;
+	if (value) {
+		*value++ = '\0';
+		check_annotation(text + 1, value);
+	}
+	return 0;
+}
