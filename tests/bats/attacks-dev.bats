@@ -17,6 +17,11 @@ teardown() {
 	spec_teardown
 }
 
+# tests/defences/run demands that this still works where a defence is taken out.
+@test "a harmless container runs" {
+	harmless_container
+}
+
 # --- /dev is a link -------------------------------------------------------------------------------
 
 # A folder of the host with the file that is to be replaced.

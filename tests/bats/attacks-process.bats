@@ -17,6 +17,11 @@ teardown() {
 	spec_teardown
 }
 
+# tests/defences/run demands that this still works where a defence is taken out.
+@test "a harmless container runs" {
+	harmless_container
+}
+
 # --- looking into the runtime ---------------------------------------------------------------------
 
 # A search path that keeps a process of the runtime busy inside the container.

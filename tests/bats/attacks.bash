@@ -100,3 +100,9 @@ all_fds() {
 		"$@"
 	done
 }
+
+harmless_container() {
+	start_sleeper
+	run purple_rt exec "$ID" echo works
+	assert_output works
+}
