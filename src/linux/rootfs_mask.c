@@ -50,11 +50,17 @@ static int mask_dir(int target, const char *label, struct err *e)
 	return r < 0 ? err_errno(e, r, "cannot mount an empty directory") : 0;
 }
 
+/* Read-only, which devices do not mind: the file is the host's, and root of a container without a
+ * user namespace owns it, but may not change its mode or owner through this mount. */
 static int mask_file(int target, int null_fd, struct err *e)
 {
+	const struct mount_attrs ro = { .set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+					       MOUNT_ATTR_NOEXEC };
 	_close_ int tree = mount_clone(null_fd, false);
-	int r = tree < 0 ? tree : mount_attach(tree, target);
+	int r = tree < 0 ? tree : mount_set_attrs(tree, &ro, false);
 
+	if (r == 0)
+		r = mount_attach(tree, target);
 	return r < 0 ? err_errno(e, r, "cannot bind /dev/null") : 0;
 }
 
