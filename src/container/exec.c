@@ -201,6 +201,25 @@ static int make_process(struct exec *x, struct err *e)
 	return r;
 }
 
+/* An engine's file need not say what the process may do: then it may what the container's may. */
+static int take_capabilities(struct exec *x, struct err *e)
+{
+	const struct oci_process *own = x->spec->process;
+	const struct oci_capabilities *from = own ? own->capabilities : NULL;
+	struct oci_capabilities *to;
+
+	if (x->process->capabilities || !from)
+		return 0;
+	to = x->process->capabilities = calloc(1, sizeof(*to));
+	if (!to || strv_copy(&from->bounding, &to->bounding) < 0 ||
+	    strv_copy(&from->effective, &to->effective) < 0 ||
+	    strv_copy(&from->permitted, &to->permitted) < 0 ||
+	    strv_copy(&from->inheritable, &to->inheritable) < 0 ||
+	    strv_copy(&from->ambient, &to->ambient) < 0)
+		return err_oom(e);
+	return 0;
+}
+
 static int load_process(struct exec *x, struct err *e)
 {
 	int r;
@@ -213,6 +232,8 @@ static int load_process(struct exec *x, struct err *e)
 				   &oci_process_type, x->process, e);
 	else
 		r = make_process(x, e);
+	if (r == 0)
+		r = take_capabilities(x, e);
 	if (r == 0 && x->rq->tty)
 		x->process->terminal = true;
 	return r < 0 ? r : oci_process_check(x->process, e);
@@ -398,7 +419,7 @@ static void child_main(void *arg)
 	if (r == 0)
 		r = process_close_host(&x->plan, &sync_fd, 1, e);
 	if (r == 0)
-		r = process_check_program(x->process, e);
+		r = process_check_program(x->process, false, e);
 	if (r == 0)
 		r = attributes_set_own(x->process, x->spec->linux_, e);
 	if (r == 0)

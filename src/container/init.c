@@ -271,7 +271,7 @@ static int report_ready(struct init_plan *p, struct err *e)
 
 	/* What is certain to fail at start fails here already: engines expect it. */
 	if (p->process.process)
-		r = process_check_program(p->process.process, e);
+		r = process_check_program(p->process.process, true, e);
 	if (r == 0)
 		r = attributes_set_own(p->process.process, p->spec->linux_, e);
 	/* From READY on the socket alone tells whether the runtime is there: it may end when it has
@@ -311,14 +311,13 @@ static int accept_start(struct init_plan *p, struct err *e)
 	return r;
 }
 
-static int run_start_container_hooks(struct init_plan *p, struct err *e)
+/* They run when the process has given up its privileges: see process.c. */
+static void plan_start_container_hooks(struct init_plan *p)
 {
-	const struct oci_hooks *h = p->spec->hooks;
-
-	if (!h || h->start_container.n == 0)
-		return 0;
-	return hooks_run(&h->start_container, "startContainer", p->shared->start_state,
-			 "/", e);
+	if (!p->spec->hooks)
+		return;
+	p->process.hooks = &p->spec->hooks->start_container;
+	p->process.hook_state = p->shared->start_state;
 }
 
 static void __attribute__((noreturn)) fail(int fd, struct err *e)
@@ -417,8 +416,7 @@ void init_main(void *arg)
 	if (r == 0 && !p->process.process)
 		r = err_set(&e, ERR_CONFIG, EINVAL,
 			    "cannot start a container without process in config.json");
-	if (r == 0)
-		r = run_start_container_hooks(p, &e);
+	plan_start_container_hooks(p);
 	if (r == 0 && p->reaper)
 		r = fork_program(p, slave, &e);
 	if (r == 0)

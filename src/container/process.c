@@ -5,11 +5,13 @@
  *   working directory   as root of the container, who may enter more than the user
  *   environment         HOME is looked up in the container's files: the limits may forbid it later
  *   resource limits     lowering only: the runtime raised what had to be raised
+ *   stdio               its pipes are given to the user
  *   bounding set        needs CAP_SETPCAP
  *   groups, gid, uid    with PR_SET_KEEPCAPS, so that the next steps are still possible
  *   seccomp (early)     without no_new_privs, loading takes CAP_SYS_ADMIN
  *   capabilities        the process's own sets
  *   no_new_privs
+ *   startContainer      hooks are programs of the image: they get no more than its process
  *   seccomp             last: the filter need not allow anything but execve
  *   program
  */
@@ -37,14 +39,15 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "base/signals.h"
+#include "container/environment.h"
 #include "linux/lsm.h"
 #include "linux/ns.h"
 #include "linux/paths.h"
 #include "linux/rlimit.h"
+#include "oci/hooks.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define PROCESS_KEEP_MAX 4 /* descriptors; see process_close_host() */
-#define PASSWD_LINES_MAX 20000
 #define SCRIPT_DEPTH_MAX 4
 #define SCRIPT_LINE_MAX 256
 
@@ -117,17 +120,6 @@ int process_set_oom_score(pid_t pid, const struct oci_process *p, struct err *e)
 	return r < 0 ? err_errno(e, r, "cannot set process.oomScoreAdj %s", value) : 0;
 }
 
-static const char *env_get(const struct strv *env, const char *name)
-{
-	size_t len = strlen(name);
-
-	/* The last one wins, as it would for a program that reads its environment anew. */
-	for (size_t i = env->n; i > 0; i--)
-		if (strncmp(env->v[i - 1], name, len) == 0 && env->v[i - 1][len] == '=')
-			return env->v[i - 1] + len + 1;
-	return NULL;
-}
-
 /* 0, or -errno: ENOENT, EACCES (also for a directory), ... */
 static int check_executable(const char *path)
 {
@@ -140,30 +132,30 @@ static int check_executable(const char *path)
 	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0 ? -errno : 0;
 }
 
-static int program_error(const char *name, int code, bool in_path, struct err *e)
+static int program_error(const char *name, int code, struct err *e)
 {
 	if (code == -EACCES || code == -EPERM)
 		return err_set(e, ERR_EXEC_DENIED, EACCES,
 			       "exec: \"%s\": permission denied", name);
-	if (in_path && (code == -ENOENT || code == -ENOTDIR))
-		return err_set(e, ERR_EXEC_NOT_FOUND, ENOENT,
-			       "exec: \"%s\": executable file not found in $PATH", name);
-	if (code == -ENOENT || code == -ENOTDIR)
+	if (code == -ENOENT)
 		return err_set(e, ERR_EXEC_NOT_FOUND, ENOENT,
 			       "exec: \"%s\": no such file or directory", name);
+	if (code == -ENOTDIR)
+		return err_set(e, ERR_EXEC_DENIED, ENOTDIR,
+			       "exec: \"%s\": not a directory", name);
 	return err_errno(e, code, "exec: \"%s\"", name);
 }
 
 /* The file that args[0] names. *ret is owned. */
 static int find_program(const struct oci_process *p, char **ret, struct err *e)
 {
-	const char *name = p->args.v[0], *path = env_get(&p->env, "PATH");
-	int code = -ENOENT;
+	const char *name = p->args.v[0], *path = environment_get(&p->env, "PATH");
 
 	if (strchr(name, '/')) {
-		code = check_executable(name);
+		int code = check_executable(name);
+
 		if (code < 0)
-			return program_error(name, code, false, e);
+			return program_error(name, code, e);
 		*ret = strdup(name);
 		return *ret ? 0 : err_oom(e);
 	}
@@ -184,12 +176,13 @@ static int find_program(const struct oci_process *p, char **ret, struct err *e)
 			*ret = take_ptr(&candidate);
 			return 0;
 		}
-		if (r == -EACCES)
-			code = r;
 		if (path[n] == '\0')
 			break;
 	}
-	return program_error(name, code, true, e);
+	/* As with other runtimes, whose word engines make an exit status of, what is there and not
+	 * executable is passed over. */
+	return err_set(e, ERR_EXEC_NOT_FOUND, ENOENT,
+		       "exec: \"%s\": executable file not found in $PATH", name);
 }
 
 int process_close_host(const struct process_plan *plan, const int *keep, size_t n,
@@ -205,18 +198,20 @@ int process_close_host(const struct process_plan *plan, const int *keep, size_t 
 }
 
 /*
- * Engines rely on a missing working directory being made. Links are followed inside the root, those
+ * Engines rely on a missing working directory being made for a container, not for an exec. Links are followed inside the root, those
  * of procfs are not: they lead to whatever some process has open, on the host too.
  */
-static int enter_directory(const char *cwd, struct err *e)
+static int enter_directory(const char *cwd, bool make, struct err *e)
 {
 	_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
 
 	if (root < 0)
 		return err_sys(e, "cannot open /");
-	fd = rootfs_mkdir_p(root, cwd, e);
+	fd = make ? rootfs_mkdir_p(root, cwd, e) :
+		    rootfs_openat2(root, cwd, O_PATH | O_DIRECTORY, 0, 0);
 	if (fd < 0)
-		return err_wrap(e, "cannot enter working directory '%s'", cwd);
+		return make ? err_wrap(e, "cannot enter working directory '%s'", cwd) :
+			      err_errno(e, fd, "cannot enter working directory '%s'", cwd);
 	if (fchdir(fd) < 0)
 		return err_sys(e, "cannot enter working directory '%s'", cwd);
 	return 0;
@@ -236,13 +231,13 @@ static int check_directory(struct err *e)
 	return 0;
 }
 
-int process_check_program(const struct oci_process *p, struct err *e)
+int process_check_program(const struct oci_process *p, bool make_cwd, struct err *e)
 {
 	_free_ char *path = NULL;
 	int r;
 
 	/* A relative program, or $PATH, is meant from there. */
-	r = enter_directory(p->cwd, e);
+	r = enter_directory(p->cwd, make_cwd, e);
 	if (r == 0)
 		r = check_directory(e);
 	return r < 0 ? r : find_program(p, &path, e);
@@ -330,59 +325,6 @@ static int load_filters(const struct process_plan *plan, struct err *e)
 				 plan->listener_message, e);
 }
 
-/* A file of the image: what would block us, as a FIFO does, is none. */
-static FILE *open_plain(const char *path)
-{
-	_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	struct stat st;
-	FILE *f;
-
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return NULL;
-	f = fdopen(fd, "r");
-	if (f)
-		take_fd(&fd);
-	return f;
-}
-
-/* HOME for programs that need one and were given none: from the container's /etc/passwd. */
-static char *find_home(uid_t uid)
-{
-	_fclose_ FILE *f = open_plain("/etc/passwd");
-	char line[1024];
-
-	/* The file's size is the image's choice, and nobody may end us while we read. */
-	for (int left = PASSWD_LINES_MAX; f && left > 0 && fgets(line, sizeof(line), f);
-	     left--) {
-		char *field[6] = {}, *rest = line;
-		uint32_t id;
-
-		for (int i = 0; i < 6; i++)
-			field[i] = strsep(&rest, ":\n");
-		if (field[2] && field[5] && num_u32(field[2], &id) == 0 && id == uid &&
-		    field[5][0] == '/')
-			return str_printf("HOME=%s", field[5]);
-	}
-	return strdup("HOME=/");
-}
-
-static int make_environment(const struct oci_process *p, struct strv *ret, struct err *e)
-{
-	_strv_free_ struct strv env = {};
-	_free_ char *home = NULL;
-
-	if (strv_copy(&p->env, &env) < 0)
-		return err_oom(e);
-	if (!env_get(&env, "HOME")) {
-		home = find_home(p->user ? p->user->uid : 0);
-		if (!home || strv_add(&env, home) < 0)
-			return err_oom(e);
-	}
-	*ret = env;
-	env = (struct strv){};
-	return 0;
-}
-
 static int close_descriptors(unsigned int preserve, struct err *e)
 {
 	if (syscall(SYS_close_range, 3 + preserve, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
@@ -446,7 +388,7 @@ static int resolve_scripts(char **path, struct strv *args, struct err *e)
 			return err_oom(e);
 		r = check_executable(program);
 		if (r < 0)
-			return program_error(program, r, false, e);
+			return program_error(program, r, e);
 		strv_free(args);
 		*args = next;
 		next = (struct strv){};
@@ -508,7 +450,27 @@ static int run_program(const struct process_plan *plan, struct strv *args, char 
 			AT_EMPTY_PATH);
 	else
 		execve(path, args->v, env->v);
-	return program_error(plan->process->args.v[0], -errno, false, e);
+	return program_error(plan->process->args.v[0], -errno, e);
+}
+
+/*
+ * Pipes that the engine made for stdin, stdout and stderr become the user's, who could not open
+ * /dev/stdout otherwise. Nothing else does: a file or a terminal of the host keeps its owner.
+ */
+static int own_stdio(const struct oci_process *p, struct err *e)
+{
+	uid_t uid = p->user ? p->user->uid : 0;
+	struct stat st;
+
+	for (int fd = 0; fd <= 2; fd++) {
+		if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode) || st.st_uid == uid)
+			continue;
+		/* Its owner is none of our user namespace, or it is on a read-only mount. */
+		if (fchown(fd, uid, (gid_t)-1) < 0 && errno != EPERM && errno != EINVAL &&
+		    errno != EROFS)
+			return err_sys(e, "cannot give descriptor %d to the user", fd);
+	}
+	return 0;
 }
 
 /* Ids and capabilities; see the order at the top. */
@@ -549,20 +511,24 @@ int process_exec(const struct process_plan *plan, struct err *e)
 	_free_ char *path = NULL;
 	int r;
 
-	r = enter_directory(p->cwd, e);
+	r = enter_directory(p->cwd, false, e);
 	if (r == 0)
 		r = check_directory(e);
 	if (r == 0)
 		r = close_descriptors(plan->preserve_fds, e);
 	signals_reset();
 	if (r == 0)
-		r = make_environment(p, &env, e);
+		r = environment_make(p, &env, e);
 	if (r == 0 && strv_copy(&p->args, &args) < 0)
 		r = err_oom(e);
 	if (r == 0)
 		r = set_limits(p, once, e);
 	if (r == 0)
+		r = own_stdio(p, e);
+	if (r == 0)
 		r = give_up_privileges(plan, e);
+	if (r == 0 && plan->hooks && plan->hooks->n > 0)
+		r = hooks_run(plan->hooks, "startContainer", plan->hook_state, "/", e);
 	if (r == 0)
 		r = find_program(p, &path, e);
 	if (r == 0 && once)

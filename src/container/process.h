@@ -18,6 +18,8 @@ struct process_plan {
 	unsigned int preserve_fds;    /* descriptors 3 to 2+n stay open */
 	bool die_with_parent;	      /* SIGKILL when the parent dies */
 	bool keep_groups; /* the caller's supplementary groups instead of additionalGids */
+	const oci_hooks_list *hooks; /* startContainer, or NULL */
+	const char *hook_state;	     /* what they are given on stdin */
 };
 
 /*
@@ -58,12 +60,13 @@ int process_new_keyring(const char *id, const struct oci_process *p, struct err 
 int process_close_host(const struct process_plan *plan, const int *keep, size_t n,
 		       struct err *e);
 
-/* Enters the working directory, and looks whether the program is there and executable, with the
+/* Enters the working directory, which is made with make_cwd, and looks whether the program is there and executable, with the
  * errors that engines know. Runs in the container's root. */
-int process_check_program(const struct oci_process *p, struct err *e);
+int process_check_program(const struct oci_process *p, bool make_cwd, struct err *e);
 
 /*
- * Becomes the process: directory, limits, ids, capabilities, no_new_privs, seccomp, program.
+ * Becomes the process: directory, limits, ids, capabilities, no_new_privs, hooks, seccomp,
+ * program.
  * Returns only on failure.
  * Runs in the container, with all its privileges, which it gives up on the way.
  * Should: be followed by nothing but the report of the error.

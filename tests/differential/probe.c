@@ -53,8 +53,8 @@ static void fact(const char *key, const char *value)
 	fputc('\n', out);
 }
 
-__attribute__((format(printf, 2, 3))) static void factf(const char *key, const char *format,
-							 ...)
+__attribute__((format(printf, 2, 3))) static void factf(const char *key,
+							const char *format, ...)
 {
 	char value[8192];
 	va_list args;
@@ -116,14 +116,37 @@ static void link_fact(const char *key, const char *path)
 static void status_facts(void)
 {
 	static const char *const wanted[] = {
-		"Name",	      "Umask",	"State",  "Ngid",	 "TracerPid",
-		"Uid",	      "Gid",	"Groups", "NSpid",	 "NSpgid",
-		"NSsid",      "Threads", "SigPnd", "ShdPnd",	 "SigBlk",
-		"SigIgn",     "SigCgt", "CapInh", "CapPrm",	 "CapEff",
-		"CapBnd",     "CapAmb", "NoNewPrivs",		 "Seccomp",
-		"Seccomp_filters",	"Speculation_Store_Bypass",
-		"SpeculationIndirectBranch",			 "Cpus_allowed",
-		"Mems_allowed_list",	"THP_enabled",		 "CoreDumping",
+		"Name",
+		"Umask",
+		"State",
+		"Ngid",
+		"TracerPid",
+		"Uid",
+		"Gid",
+		"Groups",
+		"NSpid",
+		"NSpgid",
+		"NSsid",
+		"Threads",
+		"SigPnd",
+		"ShdPnd",
+		"SigBlk",
+		"SigIgn",
+		"SigCgt",
+		"CapInh",
+		"CapPrm",
+		"CapEff",
+		"CapBnd",
+		"CapAmb",
+		"NoNewPrivs",
+		"Seccomp",
+		"Seccomp_filters",
+		"Speculation_Store_Bypass",
+		"SpeculationIndirectBranch",
+		"Cpus_allowed",
+		"Mems_allowed_list",
+		"THP_enabled",
+		"CoreDumping",
 	};
 	char *status = read_all("/proc/self/status");
 	char *save = NULL;
@@ -160,8 +183,8 @@ static void mount_facts(void)
 		char *rest = strstr(line, " - "), *optional;
 		int used = 0, above = 0;
 
-		if (!rest || sscanf(line, "%*d %*d %*s %1023s %1023s %255s%n", root, point,
-				    options, &used) != 3)
+		if (!rest || sscanf(line, "%*d %*d %*s %1023s %1023s %255s%n", root,
+				    point, options, &used) != 3)
 			continue;
 		*rest = '\0';
 		optional = line + used;
@@ -237,10 +260,10 @@ static void fd_facts(void)
 
 static void limit_facts(void)
 {
-	static const char *const names[] = { "CPU",    "FSIZE",	  "DATA",	"STACK",
-					     "CORE",   "RSS",	  "NPROC",	"NOFILE",
-					     "MEMLOCK", "AS",	  "LOCKS",	"SIGPENDING",
-					     "MSGQUEUE", "NICE",  "RTPRIO",	"RTTIME" };
+	static const char *const names[] = { "CPU",	 "FSIZE", "DATA",   "STACK",
+					     "CORE",	 "RSS",	  "NPROC",  "NOFILE",
+					     "MEMLOCK",	 "AS",	  "LOCKS",  "SIGPENDING",
+					     "MSGQUEUE", "NICE",  "RTPRIO", "RTTIME" };
 
 	for (int i = 0; i < 16; i++) {
 		struct rlimit l;
@@ -267,8 +290,8 @@ static void process_facts(int argc, char **argv)
 
 		snprintf(key, sizeof(key), "env.%d", i);
 		fact(key, environ[i]);
-		snprintf(name, sizeof(name), "environment.%.*s", (int)strcspn(environ[i], "="),
-			 environ[i]);
+		snprintf(name, sizeof(name), "environment.%.*s",
+			 (int)strcspn(environ[i], "="), environ[i]);
 		fact(name, strchr(environ[i], '=') ?: "");
 	}
 	fact("cwd", getcwd(cwd, sizeof(cwd)) ?: strerrorname_np(errno));
@@ -278,8 +301,9 @@ static void process_facts(int argc, char **argv)
 	fact("domainname", uts.domainname);
 	fact("machine", uts.machine);
 	/* The process that started this one is outside, where there is no private pid namespace. */
-	factf("ids", "pid is %s, parent %s, session %s, group %s", getpid() == 1 ? "1" : "other",
-	      getppid() == 0 ? "0" : "other", getsid(0) == getpid() ? "own" : "other",
+	factf("ids", "pid is %s, parent %s, session %s, group %s",
+	      getpid() == 1 ? "1" : "other", getppid() == 0 ? "0" : "other",
+	      getsid(0) == getpid() ? "own" : "other",
 	      getpgrp() == getpid() ? "own" : "other");
 	factf("nice", "%d", getpriority(PRIO_PROCESS, 0));
 	factf("scheduler", "%d", sched_getscheduler(0));
@@ -315,7 +339,8 @@ static void process_facts(int argc, char **argv)
 static void keyring_facts(void)
 {
 	char text[512] = "";
-	long session = syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0);
+	long session = syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID,
+			       KEY_SPEC_SESSION_KEYRING, 0);
 
 	if (session < 0 ||
 	    syscall(SYS_keyctl, KEYCTL_DESCRIBE, session, text, sizeof(text) - 1) < 0)
@@ -325,8 +350,15 @@ static void keyring_facts(void)
 
 static void namespace_facts(void)
 {
-	static const char *const names[] = { "cgroup", "ipc",  "mnt",  "net", "pid",
-					     "time",   "user", "uts", "pid_for_children",
+	static const char *const names[] = { "cgroup",
+					     "ipc",
+					     "mnt",
+					     "net",
+					     "pid",
+					     "time",
+					     "user",
+					     "uts",
+					     "pid_for_children",
 					     "time_for_children" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -360,12 +392,37 @@ static void network_facts(void)
 static void access_facts(void)
 {
 	static const char *const paths[] = {
-		"/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
-		"/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",
-		"/sys/firmware", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
-		"/proc/sysrq-trigger", "/proc/interrupts", "/proc/sys/kernel/shm_rmid_forced",
-		"/sys", "/sys/fs/cgroup", "/dev", "/dev/shm", "/dev/mqueue", "/dev/pts", "/tmp", "/",
-		"/etc", "/masked", "/masked-file", "/read-only", "/read-only/file", "/mnt",
+		"/proc/acpi",
+		"/proc/asound",
+		"/proc/kcore",
+		"/proc/keys",
+		"/proc/latency_stats",
+		"/proc/timer_list",
+		"/proc/timer_stats",
+		"/proc/sched_debug",
+		"/proc/scsi",
+		"/sys/firmware",
+		"/proc/bus",
+		"/proc/fs",
+		"/proc/irq",
+		"/proc/sys",
+		"/proc/sysrq-trigger",
+		"/proc/interrupts",
+		"/proc/sys/kernel/shm_rmid_forced",
+		"/sys",
+		"/sys/fs/cgroup",
+		"/dev",
+		"/dev/shm",
+		"/dev/mqueue",
+		"/dev/pts",
+		"/tmp",
+		"/",
+		"/etc",
+		"/masked",
+		"/masked-file",
+		"/read-only",
+		"/read-only/file",
+		"/mnt",
 	};
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
@@ -398,8 +455,8 @@ static void access_facts(void)
 			continue;
 		}
 		fd = open(paths[i], O_WRONLY | O_CLOEXEC);
-		factf(key, "file %o %u:%u %u:%u %s write=%s", st.st_mode, st.st_uid, st.st_gid,
-		      major(st.st_rdev), minor(st.st_rdev),
+		factf(key, "file %o %u:%u %u:%u %s write=%s", st.st_mode, st.st_uid,
+		      st.st_gid, major(st.st_rdev), minor(st.st_rdev),
 		      fs.f_flag & ST_RDONLY ? "ro" : "rw", errno_word(fd));
 		if (fd >= 0)
 			close(fd);
@@ -409,8 +466,9 @@ static void access_facts(void)
 /* Makes and removes a file in a folder. */
 static void create_facts(void)
 {
-	static const char *const dirs[] = { "", "/tmp", "/dev", "/dev/shm", "/mnt", "/sys", "/proc",
-					    "/sys/fs/cgroup", "/etc", "/data" };
+	static const char *const dirs[] = { "",	    "/tmp", "/dev",  "/dev/shm",
+					    "/mnt", "/sys", "/proc", "/sys/fs/cgroup",
+					    "/etc", "/data" };
 
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
 		char key[64], path[64];
@@ -434,9 +492,16 @@ static void create_facts(void)
 static void sysctl_facts(void)
 {
 	static const char *const names[] = {
-		"kernel/msgmax", "kernel/shmmax", "kernel/hostname", "kernel/domainname",
-		"kernel/sem", "fs/mqueue/msg_max", "net/ipv4/ip_unprivileged_port_start",
-		"net/ipv4/ping_group_range", "net/ipv4/ip_forward", "net/core/somaxconn",
+		"kernel/msgmax",
+		"kernel/shmmax",
+		"kernel/hostname",
+		"kernel/domainname",
+		"kernel/sem",
+		"fs/mqueue/msg_max",
+		"net/ipv4/ip_unprivileged_port_start",
+		"net/ipv4/ping_group_range",
+		"net/ipv4/ip_forward",
+		"net/core/somaxconn",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -467,8 +532,9 @@ static void terminal_facts(void)
 			snprintf(name, sizeof(name), "no name");
 		fstat(fd, &st);
 		ioctl(fd, TIOCGWINSZ, &size);
-		factf(key, "%s %ux%u owner=%u:%u mode=%o foreground=%d", name, size.ws_col,
-		      size.ws_row, st.st_uid, st.st_gid, st.st_mode, tcgetpgrp(fd) == getpgrp());
+		factf(key, "%s %ux%u owner=%u:%u mode=%o foreground=%d", name,
+		      size.ws_col, size.ws_row, st.st_uid, st.st_gid, st.st_mode,
+		      tcgetpgrp(fd) == getpgrp());
 		if (fd == 0 && tcgetattr(fd, &t) == 0)
 			factf("tty.modes", "%x %x %x %x", t.c_iflag, t.c_oflag, t.c_cflag,
 			      t.c_lflag);
@@ -486,16 +552,22 @@ static void syscall_facts(void)
 		const char *name;
 		long number, a, b;
 	} calls[] = {
-		{ "getcpu", SYS_getcpu, 0, 0 },	  { "acct", SYS_acct, 1, 0 },
-		{ "clone3", SYS_clone3, 0, 0 },	  { "io_uring_setup", SYS_io_uring_setup, 0, 0 },
-		{ "bpf", SYS_bpf, -1, 0 },	  { "unshare(0)", SYS_unshare, 0, 0 },
+		{ "getcpu", SYS_getcpu, 0, 0 },
+		{ "acct", SYS_acct, 1, 0 },
+		{ "clone3", SYS_clone3, 0, 0 },
+		{ "io_uring_setup", SYS_io_uring_setup, 0, 0 },
+		{ "bpf", SYS_bpf, -1, 0 },
+		{ "unshare(0)", SYS_unshare, 0, 0 },
 		{ "personality", SYS_personality, 0xffffffff, 0 },
 		{ "getpgid(0)", SYS_getpgid, 0x7ffffff, 0 },
 		{ "getpgid(5)", SYS_getpgid, 0x7fffff5, 0 },
-		{ "ptrace", SYS_ptrace, -1, 0 },  { "setns", SYS_setns, -1, 0 },
+		{ "ptrace", SYS_ptrace, -1, 0 },
+		{ "setns", SYS_setns, -1, 0 },
 		{ "open_tree", SYS_open_tree, -1, 0 },
-		{ "mknod", SYS_mknod, 0, 0 },	  { "sethostname", SYS_sethostname, 0, 1 },
-		{ "no such call", 5000, 0, 0 },	  { "chroot", SYS_chroot, 0, 0 },
+		{ "mknod", SYS_mknod, 0, 0 },
+		{ "sethostname", SYS_sethostname, 0, 1 },
+		{ "no such call", 5000, 0, 0 },
+		{ "chroot", SYS_chroot, 0, 0 },
 		{ "setuid(-1)", SYS_setuid, -1, 0 },
 	};
 
@@ -503,8 +575,8 @@ static void syscall_facts(void)
 		char key[64];
 
 		snprintf(key, sizeof(key), "syscall.%s", calls[i].name);
-		fact(key, errno_word((int)syscall(calls[i].number, calls[i].a, calls[i].b, 0, 0,
-						  0)));
+		fact(key, errno_word((int)syscall(calls[i].number, calls[i].a, calls[i].b,
+						  0, 0, 0)));
 	}
 }
 
@@ -519,7 +591,9 @@ static void init_facts(void)
 		snprintf(key, sizeof(key), "proc1.%s", files[i]);
 		snprintf(path, sizeof(path), "/proc/1/%s", files[i]);
 		content = read_all(path);
-		fact(key, !content ? strerrorname_np(errno) : i == 0 ? "readable" : content);
+		fact(key, !content ? strerrorname_np(errno) :
+			  i == 0   ? "readable" :
+				     content);
 	}
 	link_fact("proc1.exe", "/proc/1/exe");
 	link_fact("proc1.cwd", "/proc/1/cwd");
