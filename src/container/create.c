@@ -312,7 +312,7 @@ static int fill_state(struct create *k, struct err *e)
 	st->bundle = strdup(k->bundle);
 	st->rootfs = path[0] == '/' ? strdup(path) : fs_join(k->bundle, path);
 	st->created = timestamp();
-	st->owner = str_printf("%u", (unsigned int)getuid());
+	st->owner = container_owner_name(getuid());
 	st->no_new_keyring = k->rq->no_new_keyring;
 	st->cgroup_systemd = k->rq->cgroup_systemd;
 	st->cgroups_path = k->spec->linux_->cgroups_path ?

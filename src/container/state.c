@@ -398,6 +398,18 @@ int container_hook_state(const struct container *c, const char *status, pid_t pi
 	return oci_state_write_hook(&doc, out, e);
 }
 
+char *container_owner_name(uid_t uid)
+{
+	/* Not getpwuid(): its sources of names are libraries to load. */
+	_fclose_ FILE *f = fopen("/etc/passwd", "re");
+	const struct passwd *p;
+
+	while (f && (p = fgetpwent(f)))
+		if (p->pw_uid == uid)
+			return strdup(p->pw_name);
+	return str_printf("#%u", (unsigned int)uid);
+}
+
 int container_state_document(const struct container *c, enum container_status status,
 			     bool pretty, struct buf *out, struct err *e)
 {

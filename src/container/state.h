@@ -123,6 +123,9 @@ int container_state_document(const struct container *c, enum container_status st
 int container_listener_message(const struct container *c, const char *status, pid_t pid,
 			       const char *metadata, struct buf *out, struct err *e);
 
+/* The name of a user, for people who list containers; "#UID" for one without. NULL: no memory. */
+char *container_owner_name(uid_t uid);
+
 /* The ids below a state root, sorted. No root is no containers. */
 int container_list_ids(const char *root, struct strv *ret, struct err *e);
 
