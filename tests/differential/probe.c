@@ -124,9 +124,6 @@ static void status_facts(void)
 		"Uid",
 		"Gid",
 		"Groups",
-		"NSpid",
-		"NSpgid",
-		"NSsid",
 		"Threads",
 		"SigPnd",
 		"ShdPnd",
@@ -464,7 +461,7 @@ static void access_facts(void)
 }
 
 /* Makes and removes a file in a folder. */
-static void create_facts(void)
+static void make_facts(void)
 {
 	static const char *const dirs[] = { "",	    "/tmp", "/dev",  "/dev/shm",
 					    "/mnt", "/sys", "/proc", "/sys/fs/cgroup",
@@ -475,7 +472,7 @@ static void create_facts(void)
 		int fd;
 
 		snprintf(path, sizeof(path), "%s/.probe", dirs[i]);
-		snprintf(key, sizeof(key), "create.%s", dirs[i]);
+		snprintf(key, sizeof(key), "make.%s", dirs[i]);
 		fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
 		fact(key, errno_word(fd));
 		if (fd >= 0) {
@@ -660,7 +657,7 @@ static int facts(int argc, char **argv)
 	sysctl_facts();
 	terminal_facts();
 	access_facts();
-	create_facts();
+	make_facts();
 	syscall_facts();
 	mount_facts();
 	tree_facts("dev.", "/dev", 2);
