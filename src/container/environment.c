@@ -81,7 +81,8 @@ static size_t *find_slot(size_t *slots, size_t mask, const struct strv *env,
 }
 
 /* Of entries with the same name the last counts, in the place of the first: getenv(3) would find
- * the first, and engines append what a user sets to what an image sets. */
+ * the first, and engines append what a user sets to what an image sets. What is no NAME=value is
+ * left out. */
 static int copy_env(const struct strv *from, struct strv *env)
 {
 	_free_ size_t *slots = NULL;
@@ -93,9 +94,12 @@ static int copy_env(const struct strv *from, struct strv *env)
 	if (!slots)
 		return -ENOMEM;
 	for (size_t i = 0; i < from->n; i++) {
-		size_t *slot = find_slot(slots, size - 1, env, from->v[i]);
+		size_t *slot;
 		char *last;
 
+		if (from->v[i][0] == '=' || !strchr(from->v[i], '='))
+			continue;
+		slot = find_slot(slots, size - 1, env, from->v[i]);
 		if (!*slot) {
 			if (strv_add(env, from->v[i]) < 0)
 				return -ENOMEM;

@@ -141,10 +141,12 @@ static const struct option *option_find(const char *name)
 const char *const *mount_option_names(void)
 {
 	static const char *names[ARRAY_SIZE(options) + 1];
+	size_t n = 0;
 
 	if (!names[0])
 		for (size_t i = 0; i < ARRAY_SIZE(options); i++)
-			names[i] = options[i].name;
+			if (options[i].kind != OPT_GONE)
+				names[n++] = options[i].name;
 	return names;
 }
 

@@ -234,11 +234,11 @@ exec_fails() {
 	exec_fails "invalid --additional-gids 'staff'" --additional-gids staff "$ID" true
 }
 
-@test "a missing --cwd is made where that is possible, else the error names it" {
+@test "a --cwd that is not there is not made, and the error names it" {
 	edit_config '.root.readonly = false'
 	start_sleeper
-	exec_ --cwd /made/here "$ID" pwd
-	assert_output /made/here
+	exec_fails "cannot enter working directory '/made/here'" --cwd /made/here "$ID" pwd
+	[[ ! -e $BUNDLE/rootfs/made ]]
 	exec_fails /etc/passwd --cwd /etc/passwd "$ID" pwd
 	exec_fails "process.cwd: must be an absolute path" --cwd tmp "$ID" pwd
 }
@@ -278,8 +278,11 @@ exec_fails() {
 	exec_ --process process.json "$ID"
 	assert_status 0
 	assert_output $'/etc\n3\n4\n0007\nb/\n50\n60\nGroups:\t5 6 \nCapInh:\t0000000000000000\nCapEff:\t0000000000000000\nNoNewPrivs:\t0\n456'
-	# The container's own values do not fill gaps: without capabilities there are none.
+	# Without capabilities they are the container's, as under runc and crun; an empty set is one.
 	process_file '.args = ["grep", "CapEff", "/proc/self/status"]'
+	exec_ -p process.json "$ID"
+	assert_output "$(grep CapEff "/proc/$PID/status")"
+	process_file '.args = ["grep", "CapEff", "/proc/self/status"] | .capabilities = {}'
 	exec_ -p process.json "$ID"
 	assert_output "CapEff:	0000000000000000"
 	process_file '.args = ["grep", "CapEff", "/proc/self/status"] | .capabilities = {bounding: ["CAP_CHOWN"], permitted: ["CAP_CHOWN"], effective: ["CAP_CHOWN"]}'

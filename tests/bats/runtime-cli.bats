@@ -60,7 +60,7 @@ fails() {
 	# One bind for each option that a bind can have; the flags of file systems are for others.
 	"$PURPLE_RUNTIME" features >known
 	edit_config '.mounts += ($f[0].mountOptions
-		| map(select(IN("remount", "idmap", "ridmap", "tmpcopyup", "mand", "sync", "dirsync",
+		| map(select(IN("remount", "idmap", "ridmap", "tmpcopyup", "sync", "dirsync",
 			"lazytime", "iversion") | not))
 		| map({destination: "/mnt/\(.)", source: "/dev", options: ["rbind", .]}))' --slurpfile f known
 	(($(jq '.mounts | length' "$BUNDLE/config.json") > 50))
@@ -277,9 +277,15 @@ fails() {
 	set_command /no/such/program
 	fails create --bundle "$BUNDLE" --pid-file pid "$ID"
 	[[ $record == *'exec: "/no/such/program": no such file or directory'* ]]
+	set_command /bin/plain
+	fails create --bundle "$BUNDLE" --pid-file pid "$ID"
+	[[ $record == *'exec: "/bin/plain": permission denied'* ]]
 	set_command plain
 	fails create --bundle "$BUNDLE" --pid-file pid "$ID"
-	[[ $record == *'exec: "plain": permission denied'* ]]
+	[[ $record == *'exec: "plain": executable file not found in $PATH'* ]]
+	set_command /bin/plain/x
+	fails create --bundle "$BUNDLE" --pid-file pid "$ID"
+	[[ $record == *'exec: "/bin/plain/x": not a directory'* ]]
 	set_command /bin
 	fails create --bundle "$BUNDLE" --pid-file pid "$ID"
 	[[ $record == *'exec: "/bin": permission denied'* ]]
