@@ -28,7 +28,7 @@ enum option_kind {
 	OPT_REMOUNT,
 	OPT_TMPCOPYUP,
 	OPT_IDMAP,
-	OPT_GONE, /* once supported by Linux */
+	OPT_GONE, /* cannot be had: `counterpart` is why */
 };
 
 struct option {
@@ -71,15 +71,15 @@ static const struct option options[] = {
 	{ "dirsync", OPT_SB_SET, 0, false, NULL },
 	NO_ATTR("exec", MOUNT_ATTR_NOEXEC),
 	{ "idmap", OPT_IDMAP, 0, false, NULL },
-	{ "iversion", OPT_SB_SET, 0, false, NULL },
+	{ "iversion", OPT_GONE, 0, false, "fsconfig(2) cannot ask for it" },
 	{ "lazytime", OPT_SB_SET, 0, false, NULL },
 	{ "loud", OPT_NOTHING, 0, false, NULL },
-	{ "mand", OPT_GONE, 0, false, NULL },
+	{ "mand", OPT_GONE, 0, false, "Linux has no mandatory locking since 5.15" },
 	{ "noatime", OPT_ATIME, MOUNT_ATTR_NOATIME, false, NULL },
 	ATTR("nodev", MOUNT_ATTR_NODEV),
 	ATTR("nodiratime", MOUNT_ATTR_NODIRATIME),
 	ATTR("noexec", MOUNT_ATTR_NOEXEC),
-	{ "noiversion", OPT_SB_CLEAR, 0, false, "iversion" },
+	{ "noiversion", OPT_NOTHING, 0, false, NULL },
 	{ "nolazytime", OPT_SB_CLEAR, 0, false, "lazytime" },
 	{ "nomand", OPT_NOTHING, 0, false, NULL },
 	{ "norelatime", OPT_NOT_ATIME, MOUNT_ATTR_RELATIME, false, NULL },
@@ -344,9 +344,8 @@ static int parse(const struct oci_mount *m, struct mount_options *mo, struct err
 		o = option_find(s);
 		if (o && o->kind == OPT_GONE)
 			return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
-				       "option '%s' is not supported: Linux has no mandatory "
-				       "locking since 5.15",
-				       s);
+				       "option '%s' is not supported: %s", s,
+				       o->counterpart);
 		r = o ? option_apply(o, mo) : add_data(mo, s);
 		if (r < 0)
 			return err_oom(e);

@@ -61,7 +61,7 @@ fails() {
 	"$PURPLE_RUNTIME" features >known
 	edit_config '.mounts += ($f[0].mountOptions
 		| map(select(IN("remount", "idmap", "ridmap", "tmpcopyup", "sync", "dirsync",
-			"lazytime", "iversion") | not))
+			"lazytime") | not))
 		| map({destination: "/mnt/\(.)", source: "/dev", options: ["rbind", .]}))' --slurpfile f known
 	(($(jq '.mounts | length' "$BUNDLE/config.json") > 50))
 	run_script 'for i in /mnt/*; do test -c $i/null || echo missing $i; done'

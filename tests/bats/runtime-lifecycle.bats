@@ -52,7 +52,7 @@ start_sleeper() {
 		.id == $id and .status == "created" and .pid == $pid and .bundle == $b
 		and .rootfs == $b + "/rootfs" and (.ociVersion | startswith("1."))
 		and (.created | test("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\\.[0-9]+Z$"))
-		and .owner == "0"
+		and .owner == "root"
 		and .annotations["org.example.a"] == "1" and .annotations["org.example.b"] == "x \"y\""' <<<"$output"
 	purple_rt start "$ID"
 	kill -9 "$pid"

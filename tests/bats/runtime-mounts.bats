@@ -550,6 +550,16 @@ refused() { # MESSAGE
 	[[ ! -e $BUNDLE/rootfs/hidden/new ]]
 }
 
+@test "root of a container cannot change the host's /dev/null through what masks a file" {
+	local before
+	before=$(stat -c '%a %u:%g' /dev/null)
+	edit_config '.linux.maskedPaths = ["/proc/keys"] | .process.capabilities |= map_values(. + ["CAP_CHOWN", "CAP_FOWNER"])'
+	run_script 'chmod 640 /proc/keys; chown 5:5 /proc/keys; touch -d @5 /proc/keys; echo x >/proc/keys && echo written'
+	assert_equal "$(stat -c '%a %u:%g' /dev/null)" "$before"
+	assert_contains "Read-only file system"
+	assert_contains written
+}
+
 @test "a masked path that is a link masks what it leads to inside the root" {
 	echo secret >"$BUNDLE/rootfs/etc/secret"
 	ln -s /etc/secret "$BUNDLE/rootfs/link"

@@ -83,3 +83,16 @@ with_log() {
 	refused '.hooks.createRuntime = [{args: ["x"]}]' "hooks.createRuntime[0].path"
 	refused '.hooks.prestart = {path: "/bin/true"}' "hooks.prestart"
 }
+
+@test "startContainer hooks, programs of the image, have no more privileges than the process" {
+	cat >"$BUNDLE/rootfs/bin/look" <<-'END'
+		#!/bin/sh
+		grep -E '^(Uid|Cap(Prm|Eff|Bnd)|NoNewPrivs):' /proc/self/status >/tmp/hook
+	END
+	chmod 0755 "$BUNDLE/rootfs/bin/look"
+	edit_config '.root.readonly = false | .process.user = {uid: 1000, gid: 1000}
+		| .hooks.startContainer = [{path: "/bin/look", env: ["PATH=/bin"]}]'
+	run_script 'grep -E "^(Uid|Cap(Prm|Eff|Bnd)|NoNewPrivs):" /proc/self/status | diff /tmp/hook - && echo same'
+	assert_status 0
+	assert_output same
+}

@@ -82,6 +82,27 @@ bits() { # CAP-NUMBER...: the mask as /proc shows it
 	refused '.process.args = ["sh", 1]' "process.args[1]"
 }
 
+@test "of env entries with the same name the last counts, and what is no NAME=value is left out" {
+	edit_config '.process.env = ["PATH=/bin", "A=1", "B=2", "AA=3", "A=4", "NOVALUE", "=x", "E="]'
+	set_command env
+	run purple_rt run --bundle "$BUNDLE" "$ID"
+	assert_status 0
+	assert_output $'PATH=/bin\nA=4\nB=2\nAA=3\nE=\nHOME=/root'
+}
+
+# --- stdio ----------------------------------------------------------------------------------------
+
+@test "a user can open the pipes of its stdio by name, and files of the host keep their owner" {
+	edit_config '.process.user = {uid: 1000, gid: 1000}'
+	set_script 'echo out >/dev/stdout; echo err >/dev/stderr'
+	purple_rt run --bundle "$BUNDLE" "$ID" 2> >(cat >err) | cat >out
+	assert_equal "$(cat out)" out
+	wait_for 5 grep -q err err
+	new_id
+	purple_rt run --bundle "$BUNDLE" "$ID" >file 2>&1 || true
+	assert_equal "$(stat -c %u file)" 0
+}
+
 # --- limits and scores ----------------------------------------------------------------------------
 
 @test "every kind of rlimit is taken, and a limit holds" {

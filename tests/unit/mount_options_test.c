@@ -17,21 +17,23 @@
 #include "linux/rootfs.h"
 #include "linux/sysctl.h"
 
-/* runtime-spec 1.2, "Linux mount options", without mand. */
+/* runtime-spec 1.2, "Linux mount options", without mand and iversion. */
 static const char *const spec_options[] = {
-	"async",	  "atime",	 "bind",	 "defaults",	"dev",
-	"diratime",	  "dirsync",	 "exec",	 "iversion",	"lazytime",
-	"loud",		  "noatime",	 "nodev",	 "nodiratime",	"noexec",
-	"noiversion",	  "nolazytime",	 "nomand",	 "norelatime",	"nostrictatime",
-	"nosuid",	  "nosymfollow", "private",	 "ratime",	"rbind",
-	"rdev",		  "rdiratime",	 "relatime",	 "remount",	"rexec",
-	"rnoatime",	  "rnodev",	 "rnodiratime",	 "rnoexec",	"rnorelatime",
-	"rnostrictatime", "rnosuid",	 "rnosymfollow", "ro",		"rprivate",
-	"rrelatime",	  "rro",	 "rrw",		 "rshared",	"rslave",
-	"rstrictatime",	  "rsuid",	 "rsymfollow",	 "runbindable", "rw",
-	"shared",	  "silent",	 "slave",	 "strictatime", "suid",
-	"symfollow",	  "sync",	 "tmpcopyup",	 "unbindable",	"idmap",
-	"ridmap",
+	"async",	"atime",       "bind",		 "defaults",
+	"dev",		"diratime",    "dirsync",	 "exec",
+	"lazytime",	"loud",	       "noatime",	 "nodev",
+	"nodiratime",	"noexec",      "noiversion",	 "nolazytime",
+	"nomand",	"norelatime",  "nostrictatime",	 "nosuid",
+	"nosymfollow",	"private",     "ratime",	 "rbind",
+	"rdev",		"rdiratime",   "relatime",	 "remount",
+	"rexec",	"rnoatime",    "rnodev",	 "rnodiratime",
+	"rnoexec",	"rnorelatime", "rnostrictatime", "rnosuid",
+	"rnosymfollow", "ro",	       "rprivate",	 "rrelatime",
+	"rro",		"rrw",	       "rshared",	 "rslave",
+	"rstrictatime", "rsuid",       "rsymfollow",	 "runbindable",
+	"rw",		"shared",      "silent",	 "slave",
+	"strictatime",	"suid",	       "symfollow",	 "sync",
+	"tmpcopyup",	"unbindable",  "idmap",		 "ridmap",
 };
 
 static int parse(const char *type, const char *list, struct mount_options *ret,
@@ -82,16 +84,18 @@ static void test_every_option(void **state)
 	}
 }
 
-/* The one option of the spec that Linux has no more: it is neither listed nor taken. */
-static void test_mandatory_locks(void **state)
+/* Options of the spec that cannot be had any more are neither listed nor taken. */
+static void test_options_that_are_gone(void **state)
 {
 	struct mount_options o;
 	struct err e;
 
 	for (const char *const *name = mount_option_names(); *name; name++)
-		assert_string_not_equal(*name, "mand");
+		assert_true(!streq(*name, "mand") && !streq(*name, "iversion"));
 	assert_int_equal(parse("tmpfs", "mand", &o, &e), -ENOTSUP);
-	assert_non_null(strstr(e.msg, "'mand' is not supported"));
+	assert_non_null(strstr(e.msg, "'mand' is not supported: Linux has no"));
+	assert_int_equal(parse("tmpfs", "iversion", &o, &e), -ENOTSUP);
+	assert_non_null(strstr(e.msg, "'iversion' is not supported: fsconfig(2)"));
 }
 
 static void test_last_one_wins(void **state)
@@ -297,7 +301,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_every_option),
-		cmocka_unit_test(test_mandatory_locks),
+		cmocka_unit_test(test_options_that_are_gone),
 		cmocka_unit_test(test_last_one_wins),
 		cmocka_unit_test(test_data),
 		cmocka_unit_test(test_refused),
