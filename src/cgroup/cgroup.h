@@ -167,6 +167,9 @@ int cgroup_create(const char *cgroups_path, const char *id, const struct oci_res
 /* For a container that is to have no group: refuses limits, which nothing would hold it to. */
 int cgroup_check_disabled(const struct oci_resources *r, struct err *e);
 
+/* Whether this build can have systemd make groups. */
+bool cgroup_has_systemd(void);
+
 struct cgroup_unit_request {
 	const char *cgroups_path; /* "slice:prefix:name"; NULL: purple-ID.scope */
 	const char *id;

@@ -79,7 +79,7 @@ int unit_properties_of_devices(const struct oci_device_cgroup *rules, size_t n,
 int unit_properties_of_files(const struct cgroup *cg, unsigned int version,
 			     unit_properties *ret, struct err *e);
 
-/* --- the bus (systemd_bus.c) --- */
+/* --- the bus (systemd_client.c in the runtime, systemd_bus.c in purple-systemd) --- */
 
 struct unit_bus;
 

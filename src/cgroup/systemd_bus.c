@@ -1,69 +1,70 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Talking to systemd over D-Bus: see systemd.h. Runs in the runtime process with the caller's
- * privileges; the system's manager asks for root, a user's for its own user.
+ * Talking to systemd over D-Bus: see systemd.h. Part of purple-systemd alone, which runs with the
+ * caller's privileges; the system's bus asks for root, the user's for its own user.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <systemd/sd-bus.h>
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/fs.h"
-#include "cgroup/dbus.h"
 #include "cgroup/systemd.h"
 
 #define SERVICE "org.freedesktop.systemd1"
 #define OBJECT "/org/freedesktop/systemd1"
-#define MANAGER SERVICE ".Manager"
-#define PROPERTIES "org.freedesktop.DBus.Properties"
-#define SYSTEM_BUS "/run/dbus/system_bus_socket"
+#define MANAGER "org.freedesktop.systemd1.Manager"
+/* For one job, and for one call. */
 #define JOB_TIMEOUT_MS 30000
+#define CALL_TIMEOUT_US (30 * UINT64_C(1000000))
 
 struct unit_bus {
-	struct dbus d;
+	sd_bus *bus;
+	const char *what; /* "the system's" */
 };
 
-/* "unix:path=/run/user/1000/bus,guid=..."; other kinds are not for files, and the default serves. */
-static char *user_bus_path(void)
-{
-	const char *address = getenv("DBUS_SESSION_BUS_ADDRESS"), *run;
-	static const char prefix[] = "unix:path=";
+/* The job that is waited for. */
+struct job {
+	struct unit_bus *b;
+	char *path;
+	char result[32]; /* empty: not done yet */
+};
 
-	if (address && str_has_prefix(address, prefix)) {
-		address += strlen(prefix);
-		return strndup(address, strcspn(address, ",;"));
-	}
-	run = getenv("XDG_RUNTIME_DIR");
-	return run && *run ? fs_join(run, "bus") : strdup("");
+/* The error of a call: systemd's own words where it has some. */
+static int bus_error(const sd_bus_error *error, int code, struct err *e, const char *what)
+{
+	const char *text = error->message ? error->message : error->name;
+
+	if (text)
+		return err_set(e, ERR_KERNEL, sd_bus_error_get_errno(error),
+			       "systemd: cannot %s: %s", what, text);
+	return err_errno(e, code, "systemd: cannot %s", what);
 }
 
 int unit_bus_open(bool user, struct unit_bus **ret, struct err *e)
 {
-	_free_ char *path = NULL;
-	struct unit_bus *b;
+	_unit_bus_close_ struct unit_bus *b = NULL;
 	int r;
 
 	if (access("/run/systemd/system", F_OK) < 0)
 		return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
 			       "--systemd-cgroup: this host was not booted with systemd (let the engine "
 			       "use cgroupfs)");
-	path = user ? user_bus_path() : strdup(SYSTEM_BUS);
 	b = calloc(1, sizeof(*b));
-	if (!path || !b) {
-		free(b);
+	if (!b)
 		return err_oom(e);
-	}
-	r = *path ? dbus_open(path, SERVICE, &b->d, e) :
-		    err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
-			    "the user's bus is unknown: neither DBUS_SESSION_BUS_ADDRESS nor "
-			    "XDG_RUNTIME_DIR is set");
-	if (r < 0) {
-		free(b);
-		return err_wrap(e, "--systemd-cgroup");
-	}
-	*ret = b;
+	b->what = user ? "the user's" : "the system's";
+	r = user ? sd_bus_open_user(&b->bus) : sd_bus_open_system(&b->bus);
+	if (r < 0)
+		return err_errno(e, r, "--systemd-cgroup: cannot connect to %s bus",
+				 b->what);
+	r = sd_bus_set_method_call_timeout(b->bus, CALL_TIMEOUT_US);
+	if (r < 0)
+		return err_errno(e, r, "systemd: cannot set a time limit");
+	*ret = take_ptr(&b);
 	return 0;
 }
 
@@ -71,228 +72,272 @@ void unit_bus_close(struct unit_bus **b)
 {
 	if (!*b)
 		return;
-	dbus_close(&(*b)->d);
+	if ((*b)->bus)
+		sd_bus_flush_close_unref((*b)->bus);
 	free(*b);
 	*b = NULL;
 }
 
-/* --- properties --- */
+/* --- messages --- */
 
-static void put_strings(struct buf *out, const struct strv *strings)
+static int append_value(sd_bus_message *m, const struct unit_property *p)
 {
-	size_t begin = dbus_array_begin(out, 4);
+	int r;
 
-	for (size_t i = 0; i < strings->n; i++)
-		dbus_put_string(out, strings->v[i]);
-	dbus_array_end(out, begin, 4);
-}
-
-static void put_pairs(struct buf *out, const struct strv *strings)
-{
-	size_t begin = dbus_array_begin(out, 8);
-
-	for (size_t i = 0; i + 1 < strings->n; i += 2) {
-		dbus_align(out, 8);
-		dbus_put_string(out, strings->v[i]);
-		dbus_put_string(out, strings->v[i + 1]);
-	}
-	dbus_array_end(out, begin, 8);
-}
-
-static void put_numbers(struct buf *out, uint32_t number)
-{
-	size_t begin = dbus_array_begin(out, 4);
-
-	dbus_put_u32(out, number);
-	dbus_array_end(out, begin, 4);
-}
-
-static void put_value(struct buf *out, const struct unit_property *p)
-{
-	static const char *const signatures[] = {
-		[UNIT_BOOL] = "b",     [UNIT_I32] = "i",    [UNIT_U32] = "u",
-		[UNIT_I64] = "x",      [UNIT_U64] = "t",    [UNIT_STRING] = "s",
-		[UNIT_STRINGS] = "as", [UNIT_BYTES] = "ay", [UNIT_PAIRS] = "a(ss)",
-		[UNIT_NUMBERS] = "au",
-	};
-
-	dbus_put_signature(out, signatures[p->type]);
 	switch (p->type) {
 	case UNIT_BOOL:
+		return sd_bus_message_append(m, "v", "b", (int)p->number);
 	case UNIT_I32:
+		return sd_bus_message_append(m, "v", "i", (int32_t)p->number);
 	case UNIT_U32:
-		dbus_put_u32(out, (uint32_t)p->number);
-		break;
+		return sd_bus_message_append(m, "v", "u", (uint32_t)p->number);
 	case UNIT_I64:
+		return sd_bus_message_append(m, "v", "x", (int64_t)p->number);
 	case UNIT_U64:
-		dbus_put_u64(out, p->number);
-		break;
+		return sd_bus_message_append(m, "v", "t", p->number);
 	case UNIT_STRING:
-		dbus_put_string(out, p->text);
-		break;
-	case UNIT_STRINGS:
-		put_strings(out, &p->strings);
-		break;
-	case UNIT_BYTES:
-		dbus_put_u32(out, (uint32_t)p->len);
-		if (p->len)
-			buf_add(out, p->text, p->len);
-		break;
-	case UNIT_PAIRS:
-		put_pairs(out, &p->strings);
-		break;
+		return sd_bus_message_append(m, "v", "s", p->text);
 	case UNIT_NUMBERS:
-		put_numbers(out, (uint32_t)p->number);
-		break;
+		return sd_bus_message_append(m, "v", "au", 1, (uint32_t)p->number);
+	case UNIT_STRINGS:
+		r = sd_bus_message_open_container(m, 'v', "as");
+		if (r >= 0)
+			r = sd_bus_message_append_strv(m, p->strings.v);
+		return r < 0 ? r : sd_bus_message_close_container(m);
+	case UNIT_BYTES:
+		r = sd_bus_message_open_container(m, 'v', "ay");
+		if (r >= 0)
+			r = sd_bus_message_append_array(m, 'y', p->text, p->len);
+		return r < 0 ? r : sd_bus_message_close_container(m);
+	case UNIT_PAIRS:
+		r = sd_bus_message_open_container(m, 'v', "a(ss)");
+		if (r >= 0)
+			r = sd_bus_message_open_container(m, 'a', "(ss)");
+		for (size_t i = 0; r >= 0 && i + 1 < p->strings.n; i += 2)
+			r = sd_bus_message_append(m, "(ss)", p->strings.v[i],
+						  p->strings.v[i + 1]);
+		if (r >= 0)
+			r = sd_bus_message_close_container(m);
+		return r < 0 ? r : sd_bus_message_close_container(m);
 	}
+	return -EINVAL;
 }
 
-/* a(sv) */
-static void put_properties(struct buf *out, const unit_properties *l)
+static int append_properties(sd_bus_message *m, const unit_properties *list)
 {
-	size_t begin = dbus_array_begin(out, 8);
+	int r = sd_bus_message_open_container(m, 'a', "(sv)");
 
-	for (size_t i = 0; i < l->n; i++) {
-		dbus_align(out, 8);
-		dbus_put_string(out, l->v[i].name);
-		put_value(out, &l->v[i]);
+	for (size_t i = 0; r >= 0 && i < list->n; i++) {
+		r = sd_bus_message_open_container(m, 'r', "sv");
+		if (r >= 0)
+			r = sd_bus_message_append_basic(m, 's', list->v[i].name);
+		if (r >= 0)
+			r = append_value(m, &list->v[i]);
+		if (r >= 0)
+			r = sd_bus_message_close_container(m);
 	}
-	dbus_array_end(out, begin, 8);
+	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-/* --- calls and jobs --- */
-
-/* A call to the manager; ret_error (may be NULL) gets whether it was answered with this error. */
-static int call_manager(struct unit_bus *b, const char *method, const char *signature,
-			const struct buf *body, const char *error, bool *ret_error,
-			struct dbus_message *ret, struct err *e)
+static int new_call(struct unit_bus *b, const char *method, const char *unit,
+		    sd_bus_message **ret)
 {
-	int r = dbus_call(&b->d, OBJECT, MANAGER, method, signature, body, ret, e);
+	sd_bus_message *m = NULL;
+	int r = sd_bus_message_new_method_call(b->bus, &m, SERVICE, OBJECT, MANAGER, method);
 
-	if (ret_error)
-		*ret_error = r < 0 && ret->error && streq(ret->error, error);
-	return r;
+	if (r >= 0)
+		r = sd_bus_message_append_basic(m, 's', unit);
+	if (r < 0) {
+		sd_bus_message_unref(m);
+		return r;
+	}
+	*ret = m;
+	return 0;
 }
 
-static int wait_for_job(struct unit_bus *b, const char *job, struct err *e)
+/* --- jobs --- */
+
+static int on_job_removed(sd_bus_message *m, void *arg, sd_bus_error *error)
+{
+	const char *path, *unit, *result;
+	struct job *job = arg;
+	uint32_t id;
+
+	if (sd_bus_message_read(m, "uoss", &id, &path, &unit, &result) < 0)
+		return 0;
+	if (job->path && streq(path, job->path))
+		snprintf(job->result, sizeof(job->result), "%s", result);
+	return 0;
+}
+
+static int wait_for_job(struct unit_bus *b, struct job *job, const char *what, struct err *e)
 {
 	uint64_t deadline = cgroup_now_ms() + JOB_TIMEOUT_MS;
 
-	for (;;) {
-		_dbus_message_clear_ struct dbus_message m = {};
-		const char *path, *unit, *result;
-		uint32_t id;
-		int r = dbus_wait_signal(&b->d, deadline, &m, e);
+	while (!job->result[0]) {
+		uint64_t now = cgroup_now_ms();
+		int r = sd_bus_process(b->bus, NULL);
 
-		if (r < 0)
-			return r;
-		if (!m.interface || !streq(m.interface, MANAGER) || !m.member ||
-		    !streq(m.member, "JobRemoved") || !m.signature ||
-		    !streq(m.signature, "uoss") || dbus_get_u32(&m, &id) < 0 ||
-		    dbus_get_string(&m, &path) < 0 || dbus_get_string(&m, &unit) < 0 ||
-		    dbus_get_string(&m, &result) < 0 || !streq(path, job))
-			continue;
-		return streq(result, "done") ?
-			       0 :
-			       err_set(e, ERR_KERNEL, EIO,
-				       "systemd: the job ended with '%s'", result);
+		if (r == 0 && now >= deadline)
+			return err_set(e, ERR_KERNEL, ETIMEDOUT,
+				       "systemd: cannot %s: it did not do so within %d s",
+				       what, JOB_TIMEOUT_MS / 1000);
+		if (r == 0)
+			r = sd_bus_wait(b->bus, (deadline - now) * 1000);
+		if (r < 0 && r != -EINTR)
+			return err_errno(e, r, "systemd: cannot %s", what);
 	}
+	if (!streq(job->result, "done"))
+		return err_set(e, ERR_KERNEL, EIO,
+			       "systemd: cannot %s: the job ended with '%s'", what,
+			       job->result);
+	return 0;
 }
 
-/* A call that starts a job, and the job's end. */
-static int run_job(struct unit_bus *b, const char *method, const char *signature,
-		   const struct buf *body, const char *error, bool *ret_error,
-		   struct err *e)
+/* Sends a call that starts a job, and waits for the job's end. The call's error goes to `error`. */
+static int run_job(struct unit_bus *b, sd_bus_message *call, const char *what,
+		   sd_bus_error *error, struct err *e)
 {
-	_dbus_message_clear_ struct dbus_message m = {};
-	const char *job;
-	int r = call_manager(b, method, signature, body, error, ret_error, &m, e);
-
-	if (r < 0)
-		return r;
-	if (!m.signature || !streq(m.signature, "o") || dbus_get_string(&m, &job) < 0)
-		return err_set(e, ERR_KERNEL, EBADMSG, "systemd: a wrong answer");
-	return wait_for_job(b, job, e);
-}
-
-/* A unit that failed stays loaded until this; what is answered does not matter. */
-static void reset_failed(struct unit_bus *b, const char *unit)
-{
-	_dbus_message_clear_ struct dbus_message m = {};
-	_buf_free_ struct buf body = {};
-	struct err ignored;
-
-	dbus_put_string(&body, unit);
-	call_manager(b, "ResetFailedUnit", "s", &body, NULL, NULL, &m, &ignored);
-}
-
-int unit_bus_start(struct unit_bus *b, const char *unit, const unit_properties *l,
-		   struct err *e)
-{
-	static const char exists[] = SERVICE ".UnitExists";
-	_buf_free_ struct buf body = {};
-	bool is_there;
-	size_t none;
+	struct job job = { .b = b };
+	sd_bus_message *reply = NULL;
+	sd_bus_slot *slot = NULL;
+	const char *path;
 	int r;
 
-	/* ssa(sv)a(sa(sv)): name, mode, properties, further units */
-	dbus_put_string(&body, unit);
-	dbus_put_string(&body, "fail");
-	put_properties(&body, l);
-	none = dbus_array_begin(&body, 8);
-	dbus_array_end(&body, none, 8);
-	r = run_job(b, "StartTransientUnit", "ssa(sv)a(sa(sv))", &body, exists, &is_there,
-		    e);
-	if (r < 0 && is_there) {
-		reset_failed(b, unit);
-		r = run_job(b, "StartTransientUnit", "ssa(sv)a(sa(sv))", &body, exists,
-			    &is_there, e);
+	/* Before the call, or the signal could be missed. */
+	r = sd_bus_match_signal(b->bus, &slot, SERVICE, OBJECT, MANAGER, "JobRemoved",
+				on_job_removed, &job);
+	if (r < 0) {
+		err_errno(e, r, "systemd: cannot wait for jobs");
+		goto out;
 	}
-	if (r < 0 && is_there)
+	r = sd_bus_call(b->bus, call, 0, error, &reply);
+	if (r < 0) {
+		bus_error(error, r, e, what);
+		goto out;
+	}
+	r = sd_bus_message_read(reply, "o", &path);
+	if (r < 0) {
+		err_errno(e, r, "systemd: cannot understand the answer");
+		goto out;
+	}
+	job.path = strdup(path);
+	r = job.path ? wait_for_job(b, &job, what, e) : err_oom(e);
+out:
+	sd_bus_slot_unref(slot);
+	sd_bus_message_unref(reply);
+	free(job.path);
+	return r;
+}
+
+/* A unit that failed stays loaded until this; what it answers does not matter. */
+static void reset_failed(struct unit_bus *b, const char *unit)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	sd_bus_message *call = NULL, *reply = NULL;
+
+	if (new_call(b, "ResetFailedUnit", unit, &call) == 0)
+		sd_bus_call(b->bus, call, 0, &error, &reply);
+	sd_bus_error_free(&error);
+	sd_bus_message_unref(call);
+	sd_bus_message_unref(reply);
+}
+
+static bool is_error(const sd_bus_error *error, const char *name)
+{
+	return error->name && streq(error->name, name);
+}
+
+static int start_once(struct unit_bus *b, const char *unit, const unit_properties *list,
+		      bool *ret_exists, struct err *e)
+{
+	_free_ char *what = str_printf("make %s", unit);
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	sd_bus_message *call = NULL;
+	int r;
+
+	*ret_exists = false;
+	if (!what)
+		return err_oom(e);
+	r = new_call(b, "StartTransientUnit", unit, &call);
+	if (r >= 0)
+		r = sd_bus_message_append(call, "s", "fail");
+	if (r >= 0)
+		r = append_properties(call, list);
+	if (r >= 0)
+		r = sd_bus_message_append(call, "a(sa(sv))", 0);
+	if (r < 0)
+		err_errno(e, r, "systemd: cannot make a message");
+	else
+		r = run_job(b, call, what, &error, e);
+	*ret_exists = is_error(&error, "org.freedesktop.systemd1.UnitExists");
+	sd_bus_error_free(&error);
+	sd_bus_message_unref(call);
+	return r;
+}
+
+int unit_bus_start(struct unit_bus *b, const char *unit, const unit_properties *list,
+		   struct err *e)
+{
+	bool exists;
+	int r = start_once(b, unit, list, &exists, e);
+
+	if (r < 0 && exists) {
+		reset_failed(b, unit);
+		r = start_once(b, unit, list, &exists, e);
+	}
+	if (r < 0 && exists)
 		return err_set(e, ERR_STATE, EEXIST,
 			       "systemd's unit '%s' is in use: another container has it",
 			       unit);
-	return r < 0 ? err_wrap(e, "cannot make %s", unit) : 0;
+	return r;
 }
 
 int unit_bus_stop(struct unit_bus *b, const char *unit, struct err *e)
 {
-	_buf_free_ struct buf body = {};
-	bool is_gone;
+	_free_ char *what = str_printf("stop %s", unit);
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+	sd_bus_message *call = NULL;
 	int r;
 
-	dbus_put_string(&body, unit);
-	dbus_put_string(&body, "replace");
-	r = run_job(b, "StopUnit", "ss", &body, SERVICE ".NoSuchUnit", &is_gone, e);
-	if (is_gone)
-		return 0;
-	reset_failed(b, unit);
-	return r < 0 ? err_wrap(e, "cannot stop %s", unit) : 0;
+	if (!what)
+		return err_oom(e);
+	r = new_call(b, "StopUnit", unit, &call);
+	if (r >= 0)
+		r = sd_bus_message_append(call, "s", "replace");
+	if (r < 0)
+		err_errno(e, r, "systemd: cannot make a message");
+	else
+		r = run_job(b, call, what, &error, e);
+	if (r < 0 && is_error(&error, "org.freedesktop.systemd1.NoSuchUnit"))
+		r = 0;
+	else
+		reset_failed(b, unit);
+	sd_bus_error_free(&error);
+	sd_bus_message_unref(call);
+	return r;
 }
 
-static int get_property(struct unit_bus *b, const char *path, const char *interface,
-			const char *name, char **ret, struct err *e)
+static int get_string(struct unit_bus *b, const char *path, const char *interface,
+		      const char *name, char **ret, struct err *e)
 {
-	_dbus_message_clear_ struct dbus_message m = {};
-	_buf_free_ struct buf body = {};
-	const char *text;
+	_free_ char *what = str_printf("tell %s", name);
+	sd_bus_error error = SD_BUS_ERROR_NULL;
 	int r;
 
-	dbus_put_string(&body, interface);
-	dbus_put_string(&body, name);
-	r = dbus_call(&b->d, path, PROPERTIES, "Get", "ss", &body, &m, e);
+	if (!what)
+		return err_oom(e);
+	r = sd_bus_get_property_string(b->bus, SERVICE, path, interface, name, &error, ret);
 	if (r < 0)
-		return err_wrap(e, "cannot read the property %s", name);
-	if (dbus_get_variant_string(&m, &text) < 0)
-		return err_set(e, ERR_KERNEL, EBADMSG, "systemd: %s is no text", name);
-	*ret = strdup(text);
-	return *ret ? 0 : err_oom(e);
+		r = bus_error(&error, r, e, what);
+	sd_bus_error_free(&error);
+	return r < 0 ? r : 0;
 }
 
 int unit_bus_version(struct unit_bus *b, unsigned int *ret, struct err *e)
 {
 	_free_ char *text = NULL;
-	int r = get_property(b, OBJECT, MANAGER, "Version", &text, e);
+	int r = get_string(b, OBJECT, MANAGER, "Version", &text, e);
 
 	if (r < 0)
 		return r;
@@ -301,56 +346,69 @@ int unit_bus_version(struct unit_bus *b, unsigned int *ret, struct err *e)
 	return 0;
 }
 
-int unit_bus_set(struct unit_bus *b, const char *unit, const unit_properties *l,
+int unit_bus_set(struct unit_bus *b, const char *unit, const unit_properties *list,
 		 struct err *e)
 {
-	_dbus_message_clear_ struct dbus_message m = {};
-	_buf_free_ struct buf body = {};
+	_free_ char *what = str_printf("set the limits of %s", unit);
+	sd_bus_message *call = NULL, *reply = NULL;
+	sd_bus_error error = SD_BUS_ERROR_NULL;
 	unsigned int version;
 	int r;
 
-	dbus_put_string(&body, unit);
-	dbus_put_u32(&body, true); /* until the next boot */
-	put_properties(&body, l);
-	r = call_manager(b, "SetUnitProperties", "sba(sv)", &body, NULL, NULL, &m, e);
-	if (r < 0)
-		return err_wrap(e, "cannot set the limits of %s", unit);
+	if (!what)
+		return err_oom(e);
+	r = new_call(b, "SetUnitProperties", unit, &call);
+	if (r >= 0)
+		r = sd_bus_message_append(call, "b", 1);
+	if (r >= 0)
+		r = append_properties(call, list);
+	if (r < 0) {
+		err_errno(e, r, "systemd: cannot make a message");
+	} else {
+		r = sd_bus_call(b->bus, call, 0, &error, &reply);
+		if (r < 0)
+			bus_error(&error, r, e, what);
+	}
+	sd_bus_error_free(&error);
+	sd_bus_message_unref(call);
+	sd_bus_message_unref(reply);
 	/* systemd writes to the group when it has answered, and before it takes the next call. */
-	return unit_bus_version(b, &version, e);
+	return r < 0 ? r : unit_bus_version(b, &version, e);
 }
 
 int unit_bus_attach(struct unit_bus *b, const char *unit, pid_t pid, struct err *e)
 {
-	_dbus_message_clear_ struct dbus_message m = {};
-	_buf_free_ struct buf body = {};
+	_free_ char *what = str_printf("move process %d into %s", (int)pid, unit);
+	sd_bus_message *call = NULL, *reply = NULL;
+	sd_bus_error error = SD_BUS_ERROR_NULL;
 	int r;
 
-	dbus_put_string(&body, unit);
-	dbus_put_string(&body, "");
-	put_numbers(&body, (uint32_t)pid);
-	r = call_manager(b, "AttachProcessesToUnit", "ssau", &body, NULL, NULL, &m, e);
-	return r < 0 ? err_wrap(e, "cannot move process %d into %s", (int)pid, unit) : 0;
+	if (!what)
+		return err_oom(e);
+	r = new_call(b, "AttachProcessesToUnit", unit, &call);
+	if (r >= 0)
+		r = sd_bus_message_append(call, "sau", "", 1, (uint32_t)pid);
+	if (r < 0) {
+		err_errno(e, r, "systemd: cannot make a message");
+	} else {
+		r = sd_bus_call(b->bus, call, 0, &error, &reply);
+		if (r < 0)
+			bus_error(&error, r, e, what);
+	}
+	sd_bus_error_free(&error);
+	sd_bus_message_unref(call);
+	sd_bus_message_unref(reply);
+	return r < 0 ? r : 0;
 }
 
 int unit_bus_group(struct unit_bus *b, const char *unit, char **ret, struct err *e)
 {
 	const char *interface = str_has_suffix(unit, ".slice") ? SERVICE ".Slice" :
 								 SERVICE ".Scope";
-	_buf_free_ struct buf path = {};
+	_free_ char *path = NULL;
+	int r = sd_bus_path_encode(OBJECT "/unit", unit, &path);
 
-	/* An object's path has letters and digits alone; systemd's escape for others is _xx. */
-	buf_adds(&path, OBJECT "/unit/");
-	for (const char *p = unit; *p; p++) {
-		bool digit = *p >= '0' && *p <= '9';
-		bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
-			     (digit && p > unit);
-
-		if (plain)
-			buf_add(&path, p, 1);
-		else
-			buf_addf(&path, "_%02x", (unsigned char)*p);
-	}
-	if (path.failed)
-		return err_oom(e);
-	return get_property(b, path.s, interface, "ControlGroup", ret, e);
+	if (r < 0)
+		return err_errno(e, r, "systemd: cannot encode '%s'", unit);
+	return get_string(b, path, interface, "ControlGroup", ret, e);
 }

@@ -5,6 +5,7 @@
 #include <linux/seccomp.h>
 #include <sys/capability.h>
 
+#include "cgroup/cgroup.h"
 #include "container/container.h"
 #include "linux/mempolicy.h"
 #include "linux/mount_options.h"
@@ -37,7 +38,7 @@ int container_features(const struct strmap *annotations, struct buf *out, struct
 		.cgroup_v1 = true,
 		.cgroup_v2 = true,
 		.cgroup_rdma = true,
-		.cgroup_systemd = true,
+		.cgroup_systemd = cgroup_has_systemd(),
 		.seccomp_actions = seccomp_action_names(),
 		.seccomp_operators = seccomp_operator_names(),
 		.seccomp_archs = seccomp_arch_names(),

@@ -2,7 +2,7 @@
 /*
  * libFuzzer target for what a config.json says to systemd: linux.cgroupsPath ("n" and the path) and
  * the annotations org.systemd.property.NAME ("a", NAME, a newline and the value). Besides memory
- * errors, also in messages of the bus ("m" and the message), it looks for broken promises: a name that leads out of its slice or that systemd would take
+ * errors it looks for broken promises: a name that leads out of its slice or that systemd would take
  * for something else, a property that is not on the list.
  */
 #include <errno.h>
@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/fd.h"
-#include "cgroup/dbus.h"
 #include "cgroup/systemd.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -69,25 +68,6 @@ static void check_annotation(const char *name, const char *value)
 	require(!str_has_prefix(l.v[0].name, "Device") && !streq(l.v[0].name, "Slice"));
 }
 
-static void check_message(const uint8_t *data, size_t size)
-{
-	_dbus_message_clear_ struct dbus_message m = {};
-	char *copy = malloc(size ? size : 1);
-	const char *text;
-	uint32_t number;
-
-	require(copy);
-	memcpy(copy, data, size);
-	if (dbus_message_parse(copy, size, &m) < 0)
-		return;
-	require(m.body + m.body_len == m.data + size);
-	while (dbus_get_string(&m, &text) == 0)
-		require(text + strlen(text) < m.data + size);
-	dbus_get_variant_string(&m, &text);
-	dbus_get_u32(&m, &number);
-	require(m.at <= m.body_len);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	_free_ char *text = malloc(size + 1);
@@ -98,8 +78,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size] = '\0';
 	if (text[0] == 'n')
 		check_name(text + 1);
-	if (text[0] == 'm')
-		check_message(data + 1, size - 1);
 	value = text[0] == 'a' ? strchr(text, '\n') : NULL;
 	if (value) {
 		*value++ = '\0';

@@ -10,14 +10,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
-#include "cgroup/dbus.h"
 #include "cgroup/systemd.h"
+#include "cgroup/systemd_wire.h"
 
 /* --- names --- */
 
@@ -327,71 +329,65 @@ static void test_devices(void **state)
 
 /* --- messages of the bus --- */
 
-/* A signal as systemd sends it, in this machine's byte order: the fields, and a body. */
-static void make_message(struct buf *out, const char *member, const struct buf *body)
+/* What purple-systemd gets is what the runtime had, bytes that are no text included. */
+static void test_wire(void **state)
 {
-	const uint16_t one = 1;
-	size_t fields;
+	_unit_properties_clear_ unit_properties sent = {}, got = {};
+	struct wire_request request = { .call = strdup("start"), .unit = strdup("a.scope") };
+	struct wire_request copy = {};
+	struct unit_property *bytes;
+	struct err e = {};
+	int fds[2];
 
-	dbus_put_u8(out, *(const char *)&one ? 'l' : 'B');
-	dbus_put_u8(out, DBUS_SIGNAL);
-	dbus_put_u8(out, 1);
-	dbus_put_u8(out, 1);
-	dbus_put_u32(out, (uint32_t)body->len);
-	dbus_put_u32(out, 77);
-	fields = dbus_array_begin(out, 8);
-	dbus_align(out, 8);
-	dbus_put_u8(out, 3);
-	dbus_put_signature(out, "s");
-	dbus_put_string(out, member);
-	dbus_align(out, 8);
-	dbus_put_u8(out, 5);
-	dbus_put_signature(out, "u");
-	dbus_put_u32(out, 41);
-	dbus_align(out, 8);
-	dbus_put_u8(out, 8);
-	dbus_put_signature(out, "g");
-	dbus_put_signature(out, "uov");
-	dbus_array_end(out, fields, 8);
-	dbus_align(out, 8);
-	buf_add(out, body->s, body->len);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(unit_property_bool(&sent, "Delegate", true, &e), 0);
+	assert_int_equal(unit_property_u64(&sent, "MemoryMax", UINT64_MAX, &e), 0);
+	assert_int_equal(unit_property_string(&sent, "Description", "d\xc3\xa9", &e), 0);
+	assert_int_equal(unit_property_strings(&sent, "Wants", "b.slice", &e), 0);
+	bytes = list_add(&sent);
+	assert_non_null(bytes);
+	*bytes = (struct unit_property){ .name = strdup("AllowedCPUs"),
+					 .type = UNIT_BYTES,
+					 .text = memcpy(malloc(3), "\0\xff\3", 3),
+					 .len = 3 };
+	assert_int_equal(wire_from_properties(&sent, &request, &e), 0);
+	assert_int_equal(wire_send(fds[0], &wire_request_type, &request, &e), 0);
+	assert_int_equal(wire_receive(fds[1], &wire_request_type, &copy, &e), 1);
+	assert_string_equal(copy.call, "start");
+	assert_string_equal(copy.unit, "a.scope");
+	assert_int_equal(wire_to_properties(&copy, &got, &e), 0);
+	assert_true(unit_properties_equal(&sent, &got));
+	assert_int_equal(got.v[4].len, 3);
+	assert_memory_equal(got.v[4].text, "\0\xff\3", 3);
+	close(fds[0]);
+	json_clear(&wire_request_type, &copy);
+	assert_int_equal(wire_receive(fds[1], &wire_request_type, &copy, &e), 0);
+	close(fds[1]);
+	json_clear(&wire_request_type, &request);
 }
 
-static void test_messages(void **state)
+static void test_wire_refuses_what_is_odd(void **state)
 {
-	_buf_free_ struct buf body = {}, text = {};
-	_dbus_message_clear_ struct dbus_message m = {};
-	const char *path, *value;
-	uint32_t number;
-	char *copy;
+	static const struct {
+		uint32_t len;
+		const char *text;
+	} odd[] = { { 0, "" },	 { 1U << 30, "{}" }, { 9, "{}" },
+		    { 2, "[]" }, { 2, "{x" },	     { 2, "{}" } /* without a call */ };
 
-	dbus_put_u32(&body, 9);
-	dbus_put_string(&body, "/a/path");
-	dbus_put_signature(&body, "s");
-	dbus_put_string(&body, "in a variant");
-	make_message(&text, "JobRemoved", &body);
-	/* Every shorter message is none. */
-	for (size_t len = 0; len < text.len; len++) {
-		copy = malloc(len + 1);
-		memcpy(copy, text.s, len);
-		assert_int_equal(dbus_message_parse(copy, len, &m), -EBADMSG);
+	for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
+		struct wire_request r = {};
+		struct err e = {};
+		int fds[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+		assert_int_equal(write(fds[0], &odd[i].len, 4), 4);
+		assert_int_equal(write(fds[0], odd[i].text, strlen(odd[i].text)),
+				 strlen(odd[i].text));
+		close(fds[0]);
+		assert_true(wire_receive(fds[1], &wire_request_type, &r, &e) < 0);
+		assert_true(e.code > 0);
+		close(fds[1]);
 	}
-	copy = malloc(text.len);
-	memcpy(copy, text.s, text.len);
-	assert_int_equal(dbus_message_parse(copy, text.len, &m), 0);
-	assert_int_equal(m.type, DBUS_SIGNAL);
-	assert_int_equal(m.reply_to, 41);
-	assert_string_equal(m.member, "JobRemoved");
-	assert_string_equal(m.signature, "uov");
-	assert_null(m.error);
-	assert_int_equal(dbus_get_u32(&m, &number), 0);
-	assert_int_equal(number, 9);
-	assert_int_equal(dbus_get_string(&m, &path), 0);
-	assert_string_equal(path, "/a/path");
-	assert_int_equal(dbus_get_variant_string(&m, &value), 0);
-	assert_string_equal(value, "in a variant");
-	assert_int_equal(dbus_get_string(&m, &path), -EBADMSG);
-	assert_int_equal(dbus_get_u32(&m, &number), -EBADMSG);
 }
 
 /* --- limits --- */
@@ -547,7 +543,8 @@ int main(void)
 		cmocka_unit_test(test_annotation_lists),
 		cmocka_unit_test(test_bad_annotations),
 		cmocka_unit_test(test_devices),
-		cmocka_unit_test(test_messages),
+		cmocka_unit_test(test_wire),
+		cmocka_unit_test(test_wire_refuses_what_is_odd),
 		cmocka_unit_test(test_v2_limits),
 		cmocka_unit_test(test_v1_limits),
 	};
