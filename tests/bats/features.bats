@@ -249,7 +249,11 @@ unless() {
 	unless .linux.selinux.enabled '.linux.mountLabel = "x"' linux.mountLabel
 	unless .linux.intelRdt.enabled '.linux.intelRdt = {closID: "x"}' linux.intelRdt
 	unless .linux.netDevices.enabled '.linux.netDevices = {eth0: {name: "eth1"}}' linux.netDevices
-	unless .linux.memoryPolicy '.linux.memoryPolicy = {mode: "MPOL_BIND", nodes: "0"}' linux.memoryPolicy
+	unless '(.linux.memoryPolicy != null)' '.linux.memoryPolicy = {mode: "MPOL_BIND", nodes: "0"}' linux.memoryPolicy
+	# shellcheck disable=SC2046 # words
+	[[ $(jq .linux.memoryPolicy known.json) == null ]] ||
+		only '.linux.memoryPolicy = {mode: $word, nodes: (if ($word | IN("MPOL_DEFAULT", "MPOL_LOCAL")) then "" else "0" end)}' \
+			.linux.memoryPolicy.modes $(listed .linux.memoryPolicy.modes) MPOL_MAX MPOL_DREAM
 	if [[ $(jq .linux.cgroup.systemd known.json) != true ]]; then
 		run purple_rt --systemd-cgroup create --bundle "$BUNDLE" "$ID"
 		assert_status 1
