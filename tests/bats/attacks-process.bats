@@ -141,14 +141,14 @@ try_create_program() {
 	new_id
 	run purple_rt run --bundle "$BUNDLE" "$ID"
 	assert_lacks escaped
-	assert_contains "no such file or directory"
+	[[ $output == *"no such file or directory"* || $output == *"not a directory"* ]]
 }
 
 try_exec_program() {
 	ln -sf "$(host_program)" "$ROOTFS/bin/tool"
 	run purple_rt exec "$ID" /bin/tool sh -c 'echo escaped'
 	assert_lacks escaped
-	assert_contains "no such file or directory"
+	[[ $output == *"no such file or directory"* || $output == *"not a directory"* ]]
 	run purple_rt exec "$ID" tool sh -c 'echo escaped'
 	assert_lacks escaped
 }

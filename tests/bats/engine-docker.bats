@@ -461,19 +461,22 @@ get_page() {
 	assert_equal "$(docker_ logs "$ID" | grep -c try)" 3
 }
 
+has_lines_above() {
+	(($(wc -l <"/proc/$PID/root/tmp/n") > $1))
+}
+
 @test "docker pause freezes, unpause thaws, and a paused container can be killed and removed" {
-	start_docker "$IMAGE" sh -c 'i=0; while :; do i=$((i + 1)); echo $i >/tmp/n; sleep 0.02; done'
+	start_docker "$IMAGE" sh -c 'while :; do echo >>/tmp/n; sleep 0.02; done'
 	docker_ pause "$ID"
 	assert_equal "$(field '{{.State.Status}}')" paused
 	local n
-	n=$(cat "/proc/$PID/root/tmp/n")
+	n=$(wc -l <"/proc/$PID/root/tmp/n")
 	sleep 0.3
-	assert_equal "$(cat "/proc/$PID/root/tmp/n")" "$n"
+	assert_equal "$(wc -l <"/proc/$PID/root/tmp/n")" "$n"
 	in_container true
 	((status != 0))
 	docker_ unpause "$ID"
-	sleep 0.3
-	(($(docker_ exec "$ID" cat /tmp/n) > n))
+	wait_for 5 has_lines_above "$n"
 	docker_ pause "$ID"
 	docker_ rm -f "$ID"
 	[[ ! -d /proc/$PID ]]

@@ -104,7 +104,7 @@ tree_with() { # FILE HEADER
 	run "$PURPLE_RUNTIME" --version
 	assert_status 0
 	[[ ${lines[0]} =~ ^purple-runtime\ version\ [0-9]+\.[0-9]+\.[0-9]+ ]]
-	assert_contains "spec: 1.2"
+	assert_contains "spec: 1.3"
 	assert_equal "$(grep -c version <<<"$output")" 1
 }
 
