@@ -177,7 +177,7 @@ setup() {
 @test "the environment is that of config.json, with HOME added, and nothing of the caller's" {
 	edit_config '.process.env = ["PATH=/bin", "A=1", "EMPTY=", "B=x=y"]'
 	set_command env
-	SECRET=1 _OCI_SYNCPIPE=3 CRI_O_EXTERNAL=1 LISTEN_FDS=2 PURPLE_X=1 NOTIFY_SOCKET=/x \
+	SECRET=1 _OCI_SYNCPIPE=3 CRI_O_EXTERNAL=1 LISTEN_FDS=2 PURPLE_X=1 \
 		run purple_rt run --bundle "$BUNDLE" "$ID"
 	assert_status 0
 	assert_equal "$(sort <<<"$output")" $'A=1\nB=x=y\nEMPTY=\nHOME=/root\nPATH=/bin'
