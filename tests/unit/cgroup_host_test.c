@@ -36,13 +36,11 @@ static void without_a_path_the_group_is_in_purple_and_leaves_nothing(void **stat
 	_free_ char *parent = NULL;
 	char id[64];
 	struct err e;
-	bool was_there;
 	const char *dir;
 
 	needs(geteuid() == 0, "not root");
 	parent = str_printf("%s/purple", env.host.unified.mount ? env.host.unified.mount :
 								  env.host.v1.v[0].mount);
-	was_there = exists(parent);
 	snprintf(id, sizeof(id), "purple-test-%d", (int)getpid());
 	assert_ok(cgroup_create(NULL, id, NULL, &cg, &e));
 	assert_string_equal(cg.path + strlen("/purple-"), id);
@@ -54,7 +52,8 @@ static void without_a_path_the_group_is_in_purple_and_leaves_nothing(void **stat
 	assert_true(exists(parent));
 	assert_ok(cgroup_destroy(&second, &e));
 	assert_false(exists(dir));
-	assert_int_equal(exists(parent), was_there);
+	/* Groups of others may keep it. */
+	assert_true(!exists(parent) || rmdir(parent) < 0);
 }
 
 static void a_group_in_use_is_refused_and_an_empty_one_taken(void **state)

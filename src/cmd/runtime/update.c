@@ -129,7 +129,7 @@ static int read_size(const char *name, const char *text, struct opt_i64 *ret, st
 		return bad_value(name, whole, "a size", e);
 	if (shift && (ret->value < 0 || ret->value > INT64_MAX >> shift))
 		return bad_value(name, whole, "a size in range", e);
-	ret->value <<= shift;
+	ret->value *= INT64_C(1) << shift;
 	ret->set = true;
 	return 0;
 }
