@@ -123,17 +123,21 @@ _Noreturn static inline int sleep_long(void *arg)
 		pause();
 }
 
+/* In the first hierarchy that start_in() enters, and in the last. */
 static inline void wait_for_members(const struct cgroup *cg, size_t n)
 {
 	for (int i = 0; i < 500; i++) {
-		cgroup_pid_list l = {};
+		cgroup_pid_list l = {}, last = {};
 		struct err e;
-		size_t have;
+		bool there;
 
 		assert_ok(cgroup_pids(cg, &l, &e));
-		have = l.n;
+		if (cg->v1.n)
+			assert_ok(cgroup_dir_pids(cg->v1.v[cg->v1.n - 1], &last, &e));
+		there = l.n == n && (!cg->v1.n || last.n == n);
 		free(l.v);
-		if (have == n)
+		free(last.v);
+		if (there)
 			return;
 		cgroup_sleep_ms(10);
 	}
