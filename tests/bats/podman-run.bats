@@ -70,8 +70,9 @@ start() {
 @test "-it: a terminal of the container's own, with its size, and the exit code" {
 	requires script
 	new_id
+	# Podman may not have read all that a program said which ends at once.
 	run script -qec "stty rows 33 cols 99; podman run -it --rm --name $ID localhost/busybox \
-		sh -c 'tty; test -t 0 && test -t 1 && test -t 2 && echo all; stty size; exit 5'" /dev/null </dev/null
+		sh -c 'tty; test -t 0 && test -t 1 && test -t 2 && echo all; stty size; sleep 1; exit 5'" /dev/null </dev/null
 	assert_status 5
 	output=${output//$'\r'/}
 	assert_contains /dev/pts/0
