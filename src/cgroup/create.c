@@ -399,6 +399,20 @@ static enum cgroup_mode mode_of(const struct cgroup *cg)
 	return cg->v1.n == 0 ? CGROUP_V2 : cg->unified ? CGROUP_HYBRID : CGROUP_V1;
 }
 
+/* The last look at a group that was made; from then on it is the caller's. */
+static int keep_made(struct making *m, struct cgroup *cg, struct cgroup *ret, struct err *e)
+{
+	int r = check_v1_thawed(cg, e);
+
+	if (r < 0)
+		return r;
+	cg->mode = mode_of(cg);
+	strv_free(&m->made);
+	*ret = *cg;
+	*cg = (struct cgroup){};
+	return 0;
+}
+
 int cgroup_create(const char *cgroups_path, const char *id, const struct oci_resources *r,
 		  struct cgroup *ret, struct err *e)
 {
@@ -426,14 +440,7 @@ int cgroup_create(const char *cgroups_path, const char *id, const struct oci_res
 		*ret = (struct cgroup){ .mode = CGROUP_NONE };
 		return 0;
 	}
-	res = check_v1_thawed(&cg, e);
-	if (res < 0)
-		return res;
-	cg.mode = mode_of(&cg);
-	strv_free(&m.made);
-	*ret = cg;
-	cg = (struct cgroup){};
-	return 0;
+	return keep_made(&m, &cg, ret, e);
 }
 
 /* systemd shows its group as processes see it, and must have put the holder there. */
@@ -482,15 +489,7 @@ int cgroup_create_around(const char *path, const struct oci_resources *r, pid_t 
 	}
 	if (res == 0 && holder)
 		res = check_holder(&cg, holder, e);
-	if (res == 0)
-		res = check_v1_thawed(&cg, e);
-	if (res < 0)
-		return res;
-	cg.mode = mode_of(&cg);
-	strv_free(&m.made);
-	*ret = cg;
-	cg = (struct cgroup){};
-	return 0;
+	return res < 0 ? res : keep_made(&m, &cg, ret, e);
 }
 
 int cgroup_open(const struct cgroup *cg, int *ret_fd, struct err *e)

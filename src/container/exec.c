@@ -211,13 +211,7 @@ static int take_capabilities(struct exec *x, struct err *e)
 	if (x->process->capabilities || !from)
 		return 0;
 	to = x->process->capabilities = calloc(1, sizeof(*to));
-	if (!to || strv_copy(&from->bounding, &to->bounding) < 0 ||
-	    strv_copy(&from->effective, &to->effective) < 0 ||
-	    strv_copy(&from->permitted, &to->permitted) < 0 ||
-	    strv_copy(&from->inheritable, &to->inheritable) < 0 ||
-	    strv_copy(&from->ambient, &to->ambient) < 0)
-		return err_oom(e);
-	return 0;
+	return to ? json_copy(&oci_capabilities_type, from, to, e) : err_oom(e);
 }
 
 static int load_process(struct exec *x, struct err *e)

@@ -72,8 +72,7 @@ static const struct json_field capabilities_rows[] = {
 	JSON_F(oci_capabilities, ambient, "ambient", JSON_STRV),
 	{},
 };
-static const struct json_type capabilities_type = TYPE_OF(oci_capabilities,
-							  capabilities_rows);
+const struct json_type oci_capabilities_type = TYPE_OF(oci_capabilities, capabilities_rows);
 
 static const struct json_field rlimit_rows[] = {
 	JSON_FR(oci_rlimit, type, "type", JSON_STR),
@@ -118,7 +117,8 @@ static const struct json_field process_rows[] = {
 	JSON_NO("commandLine", "it is for Windows"),
 	JSON_F(oci_process, env, "env", JSON_STRV),
 	JSON_FR(oci_process, cwd, "cwd", JSON_STR),
-	JSON_FT(oci_process, capabilities, "capabilities", JSON_STRUCT, &capabilities_type),
+	JSON_FT(oci_process, capabilities, "capabilities", JSON_STRUCT,
+		&oci_capabilities_type),
 	JSON_FT(oci_process, rlimits, "rlimits", JSON_STRUCTS, &rlimit_type),
 	JSON_F(oci_process, no_new_privileges, "noNewPrivileges", JSON_BOOL),
 	JSON_F(oci_process, apparmor_profile, "apparmorProfile", JSON_STR),

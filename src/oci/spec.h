@@ -307,6 +307,7 @@ struct oci_spec {
 
 extern const struct json_type oci_spec_type;
 extern const struct json_type oci_process_type;
+extern const struct json_type oci_capabilities_type;
 extern const struct json_type oci_resources_type;
 extern const struct json_type oci_seccomp_type;
 /* As oci_spec_type, with Purple's own members (exec_once, policy_seccomp): for the state folder. */
