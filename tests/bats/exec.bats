@@ -162,7 +162,7 @@ exec_fails() {
 	start_sleeper
 	local begin=$SECONDS
 	purple_rt exec --detach --pid-file exec.pid "$ID" sleep 1000 </dev/null >out 2>&1
-	((SECONDS - begin < 10))
+	((SECONDS - begin < 60))
 	assert_equal "$(cat "/proc/$(cat exec.pid)/comm")" sleep
 	assert_equal "$(cat out)" ""
 }

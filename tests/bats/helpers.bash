@@ -202,10 +202,10 @@ container_status() {
 	purple_rt state "${1:-$ID}" | jq -r .status
 }
 
-# wait_for SECONDS COMMAND...: until the command succeeds. PURPLE_TEST_SLOWNESS (1) is how many times
-# slower than usual the machine is.
+# wait_for SECONDS COMMAND...: until the command succeeds. PURPLE_TEST_SLOWNESS (4) is how many times
+# slower than an idle one the machine may be.
 wait_for() {
-	local end=$((SECONDS + $1 * ${PURPLE_TEST_SLOWNESS:-1} + 1))
+	local end=$((SECONDS + $1 * ${PURPLE_TEST_SLOWNESS:-4} + 1))
 	shift
 	until "$@"; do
 		if ((SECONDS >= end)); then
@@ -358,7 +358,7 @@ purple_teardown() {
 # test's folder, is left. Groups go when their last process is reaped: given a moment.
 no_traces() {
 	local try traces
-	for ((try = 0; try < 40 * ${PURPLE_TEST_SLOWNESS:-1}; try++)); do
+	for ((try = 0; try < 40 * ${PURPLE_TEST_SLOWNESS:-4}; try++)); do
 		traces=$(list_traces "$1")
 		[[ -n $traces ]] || return 0
 		sleep 0.05

@@ -188,9 +188,6 @@ ESCAPE='for f in /sys/fs/cgroup/*/memory.limit_in_bytes /sys/fs/cgroup/*/memory.
 	local sum=$((lines[-1] + lines[-2]))
 	echo "the two had $sum of 3000 ms"
 	((sum > 0 && sum < 1500))
-	run_free 'agent spin 2 & agent spin 2 & wait'
-	echo "$output"
-	((lines[0] + lines[1] > 1200))
 }
 
 @test "cpu_shares: bad values are refused with line and column" {
@@ -262,8 +259,6 @@ ESCAPE='for f in /sys/fs/cgroup/*/memory.limit_in_bytes /sys/fs/cgroup/*/memory.
 	echo "$output"
 	# 12 MB at 4 MB a second, of which the kernel may let the first second pass.
 	((lines[0] > 1500 || lines[1] > 1500))
-	run_free 'agent direct-write /file 12'
-	((output < 1500))
 }
 
 @test "block_io_limit: a limit of the engine's is only lowered" {

@@ -160,7 +160,7 @@ static void a_busy_group_cannot_be_removed_and_says_who(void **state)
 	wait_for_members(&env.cg, 1);
 	start = cgroup_now_ms();
 	assert_int_equal(cgroup_destroy(&env.cg, &e), -EBUSY);
-	assert_true(cgroup_now_ms() - start < 8000);
+	assert_true(cgroup_now_ms() - start < 60000);
 	snprintf(who, sizeof(who), "process %d ", (int)pid);
 	assert_non_null(strstr(e.msg, who));
 }

@@ -330,6 +330,8 @@ static int body_notify(const struct seccomp_plan *p, int sock)
 	if (waitpid(-1, NULL, __WALL) != -1 || errno != ECHILD)
 		return 2;
 	for (int i = 0; i < 1000 && tasks != 1; i++) {
+		if (i > 0)
+			usleep(1000);
 		dir = opendir("/proc/self/task");
 		for (tasks = 0; dir && (d = readdir(dir));)
 			tasks += *d->d_name != '.';
