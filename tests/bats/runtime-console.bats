@@ -36,7 +36,7 @@ setup() {
 }
 
 start_receiver() { # [TEXT]
-	rm -f console.sock
+	rm -f console.sock received
 	python3 receiver.py "$@" >received 2>&1 3>&- &
 	RECEIVER=$!
 	wait_for 10 grep -q ready received

@@ -220,6 +220,7 @@ start_agent() { # N ERRNO
 		        f.write(f"{pid} {nr}\n")
 		    fcntl.ioctl(fds[0], SEND, struct.pack("<QqiI", id, 0, -error, 0 if error else 1))
 	END
+	rm -f agent.out
 	python3 agent.py "$1" "$2" >agent.out 2>&1 3>&- &
 	AGENT=$!
 	wait_for 10 grep -q ready agent.out
