@@ -17,8 +17,9 @@ receive_pidfd() {
 	timeout 30 python3 - >received 2>&1 <<-'END' &
 		import os, re, signal, socket
 		s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-		s.bind("sock")
+		s.bind("sock.new")
 		s.listen(1)
+		os.rename("sock.new", "sock")
 		c, _ = s.accept()
 		text, fds, flags, _ = socket.recv_fds(c, 100, 2)
 		info = open(f"/proc/self/fdinfo/{fds[0]}").read()
