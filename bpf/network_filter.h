@@ -22,6 +22,15 @@
 #define NETWORK_UDP 0x10000u
 #define NETWORK_PORTS_END 0x20000u
 
+/* The most that one container's maps hold, and how many keys there can be at a time. */
+#define NETWORK_PREFIXES_MAX 100000
+#define NETWORK_NAMES_MAX 16384
+#define NETWORK_RING_SIZE (128 << 10)
+#define NETWORK_KEYS_MAX 32768
+/* Arrays of maps that are made in advance; larger ones take their place where needed. */
+#define NETWORK_SPARE_RANGES 1024
+#define NETWORK_SPARE_HITS 1024
+
 enum network_verdict {
 	NETWORK_NONE = 0,  /* no rule speaks: learned names decide, then config.fallback */
 	NETWORK_ALLOW = 1,
@@ -84,7 +93,7 @@ struct network_address {
 /*
  * Key of the container's `tls_names`, a trie: bits of `reversed` that count (8 a byte), and the
  * name in lower case from its last byte to its first, then a 0 for an exact name, or '.' for the
- * names below it. Value: __u32, the rule.
+ * names below it. Value: __u32, the rule; NETWORK_RULE_NAME: a blocked name, never allowed.
  */
 #define NETWORK_TLS_NAME_MAX 252
 struct network_tls_name {
@@ -109,16 +118,35 @@ struct network_config {
 	__u32 fallback_rule; /* of the events of a fallback that denies or audits */
 	/* Local ports others may reach: `incoming_count` ranges in `ranges` from `incoming`. */
 	__u32 incoming, incoming_count;
-	__u16 dns_port; /* of the forwarder, on 127.0.0.1 and ::1 */
-	__u16 reserved[3];
+	__u16 dns_port; /* of the forwarder, on 127.0.0.1 and ::1; 0: there is none */
+	__u16 reserved;
+	__u32 rules; /* how many are numbered: NETWORK_RULE_... stand behind them in `hits` */
 };
 
-/* Value of the container's `hits`, an array by rule; its last five: NETWORK_RULE_..., from the end. */
+/* Value of `wires`, by the class id of the filter at a device. */
+struct network_wire {
+	__u64 key;    /* of the container's maps, also in `configs` */
+	__u32 header; /* bytes before the IP header: 14 or 0 */
+	__u32 reserved;
+};
+
+/*
+ * Value of the container's `hits`, an array by rule; its last five are those of NETWORK_RULE_...,
+ * from the end: the last is NETWORK_RULE_NONE's.
+ */
 #define NETWORK_RULES_SPECIAL 5
 struct network_hits {
-	__u64 allowed, denied; /* calls and packets */
-	__u64 events, lost;    /* written to the ring; not written since it was full */
+	__u64 allowed; /* calls: connect(), sendto(), connections that came in */
+	__u64 denied; /* calls and packets; with the verdict NETWORK_AUDIT also counted here */
+	__u64 events, lost; /* written to the ring; not written since it was full */
 };
+/* Index in `hits`, of any rule. */
+#define NETWORK_HITS_INDEX(rule, rules) \
+	((rule) < (rules) ? (rule) : (rule) + (rules) + NETWORK_RULES_SPECIAL)
+
+/* Denied by all policies, without an event: whether the filter is there. UDP, of TEST-NET-1. */
+#define NETWORK_SELF_TEST_ADDRESS 0xc0000201u
+#define NETWORK_SELF_TEST_PORT (NETWORK_UDP + 9)
 
 enum network_hook {
 	NETWORK_HOOK_CONNECT,

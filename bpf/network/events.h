@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Counts and events. Part of network_filter.bpf.c. */
+#ifndef PURPLE_BPF_NETWORK_EVENTS_H
+#define PURPLE_BPF_NETWORK_EVENTS_H
+
+#include "network/rules.h"
+
+static __always_inline struct network_hits *hits_of(const struct network_config *config,
+						    __u32 rule)
+{
+	__u32 index = NETWORK_HITS_INDEX(rule, config->rules);
+	__u64 key = config->key;
+	void *map = bpf_map_lookup_elem(&hits, &key);
+
+	return map ? bpf_map_lookup_elem(map, &index) : NULL;
+}
+
+static __noinline void count_allowed(const struct network_config *config, __u32 rule)
+{
+	struct network_hits *h = hits_of(config, rule);
+
+	if (h)
+		__sync_fetch_and_add(&h->allowed, 1);
+}
+
+/* How many alike denials the event to be written stands for; 0: none is due. */
+static __always_inline __u32 due(const struct network_config *config,
+				 const struct target *t, __u32 rule, __u64 now)
+{
+	struct alike alike = { .key = config->key,
+			       .port = t->port,
+			       .rule = rule,
+			       .hook = t->hook,
+			       .protocol = t->protocol };
+	struct counted *seen, first = { .time = now };
+	__u32 count;
+
+	copy_address(alike.address, t->address);
+	seen = bpf_map_lookup_elem(&recent, &alike);
+	if (!seen) {
+		bpf_map_update_elem(&recent, &alike, &first, BPF_ANY);
+		return 1;
+	}
+	__sync_fetch_and_add(&seen->count, 1);
+	if (now - seen->time < NANOSECONDS)
+		return 0;
+	count = seen->count;
+	seen->time = now;
+	seen->count = 0;
+	return count;
+}
+
+/* Counts what is denied (or would be), and writes an event. */
+static __noinline void report(const struct network_config *config, const struct target *t,
+			      const struct who *who, __u64 v)
+{
+	__u32 rule = VERDICT_RULE(v), count;
+	struct network_event *event;
+	struct network_hits *h;
+	__u64 now = bpf_ktime_get_boot_ns(), key = config->key;
+	void *ring;
+
+	if (!key)
+		return;
+	h = hits_of(config, rule);
+	if (h)
+		__sync_fetch_and_add(&h->denied, 1);
+	count = due(config, t, rule, now);
+	if (!count)
+		return;
+	ring = bpf_map_lookup_elem(&rings, &key);
+	if (!ring)
+		return;
+	event = bpf_ringbuf_reserve(ring, sizeof(*event), 0);
+	if (!event) {
+		if (h)
+			__sync_fetch_and_add(&h->lost, count);
+		return;
+	}
+	__builtin_memset(event, 0, sizeof(*event));
+	event->time = now;
+	event->cgroup = who->cgroup;
+	event->pid = who->pid;
+	event->uid = who->uid;
+	__builtin_memcpy(event->comm, who->comm, sizeof(event->comm));
+	copy_address(event->address, t->address);
+	event->port = t->port & 0xffff;
+	event->family = t->is_v4 ? AF_INET : AF_INET6;
+	event->protocol = t->protocol;
+	event->hook = t->hook;
+	event->verdict = VERDICT_WHAT(v);
+	event->rule = rule;
+	event->count = count;
+	bpf_ringbuf_submit(event, 0);
+	if (h)
+		__sync_fetch_and_add(&h->events, 1);
+}
+
+static __always_inline void ask_who(struct who *ret)
+{
+	ret->cgroup = bpf_get_current_cgroup_id();
+	ret->pid = bpf_get_current_pid_tgid() >> 32;
+	ret->uid = (__u32)bpf_get_current_uid_gid();
+	bpf_get_current_comm(ret->comm, sizeof(ret->comm));
+}
+
+#endif

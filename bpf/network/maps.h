@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The maps, and what is remembered of sockets and packets. Part of network_filter.bpf.c. */
+#ifndef PURPLE_BPF_NETWORK_MAPS_H
+#define PURPLE_BPF_NETWORK_MAPS_H
+
+#include <linux/bpf.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "network_filter.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_CGROUP_STORAGE);
+	__type(key, __u64);
+	__type(value, struct network_config);
+} storage SEC(".maps");
+
+/* The maps of a container, by config.key. What they are like: see the first one of each. */
+struct inner_trie4 {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, NETWORK_PREFIXES_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(key_size, sizeof(struct network_prefix4));
+	__uint(value_size, sizeof(struct network_entry));
+};
+struct inner_trie6 {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, NETWORK_PREFIXES_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(key_size, sizeof(struct network_prefix6));
+	__uint(value_size, sizeof(struct network_entry));
+};
+struct inner_ranges {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, NETWORK_SPARE_RANGES);
+	__uint(map_flags, BPF_F_INNER_MAP);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct network_range));
+};
+struct inner_names {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, NETWORK_NAMES_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(key_size, sizeof(struct network_address));
+	__uint(value_size, sizeof(struct network_name));
+};
+struct inner_tls_names {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, NETWORK_PREFIXES_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(key_size, sizeof(struct network_tls_name));
+	__uint(value_size, sizeof(__u32));
+};
+struct inner_hits {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, NETWORK_SPARE_HITS);
+	__uint(map_flags, BPF_F_INNER_MAP);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct network_hits));
+};
+struct inner_ring {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, NETWORK_RING_SIZE);
+};
+
+#define MAPS_BY_KEY(name, inner)                         \
+	struct {                                         \
+		__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS); \
+		__uint(max_entries, NETWORK_KEYS_MAX);   \
+		__type(key, __u64);                      \
+		__array(values, struct inner);           \
+	} name SEC(".maps")
+
+MAPS_BY_KEY(tries4, inner_trie4);
+MAPS_BY_KEY(tries6, inner_trie6);
+MAPS_BY_KEY(ranges, inner_ranges);
+MAPS_BY_KEY(names, inner_names);
+MAPS_BY_KEY(tls_names, inner_tls_names);
+MAPS_BY_KEY(hits, inner_hits);
+MAPS_BY_KEY(rings, inner_ring);
+
+/* For the devices: a filter's class id says which wire it is, the wire which container. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, NETWORK_KEYS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct network_wire);
+} wires SEC(".maps");
+/* Configurations by key; never changed, only taken away. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, NETWORK_KEYS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct network_config);
+} configs SEC(".maps");
+
+/* Who made or connected a socket, for the events of its packets. */
+struct who {
+	__u64 cgroup;
+	__u32 pid, uid;
+	char comm[16];
+};
+
+struct socket_state {
+	struct who who;
+	/* The remote end that was allowed, and by which generation of the rules; 0: none. */
+	__u32 generation;
+	__u32 rule;
+	__u8 address[16];
+	__u32 port;
+	__u32 incoming; /* generation that let others connect to the local port; 0: none did */
+	__u8 named; /* allowed by a name; stays when `generation` has passed */
+	__u8 tls;   /* enum tls_state */
+	__u8 redirected;
+	__u8 reserved;
+	__u16 original_port; /* before it was redirected to the forwarder; network byte order */
+	__u16 reserved2;
+	__u8 original[16];
+};
+enum tls_state { TLS_UNKNOWN, TLS_ALLOWED, TLS_DENIED };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct socket_state);
+} sockets SEC(".maps");
+
+/* Ports in host byte order; both 0: fragments without ports. */
+struct flow {
+	__u64 key;
+	__u8 address[16];
+	__u16 remote, local;
+	__u32 protocol;
+};
+struct note {
+	__u64 time;
+	__u32 incoming; /* it came in through an open port */
+	__u32 reserved;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 32768);
+	__type(key, struct flow);
+	__type(value, struct note);
+} passed SEC(".maps");
+
+/* Denials of the last second, alike ones counted. */
+struct alike {
+	__u64 key;
+	__u8 address[16];
+	__u32 port, rule, hook, protocol;
+};
+struct counted {
+	__u64 time;
+	__u32 count, reserved;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct alike);
+	__type(value, struct counted);
+} recent SEC(".maps");
+
+struct scratch {
+	__u8 name[NETWORK_TLS_NAME_MAX + 4];
+	struct network_tls_name key;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+#endif

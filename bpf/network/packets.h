@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Takes packets apart, and remembers those that passed. Part of network_filter.bpf.c. */
+#ifndef PURPLE_BPF_NETWORK_PACKETS_H
+#define PURPLE_BPF_NETWORK_PACKETS_H
+
+#include <linux/if_ether.h>
+#include <linux/in6.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/pkt_cls.h>
+#include <linux/tcp.h>
+
+#include "network/events.h"
+
+#define LOOPBACK_IFINDEX 1
+#define EXTENSIONS_MAX 6   /* IPv6 extension headers that are walked */
+#define FRAGMENT_FROM 1200 /* larger datagrams may be cut up on their way */
+
+enum packet_kind {
+	PACKET_TRANSPORT, /* TCP or UDP, with ports */
+	PACKET_FRAGMENT,  /* a piece without ports */
+	PACKET_ICMP,
+	PACKET_BAD, /* anything else */
+};
+
+struct packet {
+	struct target peer; /* the other end: destination of what goes out, source of what comes */
+	__u32 local_port; /* as in struct network_range */
+	__u32 header;	  /* offset of TCP, UDP or ICMP */
+	__u32 icmp_type;
+	__u32 hop_limit;
+};
+
+static __always_inline enum packet_kind parse_ports(struct __sk_buff *skb,
+						    struct packet *p, bool out)
+{
+	__u32 space, source, destination;
+	__u16 ports[2];
+
+	if (p->peer.protocol == IPPROTO_TCP)
+		space = NETWORK_TCP;
+	else if (p->peer.protocol == IPPROTO_UDP)
+		space = NETWORK_UDP;
+	else
+		return PACKET_BAD;
+	if (bpf_skb_load_bytes(skb, p->header, ports, sizeof(ports)) < 0)
+		return PACKET_BAD;
+	source = space + bpf_ntohs(ports[0]);
+	destination = space + bpf_ntohs(ports[1]);
+	p->peer.port = out ? destination : source;
+	p->local_port = out ? source : destination;
+	return PACKET_TRANSPORT;
+}
+
+static __always_inline enum packet_kind parse_icmp(struct __sk_buff *skb, struct packet *p)
+{
+	__u8 type;
+
+	if (bpf_skb_load_bytes(skb, p->header, &type, 1) < 0)
+		return PACKET_BAD;
+	p->icmp_type = type;
+	return PACKET_ICMP;
+}
+
+static __always_inline enum packet_kind parse_v4(struct __sk_buff *skb, __u32 offset,
+						 struct packet *p, bool out)
+{
+	struct iphdr ip;
+
+	if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)) < 0)
+		return PACKET_BAD;
+	p->peer.is_v4 = 1;
+	p->peer.protocol = ip.protocol;
+	set_v4(p->peer.address, out ? ip.daddr : ip.saddr);
+	/* Options can send a packet round the address that is looked at. */
+	if (ip.version != 4 || ip.ihl != 5)
+		return PACKET_BAD;
+	p->hop_limit = ip.ttl;
+	p->header = offset + sizeof(ip);
+	if (ip.frag_off & bpf_htons(0x1fff))
+		return PACKET_FRAGMENT;
+	if (ip.protocol == IPPROTO_ICMP)
+		return parse_icmp(skb, p);
+	return parse_ports(skb, p, out);
+}
+
+static __always_inline enum packet_kind parse_v6(struct __sk_buff *skb, __u32 offset,
+						 struct packet *p, bool out)
+{
+	struct ipv6hdr ip;
+	__u32 next;
+
+	if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)) < 0)
+		return PACKET_BAD;
+	__builtin_memcpy(p->peer.address, out ? &ip.daddr : &ip.saddr, 16);
+	/* No such packet is of an honest sender. */
+	if (ip.version != 6 || is_mapped(p->peer.address))
+		return PACKET_BAD;
+	p->hop_limit = ip.hop_limit;
+	next = ip.nexthdr;
+	offset += sizeof(ip);
+	for (int i = 0; i <= EXTENSIONS_MAX; i++) {
+		__u8 h[4];
+
+		p->peer.protocol = next;
+		p->header = offset;
+		if (next == IPPROTO_TCP || next == IPPROTO_UDP)
+			return parse_ports(skb, p, out);
+		if (next == IPPROTO_ICMPV6)
+			return parse_icmp(skb, p);
+		if (next != IPPROTO_HOPOPTS && next != IPPROTO_DSTOPTS &&
+		    next != IPPROTO_FRAGMENT && next != IPPROTO_AH)
+			return PACKET_BAD;
+		if (bpf_skb_load_bytes(skb, offset, h, sizeof(h)) < 0)
+			return PACKET_BAD;
+		if (next == IPPROTO_FRAGMENT) {
+			p->peer.protocol = h[0];
+			if (((h[2] << 8 | h[3]) & 0xfff8) != 0)
+				return PACKET_FRAGMENT;
+			offset += 8;
+		} else if (next == IPPROTO_AH) {
+			offset += (h[1] + 2) * 4;
+		} else {
+			offset += (h[1] + 1) * 8;
+		}
+		next = h[0];
+	}
+	return PACKET_BAD;
+}
+
+/* Neighbour discovery: to the link, so that it carries nothing further. */
+static __always_inline bool is_neighbour_discovery(const struct packet *p)
+{
+	return !p->peer.is_v4 && p->peer.protocol == IPPROTO_ICMPV6 &&
+	       p->icmp_type >= 133 && p->icmp_type <= 136 && p->hop_limit == 255;
+}
+
+static __always_inline bool is_icmp_error(const struct packet *p)
+{
+	if (p->peer.is_v4)
+		return p->icmp_type == 3 || p->icmp_type == 11 || p->icmp_type == 12;
+	return p->icmp_type >= 1 && p->icmp_type <= 4;
+}
+
+static __always_inline void flow_of(const struct network_config *config,
+				    const struct packet *p, struct flow *ret)
+{
+	ret->key = config->key;
+	ret->protocol = p->peer.protocol;
+	ret->remote = p->peer.port;
+	ret->local = p->local_port;
+	copy_address(ret->address, p->peer.address);
+}
+
+static __always_inline void remember(const struct flow *flow, bool incoming)
+{
+	struct note note = { .time = bpf_ktime_get_boot_ns(), .incoming = incoming };
+	const struct note *old = bpf_map_lookup_elem(&passed, flow);
+
+	if (!old || old->incoming < note.incoming)
+		bpf_map_update_elem(&passed, flow, &note, BPF_ANY);
+}
+
+/* Leaves a note for the device. */
+static __noinline void note_passed(struct __sk_buff *skb,
+				   const struct network_config *config,
+				   const struct packet *p, bool incoming)
+{
+	struct flow flow = {};
+
+	flow_of(config, p, &flow);
+	remember(&flow, incoming);
+	if (p->peer.protocol == IPPROTO_UDP && skb->len > FRAGMENT_FROM) {
+		flow.remote = 0;
+		flow.local = 0;
+		remember(&flow, false);
+	}
+}
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the rules say of an address, a name, a port. Part of network_filter.bpf.c. */
+#ifndef PURPLE_BPF_NETWORK_RULES_H
+#define PURPLE_BPF_NETWORK_RULES_H
+
+#include <linux/in.h>
+
+#include "network/maps.h"
+
+/* Not in UAPI headers. */
+#define AF_INET 2
+#define AF_INET6 10
+
+#define NANOSECONDS 1000000000ull
+#define RANGES_DEPTH 20 /* halvings: more ranges than there can be */
+
+/* The other end of a call or packet. */
+struct target {
+	__u8 address[16]; /* IPv4 as ::ffff:a.b.c.d */
+	__u32 port;	  /* as in struct network_range */
+	__u32 is_v4;
+	__u32 protocol; /* of the IP header, for events */
+	__u32 hook;
+};
+
+/* A verdict in one register. */
+#define VERDICT(what, rule, named) ((__u64)(rule) << 32 | (__u64)(named) << 8 | (what))
+#define VERDICT_WHAT(v) ((__u8)(v))
+#define VERDICT_NAMED(v) ((__u8)((v) >> 8))
+#define VERDICT_RULE(v) ((__u32)((v) >> 32))
+
+static __always_inline bool same_address(const __u8 *a, const __u8 *b)
+{
+	const __u64 *x = (const __u64 *)a, *y = (const __u64 *)b;
+
+	return x[0] == y[0] && x[1] == y[1];
+}
+
+static __always_inline void copy_address(__u8 *to, const __u8 *from)
+{
+	((__u64 *)to)[0] = ((const __u64 *)from)[0];
+	((__u64 *)to)[1] = ((const __u64 *)from)[1];
+}
+
+static __always_inline void set_v4(__u8 *to, __u32 address)
+{
+	((__u64 *)to)[0] = 0;
+	((__u32 *)to)[2] = bpf_htonl(0xffff);
+	((__u32 *)to)[3] = address;
+}
+
+static __always_inline __u32 v4_of(const __u8 *address)
+{
+	return ((const __u32 *)address)[3];
+}
+
+static __always_inline bool is_mapped(const __u8 *address)
+{
+	return ((const __u64 *)address)[0] == 0 &&
+	       ((const __u32 *)address)[2] == bpf_htonl(0xffff);
+}
+
+static __always_inline bool is_v6_loopback(const __u8 *address)
+{
+	return ((const __u64 *)address)[0] == 0 && ((const __u32 *)address)[2] == 0 &&
+	       ((const __u32 *)address)[3] == bpf_htonl(1);
+}
+
+/* Also the unspecified addresses, which the kernel takes for the loopback ones. */
+static __always_inline bool is_loopback(const struct target *t)
+{
+	if (t->is_v4)
+		return (v4_of(t->address) & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000) ||
+		       v4_of(t->address) == 0;
+	return is_v6_loopback(t->address) || (((const __u64 *)t->address)[0] == 0 &&
+					      ((const __u64 *)t->address)[1] == 0);
+}
+
+static __always_inline bool is_dns(__u32 port)
+{
+	port &= 0xffff;
+	return port == 53 || port == 853 || port == 5353;
+}
+
+/*
+ * The verdict of the range of `ranges` that holds the port; `otherwise` when none does. A range
+ * that is missing denies.
+ */
+static __noinline __u64 search_ranges(const struct network_config *config, __u32 first,
+				      __u32 count, __u32 port, __u64 otherwise)
+{
+	__u64 key = config->key;
+	void *map = bpf_map_lookup_elem(&ranges, &key);
+
+	if (!map)
+		return VERDICT(NETWORK_DENY, NETWORK_RULE_NONE, 0);
+	for (int i = 0; i < RANGES_DEPTH; i++) {
+		const struct network_range *range;
+		__u32 half = count / 2, index = first + half;
+
+		if (count == 0)
+			return otherwise;
+		range = bpf_map_lookup_elem(map, &index);
+		if (!range)
+			break;
+		if (port < range->lo) {
+			count = half;
+		} else if (port > range->hi) {
+			first = index + 1;
+			count -= half + 1;
+		} else {
+			return VERDICT(range->verdict & 0xff, range->rule, 0);
+		}
+	}
+	return VERDICT(NETWORK_DENY, NETWORK_RULE_NONE, 0);
+}
+
+/* Of a key whose maps are gone (a group that is used again), nothing is known: *ret_missing. */
+static __always_inline const struct network_entry *
+longest_match(const struct network_config *config, const struct target *t, bool *ret_missing)
+{
+	__u64 key = config->key;
+	void *map;
+
+	if (t->is_v4) {
+		struct network_prefix4 prefix = { .prefix_len = 32 };
+
+		*(__u32 *)prefix.address = v4_of(t->address);
+		map = bpf_map_lookup_elem(&tries4, &key);
+		*ret_missing = !map;
+		return map ? bpf_map_lookup_elem(map, &prefix) : NULL;
+	} else {
+		struct network_prefix6 prefix = { .prefix_len = 128 };
+
+		__builtin_memcpy(prefix.address, t->address, 16);
+		map = bpf_map_lookup_elem(&tries6, &key);
+		*ret_missing = !map;
+		return map ? bpf_map_lookup_elem(map, &prefix) : NULL;
+	}
+}
+
+static __always_inline __u64 address_verdict(const struct network_config *config,
+					     const struct target *t)
+{
+	const __u64 none = VERDICT(NETWORK_NONE, NETWORK_RULE_NONE, 0);
+	const struct network_entry *entry;
+	bool is_missing = true;
+
+	entry = longest_match(config, t, &is_missing);
+	if (is_missing)
+		return VERDICT(NETWORK_DENY, NETWORK_RULE_NONE, 0);
+	if (!entry)
+		return none;
+	if (entry->first.lo <= t->port && t->port <= entry->first.hi)
+		return VERDICT(entry->first.verdict & 0xff, entry->first.rule, 0);
+	if (!entry->more_count)
+		return none;
+	return search_ranges(config, entry->more, entry->more_count, t->port, none);
+}
+
+/* What names say of an address; with `remembered` an entry that has expired still allows. */
+static __always_inline __u64 name_verdict(const struct network_config *config,
+					  const struct target *t, bool remembered)
+{
+	__u64 now = bpf_ktime_get_boot_ns() / NANOSECONDS, key = config->key;
+	__u64 v = VERDICT(NETWORK_NONE, NETWORK_RULE_NONE, 0);
+	void *map = bpf_map_lookup_elem(&names, &key);
+	const struct network_name *name;
+
+	if (!map)
+		return VERDICT(NETWORK_DENY, NETWORK_RULE_NONE, 0);
+	name = bpf_map_lookup_elem(map, t->address);
+	if (!name)
+		return v;
+	for (int i = 0; i < NETWORK_NAME_SLOTS; i++) {
+		const struct network_name_slot *slot = &name->slots[i];
+
+		if (t->port < slot->lo || t->port > slot->hi)
+			continue;
+		if (slot->flags & NETWORK_NAME_BLOCKED) {
+			if (slot->expires > now)
+				return VERDICT(NETWORK_DENY, slot->rule, 0);
+		} else if (slot->expires > now || remembered) {
+			v = VERDICT(NETWORK_ALLOW, slot->rule, 1);
+		}
+	}
+	return v;
+}
+
+/*
+ * The verdict for a target: never NETWORK_NONE. `remembered`: the socket was allowed to talk to it
+ * by name.
+ */
+static __noinline __u64 decide(const struct network_config *config,
+			       const struct target *t, bool remembered)
+{
+	__u64 v, named;
+
+	if (!config->key)
+		return VERDICT(NETWORK_DENY, NETWORK_RULE_NONE, 0);
+	if (config->flags & NETWORK_REDIRECT_DNS) {
+		/* In the host's network namespace its loopback is not free: the forwarder is. */
+		if (config->dns_port && (t->port & 0xffff) == config->dns_port &&
+		    (t->is_v4 ? v4_of(t->address) == bpf_htonl(INADDR_LOOPBACK) :
+				is_v6_loopback(t->address)))
+			return VERDICT(NETWORK_ALLOW, NETWORK_RULE_NONE, 0);
+		if (is_dns(t->port))
+			return VERDICT(NETWORK_DENY, NETWORK_RULE_PROTOCOL, 0);
+	}
+	v = address_verdict(config, t);
+	if (VERDICT_WHAT(v) == NETWORK_DENY)
+		return v;
+	if ((VERDICT_WHAT(v) == NETWORK_NONE && (config->flags & NETWORK_USES_NAMES)) ||
+	    (config->flags & NETWORK_BLOCKS_NAMES)) {
+		named = name_verdict(config, t, remembered);
+		if (VERDICT_WHAT(named) == NETWORK_DENY ||
+		    (VERDICT_WHAT(v) == NETWORK_NONE && VERDICT_WHAT(named) == NETWORK_ALLOW))
+			return named;
+	}
+	if (VERDICT_WHAT(v) == NETWORK_ALLOW || VERDICT_WHAT(v) == NETWORK_AUDIT)
+		return v;
+	if (config->fallback == NETWORK_ALLOW || config->fallback == NETWORK_AUDIT)
+		return VERDICT(config->fallback, config->fallback_rule, 0);
+	return VERDICT(NETWORK_DENY, config->fallback_rule, 0);
+}
+
+/* Whether others may reach a local port; NETWORK_AUDIT: so to say. */
+static __always_inline __u64 decide_incoming(const struct network_config *config, __u32 port)
+{
+	const __u64 no = VERDICT(NETWORK_DENY, NETWORK_RULE_INCOMING, 0);
+
+	if (!config->key)
+		return no;
+	if (config->flags & NETWORK_ANY_INCOMING)
+		return config->fallback == NETWORK_ALLOW ||
+				       config->fallback == NETWORK_AUDIT ?
+			       VERDICT(config->fallback, config->fallback_rule, 0) :
+			       no;
+	if (!config->incoming_count)
+		return no;
+	return search_ranges(config, config->incoming, config->incoming_count, port, no);
+}
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The name in the first bytes of TLS. Part of network_filter.bpf.c. */
+#ifndef PURPLE_BPF_NETWORK_TLS_H
+#define PURPLE_BPF_NETWORK_TLS_H
+
+#include "network/packets.h"
+
+#define TLS_EXTENSIONS_MAX 40
+/* The compiler forgets what it knows of a value, and leaves checks of it standing. */
+#define OPAQUE(value) __asm__ volatile("" : "+r"(value))
+
+/*
+ * The offset of the first extension of the ClientHello at `offset`; 0: it is none. RFC 8446 4.1.2,
+ * in a record of RFC 8446 5.1.
+ */
+static __always_inline __u32 hello_extensions(struct __sk_buff *skb, __u32 offset,
+					      __u32 *ret_end)
+{
+	__u8 head[9], length[2], n;
+	__u32 extensions;
+
+	/* type 22, version 3.x, length; type 1, length */
+	if (bpf_skb_load_bytes(skb, offset, head, sizeof(head)) < 0 || head[0] != 22 ||
+	    head[1] != 3 || head[5] != 1 || head[6] != 0)
+		return 0;
+	/* version, random, then three vectors */
+	offset += 9 + 2 + 32;
+	if (bpf_skb_load_bytes(skb, offset, &n, 1) < 0 || n > 32)
+		return 0;
+	offset += 1 + n;
+	if (bpf_skb_load_bytes(skb, offset, length, 2) < 0)
+		return 0;
+	offset += 2 + ((__u32)length[0] << 8 | length[1]);
+	if (bpf_skb_load_bytes(skb, offset, &n, 1) < 0)
+		return 0;
+	offset += 1 + n;
+	if (bpf_skb_load_bytes(skb, offset, length, 2) < 0)
+		return 0;
+	extensions = (__u32)length[0] << 8 | length[1];
+	*ret_end = offset + 2 + extensions;
+	return offset + 2;
+}
+
+/* The rule that allows the name of `len` bytes at `offset`; NETWORK_RULE_NAME: none. */
+static __noinline __u32 tls_name_rule(struct __sk_buff *skb,
+				      const struct network_config *config, __u32 offset,
+				      __u32 len)
+{
+	__u64 last = len - 1, n;
+	__u32 zero = 0, *rule;
+	__u64 key = config->key;
+	struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
+	void *map = bpf_map_lookup_elem(&tls_names, &key);
+
+	if (!s || !map || len < 1 || len > NETWORK_TLS_NAME_MAX - 1)
+		return NETWORK_RULE_NAME;
+	/* Said once more, for the verifier. */
+	OPAQUE(last);
+	last &= 0xff;
+	OPAQUE(last);
+	if (last > NETWORK_TLS_NAME_MAX - 2)
+		return NETWORK_RULE_NAME;
+	n = last + 1;
+	if (bpf_skb_load_bytes(skb, offset, s->name, n) < 0)
+		return NETWORK_RULE_NAME;
+	for (__u64 i = 0; i < NETWORK_TLS_NAME_MAX - 1; i++) {
+		__u64 at = (last - i) & 0xff;
+		__u8 c;
+
+		if (i >= n)
+			break;
+		c = at < sizeof(s->name) ? s->name[at] : 0;
+		/* A 0 would end the name before its end. */
+		if (c == 0)
+			return NETWORK_RULE_NAME;
+		c |= (c >= 'A' && c <= 'Z') << 5;
+		s->key.reversed[i] = c;
+	}
+	s->key.reversed[n] = 0;
+	s->key.prefix_len = (n + 1) * 8;
+	rule = bpf_map_lookup_elem(map, &s->key);
+	return rule ? *rule : NETWORK_RULE_NAME;
+}
+
+/* The rule that allows the ClientHello at `offset`; NETWORK_RULE_NAME: none. */
+static __noinline __u32 hello_rule(struct __sk_buff *skb,
+				   const struct network_config *config, __u32 offset)
+{
+	__u32 end = 0, at = hello_extensions(skb, offset, &end);
+
+	if (!at)
+		return NETWORK_RULE_NAME;
+	for (int i = 0; i < TLS_EXTENSIONS_MAX; i++) {
+		__u8 e[9];
+		__u32 name_len;
+
+		if (at + 4 > end || bpf_skb_load_bytes(skb, at, e, 4) < 0)
+			break;
+		if (e[0] != 0 || e[1] != 0) {
+			at += 4 + ((__u32)e[2] << 8 | e[3]);
+			continue;
+		}
+		/* server_name: length of the list, type 0, length of the name (RFC 6066 3) */
+		if (bpf_skb_load_bytes(skb, at, e, 9) < 0 || e[6] != 0)
+			break;
+		name_len = (__u32)e[7] << 8 | e[8];
+		/* One name, all of it in the extension. */
+		if (((__u32)e[4] << 8 | e[5]) != name_len + 3 ||
+		    ((__u32)e[2] << 8 | e[3]) != name_len + 5 || at + 9 + name_len > end)
+			break;
+		return tls_name_rule(skb, config, at + 9, name_len);
+	}
+	return NETWORK_RULE_NAME;
+}
+
+/* Whether a packet of a connection that was allowed by name may go, for the name in its TLS. */
+static __always_inline bool may_speak(struct __sk_buff *skb,
+				      const struct network_config *config,
+				      const struct packet *p, struct socket_state *state)
+{
+	__u8 data_offset;
+	__u32 payload;
+
+	if (!(config->flags & NETWORK_CHECK_TLS) || p->peer.port != NETWORK_TCP + 443 ||
+	    state->tls == TLS_ALLOWED)
+		return true;
+	if (bpf_skb_load_bytes(skb, p->header + 12, &data_offset, 1) < 0)
+		return false;
+	payload = p->header + (data_offset >> 4) * 4;
+	if (payload >= skb->len)
+		return true;
+	if (state->tls == TLS_UNKNOWN)
+		state->tls = hello_rule(skb, config, payload) == NETWORK_RULE_NAME ?
+				     TLS_DENIED :
+				     TLS_ALLOWED;
+	return state->tls == TLS_ALLOWED;
+}
+
+#endif

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The network filter of containers, in the kernel. Loaded once per boot by purple-network-load,
+ * shared by all containers; attached to a container's cgroup by network/filter.c, to its devices
+ * by network/wire.c. network_filter.h says how a container's rules are found.
+ *
+ * Theory of operation. Several layers decide by the same rules (decide()):
+ *  - the calls connect(), sendmsg(), bind(), socket(), setsockopt() give the program EPERM at once;
+ *  - packets at the cgroup catch what has no such call, and cut connections whose rule has gone;
+ *  - packets at the device catch what has no socket in the cgroup: packet sockets, sockets that
+ *    were made elsewhere.
+ * Rules for addresses are stateless. What was allowed for another reason is remembered:
+ *  - `sockets`: a TCP connection that was allowed by name lives on when the name's entry expires,
+ *    until the next generation of the rules; one that came in through an open port may answer;
+ *  - `passed`: such packets leave a note there, by which the device knows them, and by which a
+ *    UDP port that is open answers whom it heard from. Nothing else lets a packet out for where it
+ *    comes from, or for what it claims to be the answer to.
+ * What cannot be parsed, looked up or remembered is denied.
+ *
+ * The least kernel is 5.15: no bpf_loop(), no kfuncs, and no helpers that programs at the cgroup
+ * got later (so packets' events take the process from `sockets`).
+ */
+#include "network/calls.h"
+#include "network/packets.h"
+#include "network/tls.h"
+
+/* --- packets at the cgroup --- */
+
+/* Whether the connection came in through a port that is still open. */
+static __always_inline bool came_in(const struct network_config *config,
+				    struct socket_state *state, __u32 local_port)
+{
+	if (!state->incoming || !config->key)
+		return false;
+	if (state->incoming != config->generation) {
+		if (VERDICT_WHAT(decide_incoming(config, local_port)) == NETWORK_DENY) {
+			state->incoming = 0;
+			return false;
+		}
+		state->incoming = config->generation;
+	}
+	return true;
+}
+
+/* The verdict for the remote end of a TCP connection. */
+static __always_inline __u64 decide_connection(const struct network_config *config,
+					       const struct packet *p,
+					       struct socket_state *state)
+{
+	bool same = state && state->port == p->peer.port &&
+		    same_address(state->address, p->peer.address);
+	__u64 v;
+
+	/* Addresses of blocked names may be learned at any time. */
+	if (same && config->key && state->generation == config->generation &&
+	    !(config->flags & NETWORK_BLOCKS_NAMES))
+		return VERDICT(NETWORK_ALLOW, state->rule, state->named);
+	v = decide(config, &p->peer, same && state->named);
+	if (same && VERDICT_WHAT(v) == NETWORK_ALLOW) {
+		state->generation = config->generation;
+		state->rule = VERDICT_RULE(v);
+		if (VERDICT_NAMED(v) && !state->named)
+			state->tls = TLS_UNKNOWN;
+		state->named = VERDICT_NAMED(v);
+	}
+	return v;
+}
+
+static __always_inline __u64 decide_tcp_out(struct __sk_buff *skb,
+					    const struct network_config *config,
+					    const struct packet *p,
+					    struct socket_state *state)
+{
+	__u64 v;
+
+	if (state && came_in(config, state, p->local_port)) {
+		note_passed(skb, config, p, false);
+		return VERDICT(NETWORK_ALLOW, NETWORK_RULE_NONE, 0);
+	}
+	v = decide_connection(config, p, state);
+	if (VERDICT_WHAT(v) == NETWORK_ALLOW && VERDICT_NAMED(v)) {
+		if (!state || !may_speak(skb, config, p, state))
+			return VERDICT(NETWORK_DENY, NETWORK_RULE_NAME, 0);
+		note_passed(skb, config, p, false);
+	}
+	return v;
+}
+
+static __always_inline __u64 decide_udp_out(struct __sk_buff *skb,
+					    const struct network_config *config,
+					    const struct packet *p)
+{
+	__u64 v = decide(config, &p->peer, false);
+	const struct note *note;
+	struct flow flow = {};
+
+	if (VERDICT_WHAT(v) == NETWORK_ALLOW) {
+		if (VERDICT_NAMED(v) || skb->len > FRAGMENT_FROM)
+			note_passed(skb, config, p, false);
+		return v;
+	}
+	flow_of(config, p, &flow);
+	note = bpf_map_lookup_elem(&passed, &flow);
+	if (!config->key || !note || !note->incoming ||
+	    VERDICT_WHAT(decide_incoming(config, p->local_port)) == NETWORK_DENY)
+		return v;
+	note_passed(skb, config, p, true);
+	return VERDICT(NETWORK_ALLOW, NETWORK_RULE_NONE, 0);
+}
+
+static __always_inline enum packet_kind parse(struct __sk_buff *skb, __u32 protocol,
+					      __u32 offset, struct packet *p, bool out)
+{
+	if (protocol == bpf_htons(ETH_P_IP))
+		return parse_v4(skb, offset, p, out);
+	if (protocol == bpf_htons(ETH_P_IPV6))
+		return parse_v6(skb, offset, p, out);
+	return PACKET_BAD;
+}
+
+static __always_inline struct socket_state *state_of(struct bpf_sock *sk, __u64 flags)
+{
+	return sk ? bpf_sk_storage_get(&sockets, sk, NULL, flags) : NULL;
+}
+
+static __always_inline void report_packet(const struct network_config *config,
+					  const struct packet *p,
+					  const struct socket_state *state, __u64 v)
+{
+	struct who who = {};
+
+	if (state)
+		who = state->who;
+	report(config, &p->peer, &who, v);
+}
+
+SEC("cgroup_skb/egress")
+int network_out(struct __sk_buff *skb)
+{
+	const struct network_config *config = bpf_get_local_storage(&storage, 0);
+	struct packet p = { .peer.hook = NETWORK_HOOK_OUT };
+	struct bpf_sock *sk = skb->sk;
+	struct socket_state *state;
+	enum packet_kind kind;
+	__u64 v;
+
+	if ((config->flags & NETWORK_OWN_LOOPBACK) && skb->ifindex == LOOPBACK_IFINDEX)
+		return 1;
+	kind = parse(skb, skb->protocol, 0, &p, true);
+	if (kind == PACKET_ICMP && config->key && is_neighbour_discovery(&p))
+		return 1;
+	if (sk)
+		sk = bpf_sk_fullsock(sk);
+	state = state_of(sk, 0);
+	if (kind != PACKET_TRANSPORT)
+		v = VERDICT(NETWORK_DENY, NETWORK_RULE_PROTOCOL, 0);
+	else if (p.peer.protocol == IPPROTO_TCP)
+		v = decide_tcp_out(skb, config, &p, state);
+	else
+		v = decide_udp_out(skb, config, &p);
+	if (VERDICT_WHAT(v) == NETWORK_ALLOW)
+		return 1;
+	report_packet(config, &p, state, v);
+	if (VERDICT_WHAT(v) != NETWORK_AUDIT)
+		return 0;
+	note_passed(skb, config, &p, false);
+	return 1;
+}
+
+/* A packet for a port that waits for others: a listening TCP socket, any UDP socket. */
+static __always_inline __u64 decide_open_port(struct __sk_buff *skb,
+					      const struct network_config *config,
+					      const struct packet *p)
+{
+	__u64 v = decide_incoming(config, p->local_port);
+
+	if (VERDICT_WHAT(v) != NETWORK_DENY)
+		note_passed(skb, config, p, true);
+	return v;
+}
+
+static __always_inline __u64 decide_tcp_in(struct __sk_buff *skb,
+					   const struct network_config *config,
+					   const struct packet *p, struct bpf_sock *sk,
+					   struct socket_state **state)
+{
+	__u64 v;
+
+	if (sk && sk->state == BPF_TCP_LISTEN) {
+		v = decide_open_port(skb, config, p);
+		if (VERDICT_WHAT(v) == NETWORK_DENY)
+			return v;
+		/* The connection's socket gets a copy of this. */
+		if (!*state)
+			*state = state_of(sk, BPF_SK_STORAGE_GET_F_CREATE);
+		if (!*state)
+			return VERDICT(NETWORK_DENY, NETWORK_RULE_INCOMING, 0);
+		if ((*state)->incoming != config->generation)
+			(*state)->incoming = config->generation;
+		count_allowed(config, VERDICT_RULE(v));
+		return v;
+	}
+	if (*state && came_in(config, *state, p->local_port))
+		return VERDICT(NETWORK_ALLOW, NETWORK_RULE_NONE, 0);
+	return decide_connection(config, p, *state);
+}
+
+SEC("cgroup_skb/ingress")
+int network_in(struct __sk_buff *skb)
+{
+	const struct network_config *config = bpf_get_local_storage(&storage, 0);
+	struct packet p = { .peer.hook = NETWORK_HOOK_IN };
+	struct bpf_sock *sk = skb->sk;
+	struct socket_state *state;
+	enum packet_kind kind;
+	__u64 v;
+
+	if ((config->flags & NETWORK_OWN_LOOPBACK) && skb->ifindex == LOOPBACK_IFINDEX)
+		return 1;
+	kind = parse(skb, skb->protocol, 0, &p, false);
+	if (kind == PACKET_ICMP && config->key && is_icmp_error(&p))
+		return 1;
+	if (sk)
+		sk = bpf_sk_fullsock(sk);
+	state = state_of(sk, 0);
+	if (kind != PACKET_TRANSPORT) {
+		v = VERDICT(NETWORK_DENY, NETWORK_RULE_PROTOCOL, 0);
+	} else if (p.peer.protocol == IPPROTO_TCP) {
+		v = decide_tcp_in(skb, config, &p, sk, &state);
+	} else {
+		v = decide_open_port(skb, config, &p);
+		/* The answer of whom it may ask. */
+		if (VERDICT_WHAT(v) == NETWORK_DENY &&
+		    VERDICT_WHAT(decide(config, &p.peer, false)) != NETWORK_DENY)
+			return 1;
+	}
+	if (VERDICT_WHAT(v) == NETWORK_ALLOW)
+		return 1;
+	report_packet(config, &p, state, v);
+	return VERDICT_WHAT(v) == NETWORK_AUDIT;
+}
+
+/* --- packets at the device --- */
+
+/* The wire's configuration: by the class id of the filter through which the packet came here. */
+static __always_inline const struct network_config *config_of_wire(struct __sk_buff *skb,
+								   __u32 *ret_header)
+{
+	__u32 slot = skb->tc_classid;
+	const struct network_wire *wire = bpf_map_lookup_elem(&wires, &slot);
+	__u64 key;
+
+	if (!wire)
+		return NULL;
+	*ret_header = wire->header;
+	key = wire->key;
+	return bpf_map_lookup_elem(&configs, &key);
+}
+
+/* The protocol of the network layer as the bytes say, whatever the sender told the kernel. */
+static __always_inline __u32 protocol_of(struct __sk_buff *skb, __u32 header)
+{
+	__u16 type;
+	__u8 first;
+
+	if (header) {
+		if (skb->vlan_present || bpf_skb_load_bytes(skb, header - 2, &type, 2) < 0)
+			return 0;
+		return type;
+	}
+	if (bpf_skb_load_bytes(skb, 0, &first, 1) < 0)
+		return 0;
+	return first >> 4 == 4 ? bpf_htons(ETH_P_IP) :
+	       first >> 4 == 6 ? bpf_htons(ETH_P_IPV6) :
+				 0;
+}
+
+static __always_inline bool was_passed(const struct network_config *config,
+				       const struct packet *p, enum packet_kind kind)
+{
+	struct flow flow = {};
+
+	if (kind != PACKET_TRANSPORT && kind != PACKET_FRAGMENT)
+		return false;
+	flow_of(config, p, &flow);
+	return bpf_map_lookup_elem(&passed, &flow);
+}
+
+/* At the device all that the container sends passes: ingress of the host's end, or egress. */
+SEC("tc")
+int network_device(struct __sk_buff *skb)
+{
+	struct packet p = { .peer.hook = NETWORK_HOOK_WIRE };
+	const struct network_config *config;
+	__u64 v = VERDICT(NETWORK_DENY, NETWORK_RULE_PROTOCOL, 0);
+	__u32 header = 0, protocol;
+	enum packet_kind kind;
+	struct who nobody = {};
+
+	config = config_of_wire(skb, &header);
+	if (!config)
+		return TC_ACT_SHOT;
+	protocol = protocol_of(skb, header);
+	if (header && protocol == bpf_htons(ETH_P_ARP))
+		return TC_ACT_UNSPEC;
+	kind = parse(skb, protocol, header, &p, true);
+	if (kind == PACKET_ICMP && is_neighbour_discovery(&p))
+		return TC_ACT_UNSPEC;
+	if (kind == PACKET_TRANSPORT)
+		v = decide(config, &p.peer, false);
+	if (VERDICT_WHAT(v) == NETWORK_ALLOW || was_passed(config, &p, kind))
+		return TC_ACT_UNSPEC;
+	report(config, &p.peer, &nobody, v);
+	return VERDICT_WHAT(v) == NETWORK_AUDIT ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+}
+
+char network_license[] SEC("license") = "Apache-2.0";

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See fill.h. Runs in the runtime process. */
+#include "network/fill.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/list.h"
+
+#define HTTPS (NETWORK_TCP + 443)
+
+static int full(struct err *e, int r, const char *what, size_t n, uint32_t done)
+{
+	if (r == -ENOSPC || r == -E2BIG)
+		return err_set(e, ERR_POLICY, ENOSPC,
+			       "network: %zu %s are too many: the kernel's map is full after %u",
+			       n, what, done);
+	return err_errno(e, r, "network: cannot set %s %u of %zu", what, done + 1, n);
+}
+
+static int fill_v4(const struct network_tables *t, int map, struct err *e)
+{
+	size_t n = t->v4.n;
+	_free_ struct network_prefix4 *keys = calloc(n ? n : 1, sizeof(*keys));
+	_free_ struct network_entry *values = calloc(n ? n : 1, sizeof(*values));
+	uint32_t done;
+	int r;
+
+	if (!keys || !values)
+		return err_oom(e);
+	for (size_t i = 0; i < n; i++) {
+		keys[i].prefix_len = t->v4.v[i].prefix_len;
+		memcpy(keys[i].address, t->v4.v[i].address, sizeof(keys[i].address));
+		values[i] = t->v4.v[i].entry;
+	}
+	r = kbpf_map_fill(map, keys, sizeof(*keys), values, sizeof(*values), (uint32_t)n,
+			  &done);
+	return r < 0 ? full(e, r, "prefixes of IPv4", n, done) : 0;
+}
+
+static int fill_v6(const struct network_tables *t, int map, struct err *e)
+{
+	size_t n = t->v6.n;
+	_free_ struct network_prefix6 *keys = calloc(n ? n : 1, sizeof(*keys));
+	_free_ struct network_entry *values = calloc(n ? n : 1, sizeof(*values));
+	uint32_t done;
+	int r;
+
+	if (!keys || !values)
+		return err_oom(e);
+	for (size_t i = 0; i < n; i++) {
+		keys[i].prefix_len = t->v6.v[i].prefix_len;
+		memcpy(keys[i].address, t->v6.v[i].address, sizeof(keys[i].address));
+		values[i] = t->v6.v[i].entry;
+	}
+	r = kbpf_map_fill(map, keys, sizeof(*keys), values, sizeof(*values), (uint32_t)n,
+			  &done);
+	return r < 0 ? full(e, r, "prefixes of IPv6", n, done) : 0;
+}
+
+static int fill_ranges(const struct network_tables *t, int map, struct err *e)
+{
+	size_t n = t->ranges.n;
+	_free_ uint32_t *keys = calloc(n ? n : 1, sizeof(*keys));
+	uint32_t done;
+	int r;
+
+	if (!keys)
+		return err_oom(e);
+	for (size_t i = 0; i < n; i++)
+		keys[i] = (uint32_t)i;
+	r = kbpf_map_fill(map, keys, sizeof(*keys), t->ranges.v, sizeof(*t->ranges.v),
+			  (uint32_t)n, &done);
+	return r < 0 ? full(e, r, "ranges of ports", n, done) : 0;
+}
+
+/* Whether the name may be spoken to on port 443. */
+static bool has_https(const struct network_table_name *name)
+{
+	for (size_t i = 0; i < name->ranges.n; i++)
+		if (name->ranges.v[i].lo <= HTTPS && HTTPS <= name->ranges.v[i].hi)
+			return true;
+	return false;
+}
+
+static int set_tls_name(int map, const char *domain, char end, uint32_t rule, struct err *e)
+{
+	struct network_tls_name key = {};
+	size_t n = strlen(domain);
+	uint32_t found;
+	int r;
+
+	if (n + 1 > NETWORK_TLS_NAME_MAX)
+		return err_set(e, ERR_POLICY, ENAMETOOLONG,
+			       "network: the name '%s' is too long", domain);
+	for (size_t i = 0; i < n; i++)
+		key.reversed[i] = (uint8_t)domain[n - 1 - i];
+	key.reversed[n] = (uint8_t)end;
+	key.prefix_len = (uint32_t)(n + 1) * 8;
+	/* A block of it, or of a name above it, wins. */
+	if (rule != NETWORK_RULE_NAME && kbpf_map_lookup(map, &key, &found) == 0 &&
+	    found == NETWORK_RULE_NAME)
+		return 0;
+	r = kbpf_map_update(map, &key, &rule, BPF_ANY);
+	return r < 0 ? err_errno(e, r, "network: cannot set the name '%s'", domain) : 0;
+}
+
+static int fill_tls_names(const struct network_tables *t, int map, struct err *e)
+{
+	int r = 0;
+
+	/* Blocked ones first: the others are held against them. */
+	for (size_t i = 0; r == 0 && i < t->names.n; i++) {
+		const struct network_table_name *name = &t->names.v[i];
+
+		if (!name->blocked)
+			continue;
+		r = set_tls_name(map, name->domain, '\0', NETWORK_RULE_NAME, e);
+		if (r == 0)
+			r = set_tls_name(map, name->domain, '.', NETWORK_RULE_NAME, e);
+	}
+	for (size_t i = 0; r == 0 && i < t->names.n; i++) {
+		const struct network_table_name *name = &t->names.v[i];
+
+		if (!name->blocked && has_https(name))
+			r = set_tls_name(map, name->domain, name->wildcard ? '.' : '\0',
+					 name->rule, e);
+	}
+	return r;
+}
+
+int network_fill(const struct network_tables *tables, const int maps[NETWORK_MAPS],
+		 struct err *e)
+{
+	int r = fill_v4(tables, maps[NETWORK_MAP_TRIES4], e);
+
+	if (r == 0)
+		r = fill_v6(tables, maps[NETWORK_MAP_TRIES6], e);
+	if (r == 0)
+		r = fill_ranges(tables, maps[NETWORK_MAP_RANGES], e);
+	if (r == 0 && (tables->config.flags & NETWORK_CHECK_TLS))
+		r = fill_tls_names(tables, maps[NETWORK_MAP_TLS_NAMES], e);
+	return r;
+}
+
+static const struct network_table_name *find_rule(const struct network_tables *t,
+						  uint32_t rule)
+{
+	for (size_t i = 0; i < t->names.n; i++)
+		if (t->names.v[i].rule == rule)
+			return &t->names.v[i];
+	return NULL;
+}
+
+static const struct network_table_name *find_same(const struct network_tables *t,
+						  const struct network_table_name *name)
+{
+	for (size_t i = 0; i < t->names.n; i++) {
+		const struct network_table_name *other = &t->names.v[i];
+
+		if (streq(other->domain, name->domain) &&
+		    other->wildcard == name->wildcard && other->blocked == name->blocked)
+			return other;
+	}
+	return NULL;
+}
+
+/* One slot of before as slots of the new rules: as many as there is room for. */
+static void copy_slot(const struct network_table_name *name,
+		      const struct network_name_slot *slot, struct network_name *ret,
+		      size_t *n)
+{
+	if (name->blocked) {
+		if (*n < NETWORK_NAME_SLOTS) {
+			ret->slots[*n] = *slot;
+			ret->slots[(*n)++].rule = name->rule;
+		}
+		return;
+	}
+	for (size_t i = 0; i < name->ranges.n && *n < NETWORK_NAME_SLOTS; i++) {
+		const struct network_range *range = &name->ranges.v[i];
+		uint32_t lo = range->lo > slot->lo ? range->lo : slot->lo;
+		uint32_t hi = range->hi < slot->hi ? range->hi : slot->hi;
+
+		if (lo > hi)
+			continue;
+		ret->slots[*n] = *slot;
+		ret->slots[*n].lo = lo;
+		ret->slots[*n].hi = hi;
+		ret->slots[(*n)++].rule = name->rule;
+	}
+}
+
+static size_t copy_name(const struct network_tables *now,
+			const struct network_tables *tables,
+			const struct network_name *old, struct network_name *ret)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < NETWORK_NAME_SLOTS; i++) {
+		const struct network_name_slot *slot = &old->slots[i];
+		const struct network_table_name *name;
+
+		if (slot->lo > slot->hi)
+			continue;
+		name = find_rule(now, slot->rule);
+		if (name)
+			name = find_same(tables, name);
+		if (name)
+			copy_slot(name, slot, ret, &n);
+	}
+	for (size_t i = n; i < NETWORK_NAME_SLOTS; i++)
+		ret->slots[i] = (struct network_name_slot){ .lo = 1 };
+	return n;
+}
+
+int network_fill_learned(const struct network_tables *now,
+			 const struct network_tables *tables, int from, int to,
+			 struct err *e)
+{
+	struct network_address key, next;
+	const struct network_address *at = NULL;
+
+	/* The forwarder may still write: what a list that changes leaves out is asked for again. */
+	for (size_t i = 0; i < NETWORK_NAMES_MAX && kbpf_map_next(from, at, &next) == 0;
+	     i++) {
+		struct network_name old, name = {};
+		int r;
+
+		key = next;
+		at = &key;
+		if (kbpf_map_lookup(from, &key, &old) < 0 ||
+		    copy_name(now, tables, &old, &name) == 0)
+			continue;
+		r = kbpf_map_update(to, &key, &name, BPF_ANY);
+		if (r < 0)
+			return err_errno(e, r, "network: cannot keep the learned names");
+	}
+	return 0;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See loader.h. Runs in the runtime process. The program inherits nothing but its stderr, and
+ * speaks only when it fails.
+ */
+#include "network/loader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/signals.h"
+#include "network/filter.h"
+#include "network/pins.h"
+
+#define PROGRAM PKGLIBEXECDIR "/purple-network-load"
+#define ANSWER_MAX 4096
+
+/* `err` < 0: nothing is to be said. */
+static void __attribute__((noreturn)) become_program(int err)
+{
+	char *const argv[] = { PROGRAM, NULL }, *const envp[] = { NULL };
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(null, STDOUT_FILENO) >= 0 &&
+	    dup2(err < 0 ? null : err, STDERR_FILENO) >= 0 &&
+	    syscall(SYS_close_range, 3U, ~0U, 0) == 0 && chdir("/") == 0) {
+		signals_reset();
+		execve(PROGRAM, argv, envp);
+	}
+	_exit(127);
+}
+
+int network_loader_run(struct err *e)
+{
+	_close_ int ours = -1, theirs = -1;
+	_free_ char *text = NULL;
+	int fds[2], status, r;
+	pid_t pid;
+
+	if (access(PROGRAM, X_OK) < 0)
+		return err_sys(e, "the network filter needs the program '%s'", PROGRAM);
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_sys(e, "cannot make a pipe");
+	ours = fds[0];
+	theirs = fds[1];
+	pid = fork();
+	if (pid < 0)
+		return err_sys(e, "cannot fork");
+	if (pid == 0)
+		become_program(theirs);
+	fd_close(&theirs);
+	r = fd_read_all(ours, ANSWER_MAX, &text, NULL, e);
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return err_sys(e, "cannot wait for '%s'", PROGRAM);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	if (r < 0)
+		return r;
+	text[strcspn(text, "\n")] = '\0';
+	return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP, "%s",
+		       *text ? text : "'" PROGRAM "' failed and did not say why");
+}
+
+int network_loader_ensure(struct err *e)
+{
+	int r = network_pins_check(e);
+
+	if (r < 0)
+		return r;
+	if (access(network_pins_own(), F_OK) == 0)
+		return 0;
+	return network_loader_run(e);
+}
+
+void network_filter_tidy(void)
+{
+	pid_t pid;
+	int status;
+
+	if (access(PROGRAM, X_OK) < 0)
+		return;
+	pid = fork();
+	if (pid == 0) {
+		/* Nobody waits for the program: it is init's child. */
+		pid = fork();
+		if (pid == 0) {
+			setsid();
+			become_program(-1);
+		}
+		_exit(0);
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+}
