@@ -46,7 +46,15 @@ typedef LIST_OF(struct network_policy) network_policies;
 
 void network_policies_clear(network_policies *p);
 
-/* An address, IPv4 as ::ffff:a.b.c.d, with its prefix in bits from 0 to 128. */
+/*
+ * Of all policies of one container together. A prefix of the tables is that of a rule, of a
+ * reserved range, or what a blocked IPv4 address is called behind a translator (NAT64).
+ */
+#define NETWORK_RULES_MAX 100000u
+#define NETWORK_RANGES_MAX 1048576u /* `more` ranges of all entries */
+
+/* An address, IPv4 as ::ffff:a.b.c.d, with its prefix in bits from 0 to 128 (the address alone).
+ * All of the prefix is reserved. */
 struct network_host_address {
 	uint8_t address[16];
 	uint8_t prefix_len;
@@ -58,26 +66,34 @@ struct network_surroundings {
 	LIST_OF(struct network_host_address) host_addresses; /* of the host's devices */
 };
 
+/* Disjoint and ascending, but where it is said otherwise. */
+typedef LIST_OF(struct network_range) network_ranges;
+
 struct network_table_entry {
 	uint8_t address[16]; /* IPv4 in the first four bytes */
 	uint8_t prefix_len;
 	struct network_entry entry;
 };
 
+typedef LIST_OF(struct network_table_entry) network_entries;
+
 struct network_table_name {
-	char *domain;	/* lower case, without "*." */
-	bool wildcard;	/* the names below it, and not itself */
-	bool blocked;	/* with the names below it and itself */
+	char *domain;  /* lower case, without "*." */
+	bool wildcard; /* the names below it, and not itself */
+	bool blocked;  /* with the names below it and itself; beats every other entry */
 	uint32_t rule;
-	/* Of the rule, and'ed over the policies that hold; ascending, disjoint. */
-	LIST_OF(struct network_range) ranges;
+	/*
+	 * Allowed: what the rules for this name and for those above it allow, and'ed over the
+	 * policies that hold, so that the entry nearest to a name decides. Blocked: all ports.
+	 */
+	network_ranges ranges;
 };
 
 /* What the kernel and the forwarder are given. Rules are numbered over all policies. */
 struct network_tables {
-	LIST_OF(struct network_table_entry) v4, v6; /* no two with one prefix */
-	LIST_OF(struct network_range) ranges; /* `more` of the entries, and incoming */
-	LIST_OF(struct network_table_name) names;
+	network_entries v4, v6; /* no two with one prefix; by address, then by length */
+	network_ranges ranges; /* `more` of the entries one after another, and incoming */
+	LIST_OF(struct network_table_name) names;   /* by domain */
 	LIST_OF(const struct network_rule *) rules; /* by number; owned by the policies */
 	struct network_config config; /* flags, fallback, incoming; key, dns_port are the caller's */
 	struct strv dns_servers;
@@ -85,9 +101,10 @@ struct network_tables {
 
 /*
  * All policies hold: what one of them denies is denied. With several policies, a name is allowed
- * only as far as each allows it. The reserved addresses (network/reserved.c) are denied unless a
- * rule names a prefix inside of them. Fails with ERR_POLICY where the tables would pass the
- * kernel's limits (100,000 prefixes), naming the first rule that is too much.
+ * only as far as each allows it, by name or by a rule for every address. The reserved addresses
+ * (network/reserved.h) are denied unless an allow rule names a prefix equal to or inside of them.
+ * Fails with ERR_POLICY beyond NETWORK_RULES_MAX or NETWORK_RANGES_MAX, naming the first rule that
+ * is too much. The tables point into the policies' rules.
  */
 int network_compile(const network_policies *policies, const struct network_surroundings *around,
 		    struct network_tables *ret, struct err *e);
@@ -101,8 +118,16 @@ struct network_answer {
 /* `port` as in network_range; `address` IPv4 as ::ffff:a.b.c.d. */
 struct network_answer network_decide_address(const struct network_tables *t,
 					     const uint8_t address[16], uint32_t port);
-/* For the address that a name resolved to, not knowing the address. */
-struct network_answer network_decide_name(const struct network_tables *t, const char *name,
-					  uint32_t port);
+/* For the address that a name resolved to, not knowing the address. Letters of either case, with
+ * or without the dot at the end. */
+struct network_answer network_decide_name(const struct network_tables *t,
+					  const char *name, uint32_t port);
+/*
+ * Whether the forwarder may ask for a name: it is not blocked, and some port of it is allowed, or
+ * of every address, or of what nothing speaks of. *ret_rule is the rule that decides, or
+ * NETWORK_RULE_NONE.
+ */
+bool network_name_may_resolve(const struct network_tables *t, const char *name,
+			      uint32_t *ret_rule);
 
 #endif

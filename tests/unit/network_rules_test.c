@@ -1,0 +1,814 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rules of the network, from a policy's text to tables: each kind of rule, what wins over what,
+ * several policies, limits; and random policies against the reading of network_naive.h. Needs no
+ * privileges.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "base/fd.h"
+#include "network/reserved.h"
+#include "network/rules.h"
+#include "network_naive.h"
+#include "policy/network.h"
+#include "policy_build.h"
+
+#define SEED UINT64_C(20261122)
+#define CASES 1500
+
+static const struct network_surroundings own_namespace = { .own_namespace = true };
+
+static void add_policy(network_policies *l, const char *network)
+{
+	_free_ char *text = str_printf("name: x\nnetwork: {%s}\n", network);
+	_policy_free_ struct policy *p = NULL;
+	struct err e = { 0 };
+
+	if (policy_parse(text, strlen(text), "f.yaml", &p, &e) < 0 ||
+	    policy_network_add(p, l, &e) < 0)
+		fail_msg("%s: %s", network, e.msg);
+}
+
+static void compile(const network_policies *l, const struct network_surroundings *around,
+		    struct network_tables *t)
+{
+	struct err e = { 0 };
+
+	if (network_compile(l, around, t, &e) < 0)
+		fail_msg("%s", e.msg);
+}
+
+/* "HOST PORT[/udp]" */
+static struct network_answer decide(const struct network_tables *t, const char *target)
+{
+	char host[300];
+	unsigned int port;
+	char protocol[8] = "";
+	uint8_t address[16];
+	bool v4;
+
+	assert_true(sscanf(target, "%299s %u%7s", host, &port, protocol) >= 2);
+	port += streq(protocol, "/udp") ? NETWORK_UDP : NETWORK_TCP;
+	if (strspn(host, "0123456789.") != strlen(host) && !strchr(host, ':'))
+		return network_decide_name(t, host, port);
+	naive_read(host, &v4, address);
+	if (v4) {
+		memcpy(address + 12, address, 4);
+		memcpy(address, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
+	}
+	return network_decide_address(t, address, port);
+}
+
+static const char *rule_name(const struct network_tables *t, uint32_t rule)
+{
+	return rule == NETWORK_RULE_NONE     ? "-" :
+	       rule == NETWORK_RULE_RESERVED ? "reserved" :
+	       rule == NETWORK_RULE_NAME     ? "name" :
+	       rule < t->rules.n	     ? t->rules.v[rule]->text :
+					       "?";
+}
+
+/* Lines "HOST PORT VERDICT RULE", separated by ';'. */
+static void check(const char *first, const char *second, const char *lines)
+{
+	static const char *const verdicts[] = { "none", "allow", "deny", "audit" };
+	_free_ char *copy = build_text(lines);
+	network_policies l = { 0 };
+	struct network_tables t = { 0 };
+	char *save = NULL, *line;
+
+	add_policy(&l, first);
+	if (second)
+		add_policy(&l, second);
+	compile(&l, &own_namespace, &t);
+	for (line = strtok_r(copy, ";", &save); line; line = strtok_r(NULL, ";", &save)) {
+		char host[300], port[16], want[16], rule[300];
+		_free_ char *target = NULL;
+		struct network_answer a;
+
+		assert_int_equal(sscanf(line, " %299s %15s %15s %299s", host, port, want,
+					rule),
+				 4);
+		target = str_printf("%s %s", host, port);
+		a = decide(&t, target);
+		if (!streq(verdicts[a.verdict], want) || !streq(rule_name(&t, a.rule), rule))
+			fail_msg("{%s} {%s}:%s: found %s %s", first, second ? second : "",
+				 line, verdicts[a.verdict], rule_name(&t, a.rule));
+	}
+	network_tables_clear(&t);
+	network_policies_clear(&l);
+}
+
+static void test_kinds(void **state)
+{
+	check("allow_outgoing: [443]", NULL,
+	      "1.1.1.1 443 allow 443; 1.1.1.1 443/udp allow 443; 1.1.1.1 80 deny -;"
+	      "2606::1 443 allow 443; 2606::1 442 deny -; a.example 443 allow 443;"
+	      "a.example 444 deny -; 127.0.0.1 99 allow -; ::1 99 allow -");
+	check("allow_outgoing: [8000-8010/tcp, 53/udp]", NULL,
+	      "1.1.1.1 8000 allow 8000-8010/tcp; 1.1.1.1 8010 allow 8000-8010/tcp;"
+	      "1.1.1.1 7999 deny -; 1.1.1.1 8011 deny -; 1.1.1.1 8000/udp deny -;"
+	      "1.1.1.1 53/udp allow 53/udp; 1.1.1.1 53 deny -");
+	check("allow_outgoing: ['5.0.0.0/8:443', '[2001:db8::/32]:443', 9.9.9.9]", NULL,
+	      "5.255.0.1 443 allow 5.0.0.0/8:443; 6.0.0.0 443 deny -;"
+	      "4.255.255.255 443 deny -; 2001:db8:ffff::1 443 allow [2001:db8::/32]:443;"
+	      "2001:db9:: 443 deny -; 9.9.9.9 1 allow 9.9.9.9;"
+	      "9.9.9.9 65535/udp allow 9.9.9.9; 9.9.9.8 1 deny -");
+	check("blocked_ips: [5.0.0.0/8, '2001:db8::/32']", NULL,
+	      "5.1.1.1 1 deny 5.0.0.0/8; 6.1.1.1 1 allow -; 10.0.0.1 1 allow -;"
+	      "2001:db8::1 9/udp deny 2001:db8::/32; 2001:db9::1 9 allow -;"
+	      "64:ff9b::501:101 80 deny 5.0.0.0/8; 64:ff9b::601:101 80 allow -");
+	check("isolated: false", NULL,
+	      "5.1.1.1 1 allow -; 169.254.169.254 80 deny reserved");
+}
+
+static void test_nesting(void **state)
+{
+	check("allow_outgoing: [5.0.0.0/8, '5.5.0.0/16:80', '5.5.5.5:443', '443']", NULL,
+	      "5.5.5.5 443 allow 5.5.5.5:443; 5.5.5.5 80 allow 5.5.0.0/16:80;"
+	      "5.5.5.5 22 allow 5.0.0.0/8; 5.5.5.6 443 allow 5.0.0.0/8;"
+	      "5.5.5.6 80 allow 5.5.0.0/16:80; 6.0.0.1 443 allow 443; 6.0.0.1 22 deny -");
+	check("allow_outgoing: ['5.5.5.5:443', 5.5.0.0/16], blocked_ips: [5.0.0.0/8]", NULL,
+	      "5.5.5.5 443 deny 5.0.0.0/8; 5.5.0.1 1 deny 5.0.0.0/8; 6.0.0.1 1 deny -");
+	check("allow_outgoing: [5.0.0.0/8], blocked_ips: [5.5.0.0/16, 5.5.5.5]", NULL,
+	      "5.4.0.1 1 allow 5.0.0.0/8; 5.5.0.1 1 deny 5.5.0.0/16; 5.5.5.5 1 deny 5.5.5.5;"
+	      "5.6.0.1 1 allow 5.0.0.0/8");
+	check("allow_outgoing: [80-90, 85-100, 85/udp]", NULL,
+	      "1.1.1.1 80 allow 80-90; 1.1.1.1 88 allow 80-90; 1.1.1.1 91 allow 85-100;"
+	      "1.1.1.1 100/udp allow 85-100; 1.1.1.1 101 deny -");
+}
+
+static void test_reserved(void **state)
+{
+	check("allow_outgoing: ['443', 0.0.0.0/0, '::/0']", NULL,
+	      "10.1.2.3 443 deny reserved; 172.31.0.1 443 deny reserved;"
+	      "172.32.0.1 443 allow 443; 192.168.1.1 443 deny reserved;"
+	      "100.64.0.1 443 deny reserved; 169.254.169.254 80 deny reserved;"
+	      "169.254.1.1 443 deny reserved; 224.0.0.251 5353/udp deny reserved;"
+	      "255.255.255.255 67/udp deny reserved; 0.0.0.0 443 deny reserved;"
+	      "fd00:ec2::254 80 deny reserved; fe80::1 443 deny reserved;"
+	      "ff02::fb 5353/udp deny reserved; fd12::1 443 deny reserved;"
+	      "64:ff9b::808:808 443 deny reserved; 64:ff9b:1::1 443 deny reserved;"
+	      "2002:808:808::1 443 deny reserved; ::8.8.8.8 443 deny reserved;"
+	      ":: 443 deny reserved; 100.100.100.200 80 deny reserved;"
+	      "2606::1 9 allow ::/0; 8.8.8.8 9 allow 0.0.0.0/0");
+	/* A prefix equal to a reserved range, or inside of it, opens it as far as it goes. */
+	check("allow_outgoing: ['10.0.0.0/8:443', 192.168.7.0/24, 172.0.0.0/8]", NULL,
+	      "10.9.9.9 443 allow 10.0.0.0/8:443; 10.9.9.9 80 deny reserved;"
+	      "192.168.7.9 1 allow 192.168.7.0/24; 192.168.8.1 1 deny reserved;"
+	      "172.16.0.1 1 deny reserved; 172.15.0.1 1 allow 172.0.0.0/8");
+	/* Link-local as such does not name the metadata service in it. */
+	check("allow_outgoing: [169.254.0.0/16]", NULL,
+	      "169.254.1.1 1 allow 169.254.0.0/16; 169.254.169.254 80 deny reserved;"
+	      "169.254.169.253 80 allow 169.254.0.0/16");
+	check("allow_outgoing: ['169.254.169.254:80']", NULL,
+	      "169.254.169.254 80 allow 169.254.169.254:80; 169.254.169.254 443 deny reserved;"
+	      "169.254.169.253 80 deny reserved");
+	/* Nor does a translator's prefix name what IPv4 addresses are reserved. */
+	check("allow_outgoing: ['64:ff9b::/96']", NULL,
+	      "64:ff9b::808:808 443 allow 64:ff9b::/96; 64:ff9b::a00:1 443 deny reserved;"
+	      "64:ff9b::a9fe:a9fe 80 deny reserved");
+	check("allow_outgoing: ['64:ff9b::/96'], blocked_ips: [8.0.0.0/8]", NULL,
+	      "64:ff9b::808:808 443 deny 8.0.0.0/8; 64:ff9b::909:909 443 allow 64:ff9b::/96");
+	/* Without an allow list, what is always reserved. */
+	check("blocked_ips: [1.2.3.4]", NULL,
+	      "10.1.1.1 80 allow -; 169.254.169.254 80 deny reserved;"
+	      "64:ff9b::a9fe:a9fe 80 deny reserved; 64:ff9b::102:304 80 deny 1.2.3.4;"
+	      "64:ff9b::a01:101 80 allow -; fd00:ec2::254 80 deny reserved; fd00::1 1 allow -");
+}
+
+static void test_names(void **state)
+{
+	check("allow_outgoing: [api.example.com, '*.example.org:443', '*.b.example.org:22']",
+	      NULL,
+	      "api.example.com 80 allow api.example.com; API.Example.COM. 80 allow api.example.com;"
+	      "x.api.example.com 80 deny -; api.example.com 443 allow api.example.com;"
+	      "api.example.com 443/udp deny -; api.example.com 444/udp allow api.example.com;"
+	      "a.example.org 443 allow *.example.org:443; example.org 443 deny -;"
+	      "a.b.example.org 443 allow *.example.org:443;"
+	      "a.b.example.org 22 allow *.b.example.org:22; b.example.org 22 deny -;"
+	      "a.example.org 22 deny -; xexample.org 443 deny -; 1.1.1.1 443 deny -");
+	check("allow_outgoing: ['a.example:443/udp', 'b.example:400-500']", NULL,
+	      "a.example 443/udp allow a.example:443/udp; a.example 443 deny -;"
+	      "b.example 443 allow b.example:400-500; b.example 443/udp deny -;"
+	      "b.example 442/udp allow b.example:400-500; b.example 444/udp allow b.example:400-500");
+	check("allow_outgoing: ['*.example.com'], blocked_domains: [ads.example.com]", NULL,
+	      "a.example.com 1 allow *.example.com; ads.example.com 1 deny ads.example.com;"
+	      "x.ads.example.com 1 deny ads.example.com; bads.example.com 1 allow *.example.com");
+	check("blocked_domains: ['*.bad.example']", NULL,
+	      "bad.example 1 deny bad.example; a.bad.example 1 deny bad.example;"
+	      "good.example 1 allow -; 5.5.5.5 1 allow -");
+}
+
+static void test_two_policies(void **state)
+{
+	check("allow_outgoing: [443, 80]", "allow_outgoing: [443, 22]",
+	      "1.1.1.1 443 allow 443; 1.1.1.1 80 deny -; 1.1.1.1 22 deny -");
+	check("allow_outgoing: [5.0.0.0/8]", "blocked_ips: [5.5.0.0/16]",
+	      "5.1.1.1 1 allow 5.0.0.0/8; 5.5.1.1 1 deny 5.5.0.0/16; 6.1.1.1 1 deny -");
+	check("isolated: false", "allow_outgoing: [443]",
+	      "1.1.1.1 443 allow 443; 1.1.1.1 80 deny -; 10.0.0.1 443 deny reserved");
+	/* Each policy opens reserved ranges for itself. */
+	check("allow_outgoing: ['10.0.0.0/8:443']", "allow_outgoing: ['443']",
+	      "10.1.1.1 443 deny reserved");
+	check("allow_outgoing: ['443']", "allow_outgoing: ['a.example:443', 'a.example:80']",
+	      "a.example 443 allow a.example:443; a.example 80 deny -; b.example 443 deny -;"
+	      "1.1.1.1 443 deny -");
+	check("allow_outgoing: ['*.example']", "allow_outgoing: ['a.example:443', 'b.test']",
+	      "a.example 443 allow *.example; a.example 80 deny -; b.test 443 deny -;"
+	      "c.example 443 deny -");
+	check("blocked_domains: [a.example]", "allow_outgoing: ['*.example', a.example]",
+	      "a.example 1 deny a.example; b.example 1 allow *.example");
+	/* An address of the one and a name of the other do not meet: see compile.c. */
+	check("allow_outgoing: [5.0.0.0/8]", "allow_outgoing: [a.example]",
+	      "5.1.1.1 1 deny -; a.example 1 deny -");
+}
+
+static void check_audit(const char *first, const char *second, const char *target,
+			enum network_verdict want)
+{
+	network_policies l = { 0 };
+	struct network_tables t = { 0 };
+	struct network_answer a;
+
+	add_policy(&l, first);
+	l.v[0].audit = true;
+	if (second)
+		add_policy(&l, second);
+	compile(&l, &own_namespace, &t);
+	a = decide(&t, target);
+	if (a.verdict != want)
+		fail_msg("{%s} {%s} %s: found %d", first, second ? second : "", target,
+			 a.verdict);
+	network_tables_clear(&t);
+	network_policies_clear(&l);
+}
+
+static void test_audit(void **state)
+{
+	check_audit("allow_outgoing: [443]", NULL, "1.1.1.1 443", NETWORK_ALLOW);
+	check_audit("allow_outgoing: [443]", NULL, "1.1.1.1 80", NETWORK_AUDIT);
+	check_audit("allow_outgoing: [443]", NULL, "10.0.0.1 443", NETWORK_AUDIT);
+	check_audit("allow_outgoing: [a.example]", NULL, "a.example 80", NETWORK_ALLOW);
+	check_audit("allow_outgoing: [a.example]", NULL, "b.example 80", NETWORK_AUDIT);
+	check_audit("blocked_ips: [5.5.5.5]", NULL, "5.5.5.5 80", NETWORK_AUDIT);
+	check_audit("blocked_ips: [5.5.5.5]", NULL, "5.5.5.6 80", NETWORK_ALLOW);
+	/* Beside a policy that enforces, it denies nothing and allows nothing. */
+	check_audit("allow_outgoing: [443]", "allow_outgoing: [80]", "1.1.1.1 80",
+		    NETWORK_AUDIT);
+	check_audit("allow_outgoing: [443]", "allow_outgoing: [80]", "1.1.1.1 443",
+		    NETWORK_DENY);
+	check_audit("allow_outgoing: [443]", "isolated: false", "1.1.1.1 22", NETWORK_AUDIT);
+	check_audit("allow_outgoing: [443]", "blocked_ips: [1.1.1.1]", "1.1.1.1 443",
+		    NETWORK_DENY);
+	check_audit("blocked_ips: [1.1.1.1]", "allow_outgoing: [80]", "1.1.1.1 80",
+		    NETWORK_AUDIT);
+	check_audit("blocked_ips: [1.1.1.1]", "allow_outgoing: [80]", "1.1.1.1 81",
+		    NETWORK_DENY);
+	check_audit("allow_outgoing: [a.example]", "allow_outgoing: [80]", "b.example 80",
+		    NETWORK_AUDIT);
+}
+
+static void test_flags(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t flags;
+		enum network_verdict fallback;
+	} cases[] = {
+		{ "isolated: false", 0, NETWORK_ALLOW },
+		{ "blocked_ips: [1.2.3.4]", 0, NETWORK_ALLOW },
+		{ "allow_outgoing: [1.2.3.4]", 0, NETWORK_DENY },
+		{ "allow_outgoing: [443]", NETWORK_REDIRECT_DNS, NETWORK_DENY },
+		{ "allow_outgoing: [443, 53/udp]", 0, NETWORK_DENY },
+		{ "allow_outgoing: [443, '9.9.9.9:53']", 0, NETWORK_DENY },
+		{ "allow_outgoing: [a.example]",
+		  NETWORK_USES_NAMES | NETWORK_CHECK_TLS | NETWORK_REDIRECT_DNS,
+		  NETWORK_DENY },
+		{ "allow_outgoing: ['a.example:22', 53/udp]",
+		  NETWORK_USES_NAMES | NETWORK_REDIRECT_DNS, NETWORK_DENY },
+		{ "allow_outgoing: ['a.example:443/udp']",
+		  NETWORK_USES_NAMES | NETWORK_REDIRECT_DNS, NETWORK_DENY },
+		{ "blocked_domains: [a.example]",
+		  NETWORK_USES_NAMES | NETWORK_BLOCKS_NAMES | NETWORK_REDIRECT_DNS,
+		  NETWORK_ALLOW },
+		{ "isolated: false, dns_servers: [9.9.9.9]", NETWORK_REDIRECT_DNS,
+		  NETWORK_ALLOW },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct network_surroundings hosts = { 0 };
+		network_policies l = { 0 };
+		struct network_tables t = { 0 };
+
+		add_policy(&l, cases[i].text);
+		compile(&l, &hosts, &t);
+		if (t.config.flags != cases[i].flags ||
+		    t.config.fallback != cases[i].fallback)
+			fail_msg("%s: %x %u", cases[i].text, t.config.flags,
+				 t.config.fallback);
+		network_tables_clear(&t);
+		compile(&l, &own_namespace, &t);
+		assert_int_equal(t.config.flags, cases[i].flags | NETWORK_OWN_LOOPBACK);
+		network_tables_clear(&t);
+		network_policies_clear(&l);
+	}
+}
+
+static void test_surroundings(void **state)
+{
+	struct network_host_address hosts[] = {
+		{ { [10] = 0xff, 0xff, 5, 6, 7, 8 }, 128 },
+		{ { 0x20, 0x01, 0x0d, 0xb8, [15] = 9 }, 128 },
+		{ { [10] = 0xff, 0xff, 5, 9, 7, 8 }, 112 },
+	};
+	struct network_surroundings around = { .host_addresses = { hosts,
+								   ARRAY_SIZE(hosts) } };
+	network_policies l = { 0 };
+	struct network_tables t = { 0 };
+
+	add_policy(&l, "allow_outgoing: [443, '[::1]:80']");
+	compile(&l, &around, &t);
+	assert_int_equal(decide(&t, "5.6.7.8 443").rule, NETWORK_RULE_RESERVED);
+	assert_int_equal(decide(&t, "5.6.7.9 443").verdict, NETWORK_ALLOW);
+	assert_int_equal(decide(&t, "5.9.255.9 443").rule, NETWORK_RULE_RESERVED);
+	assert_int_equal(decide(&t, "2001:db8::9 443").rule, NETWORK_RULE_RESERVED);
+	assert_int_equal(decide(&t, "127.0.0.1 443").rule, NETWORK_RULE_RESERVED);
+	assert_int_equal(decide(&t, "::1 443").verdict, NETWORK_DENY);
+	assert_int_equal(decide(&t, "::1 80").verdict, NETWORK_ALLOW);
+	network_tables_clear(&t);
+	network_policies_clear(&l);
+	add_policy(&l, "blocked_ips: [9.9.9.9]");
+	compile(&l, &around, &t);
+	assert_int_equal(decide(&t, "5.6.7.8 443").verdict, NETWORK_ALLOW);
+	assert_int_equal(decide(&t, "127.0.0.1 443").verdict, NETWORK_ALLOW);
+	network_tables_clear(&t);
+	network_policies_clear(&l);
+}
+
+/* "LO-HI" of each port range that is open to others. */
+static void check_incoming(const char *first, const char *second, const char *want)
+{
+	network_policies l = { 0 };
+	struct network_tables t = { 0 };
+	_buf_free_ struct buf text = { 0 };
+	size_t i;
+
+	add_policy(&l, first);
+	if (second)
+		add_policy(&l, second);
+	compile(&l, &own_namespace, &t);
+	buf_adds(&text, "");
+	for (i = 0; i < t.config.incoming_count; i++) {
+		const struct network_range *x = &t.ranges.v[t.config.incoming + i];
+
+		assert_int_equal(x->verdict, NETWORK_ALLOW);
+		assert_int_equal(t.rules.v[x->rule]->kind, NETWORK_ALLOW_INCOMING);
+		buf_addf(&text, "%s%x-%x", i ? " " : "", x->lo, x->hi);
+	}
+	assert_string_equal(text.s ? text.s : "", want);
+	assert_int_equal(t.config.flags & NETWORK_ANY_INCOMING, 0);
+	network_tables_clear(&t);
+	network_policies_clear(&l);
+}
+
+static void test_incoming(void **state)
+{
+	check_incoming("allow_outgoing: [443]", NULL, "");
+	check_incoming("isolated: false", NULL, "");
+	check_incoming("allow_incoming: [80]", NULL, "50-50 10050-10050");
+	check_incoming("allow_incoming: [80/tcp, 16-32/tcp]", NULL, "10-20 50-50");
+	check_incoming("allow_incoming: [16-32/tcp]", "allow_incoming: [32-64/tcp]",
+		       "20-20");
+	check_incoming("allow_incoming: [80/tcp]", "isolated: false", "");
+}
+
+static void test_dns_servers(void **state)
+{
+	network_policies l = { 0 };
+	struct network_tables t = { 0 };
+	uint32_t rule;
+
+	add_policy(&l, "isolated: false");
+	add_policy(&l, "isolated: false, dns_servers: [9.9.9.9, '2620:fe::fe']");
+	add_policy(&l, "allow_outgoing: [a.example], dns_servers: [1.1.1.1]");
+	compile(&l, &own_namespace, &t);
+	assert_int_equal(t.dns_servers.n, 2);
+	assert_string_equal(t.dns_servers.v[0], "9.9.9.9");
+	assert_true(network_name_may_resolve(&t, "A.example.", &rule));
+	assert_string_equal(t.rules.v[rule]->text, "a.example");
+	assert_string_equal(t.rules.v[rule]->place, "f.yaml:2:28");
+	assert_false(network_name_may_resolve(&t, "b.example", &rule));
+	assert_int_equal(rule, NETWORK_RULE_NONE);
+	assert_false(network_name_may_resolve(&t, "", &rule));
+	assert_false(network_name_may_resolve(&t, ".", &rule));
+	network_tables_clear(&t);
+	network_policies_clear(&l);
+	add_policy(&l,
+		   "allow_outgoing: ['a.example:80', '443'], blocked_domains: [b.example]");
+	compile(&l, &own_namespace, &t);
+	assert_true(network_name_may_resolve(&t, "anything.test", &rule));
+	assert_false(network_name_may_resolve(&t, "x.b.example", &rule));
+	assert_string_equal(t.rules.v[rule]->text, "b.example");
+	network_tables_clear(&t);
+	network_policies_clear(&l);
+}
+
+/* --- limits --- */
+
+static void add_many(struct network_policy *p, size_t n, uint32_t stride, bool ports)
+{
+	size_t i;
+
+	if (!p->name)
+		p->name = build_text("many");
+	for (i = 0; i < n; i++) {
+		struct network_rule *x = build_check(list_add(&p->rules));
+		uint32_t address = htonl(0x20000000u + (uint32_t)i * stride);
+
+		x->kind = NETWORK_ALLOW_OUTGOING;
+		x->text = build_text("many");
+		x->place = str_printf("f.yaml:%zu:1", i + 1);
+		x->has_address = !ports;
+		x->family = AF_INET;
+		memcpy(x->address, &address, 4);
+		x->prefix_len = 32;
+		x->port_lo = x->port_hi = (uint16_t)(ports ? 1 + 2 * i : 443);
+	}
+}
+
+static void test_many(void **state)
+{
+	network_policies l = { 0 };
+	struct network_tables t = { 0 };
+	struct err e = { 0 };
+
+	add_many(build_check(list_add(&l)), NETWORK_RULES_MAX, 3, false);
+	compile(&l, &own_namespace, &t);
+	assert_true(t.v4.n >= NETWORK_RULES_MAX);
+	assert_int_equal(decide(&t, "32.0.0.0 443").rule, 0);
+	assert_int_equal(decide(&t, "32.4.147.221 443").rule, 99999);
+	assert_int_equal(decide(&t, "32.4.147.222 443").verdict, NETWORK_DENY);
+	network_tables_clear(&t);
+	add_many(build_check(list_add(&l)), 1, 1, false);
+	assert_int_equal(network_compile(&l, &own_namespace, &t, &e), -E2BIG);
+	assert_int_equal(e.kind, ERR_POLICY);
+	assert_non_null(
+		strstr(e.msg, "policy f.yaml:1:1: many: a container can have 100000 rules"));
+	network_policies_clear(&l);
+	/* Ports of everywhere that have to stand beside each address again. */
+	add_many(build_check(list_add(&l)), 400, 0, true);
+	add_many(&l.v[0], 3000, 3, false);
+	assert_int_equal(network_compile(&l, &own_namespace, &t, &e), -E2BIG);
+	assert_int_equal(e.kind, ERR_POLICY);
+	assert_non_null(strstr(e.msg, "too many ports for too many addresses"));
+	network_policies_clear(&l);
+}
+
+/* Within each other as deep as prefixes go. */
+static void test_deep(void **state)
+{
+	network_policies l = { 0 };
+	struct network_tables t = { 0 };
+	struct network_policy *p = build_check(list_add(&l));
+	uint8_t address[16] = { 0x26 };
+	unsigned int i;
+
+	p->name = build_text("deep");
+	for (i = 0; i <= 128; i++) {
+		struct network_rule *x = build_check(list_add(&p->rules));
+
+		x->kind = NETWORK_ALLOW_OUTGOING;
+		x->text = str_printf("/%u", i);
+		x->place = build_text("f.yaml:1:1");
+		x->has_address = true;
+		x->family = AF_INET6;
+		if (i >= 8)
+			x->address[0] = 0x26;
+		else
+			x->address[0] = (uint8_t)(0x26 & (0xff00 >> i));
+		x->prefix_len = (uint8_t)i;
+		x->port_lo = x->port_hi = (uint16_t)(i + 1);
+	}
+	compile(&l, &own_namespace, &t);
+	for (i = 0; i <= 128; i++)
+		assert_int_equal(network_decide_address(&t, address, i + 1).rule, i);
+	address[15] = 1;
+	assert_int_equal(network_decide_address(&t, address, 129).verdict, NETWORK_DENY);
+	assert_int_equal(network_decide_address(&t, address, 128).rule, 127);
+	network_tables_clear(&t);
+	network_policies_clear(&l);
+}
+
+/* --- random policies --- */
+
+static const char *const interesting[] = { "10.0.0.0",
+					   "10.1.0.0",
+					   "10.1.2.3",
+					   "5.0.0.0",
+					   "5.5.0.0",
+					   "5.5.5.5",
+					   "5.5.5.4",
+					   "169.254.169.254",
+					   "169.254.0.0",
+					   "127.0.0.1",
+					   "224.0.0.1",
+					   "0.0.0.0",
+					   "192.168.0.0",
+					   "100.100.100.200",
+					   "255.255.255.255",
+					   "2001:db8::",
+					   "2001:db8:1::",
+					   "2001:db8:1::5",
+					   "fe80::1",
+					   "fd00:ec2::254",
+					   "fd00::",
+					   "64:ff9b::",
+					   "64:ff9b::505:505",
+					   "64:ff9b::a01:203",
+					   "2002:505:505::",
+					   "::1",
+					   "::",
+					   "2606:4700::1",
+					   "ff02::1",
+					   "::5.5.5.5",
+					   "64:ff9b::a9fe:a9fe" };
+static const char *const domains[] = { "a.example", "b.a.example", "example", "c.test",
+				       "b.example" };
+
+static void mask(uint8_t *address, unsigned int len, unsigned int bytes)
+{
+	unsigned int i;
+
+	for (i = len; i < 8 * bytes; i++)
+		address[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
+}
+
+static void random_ports(struct network_rule *x)
+{
+	static const uint16_t ports[] = { 22, 53, 80, 442, 443, 444, 65535 };
+
+	if (random_one_in(3))
+		return;
+	x->port_lo = x->port_hi = random_of(ports);
+	if (random_one_in(2))
+		x->port_hi = (uint16_t)(x->port_lo + random_below(65536u - x->port_lo));
+	x->protocol = random_one_in(2) ? 0 : random_one_in(2) ? IPPROTO_TCP : IPPROTO_UDP;
+}
+
+static void random_rule(struct network_rule *x, bool names_alone)
+{
+	bool v4;
+
+	x->kind = random_one_in(3) ? NETWORK_BLOCK_OUTGOING : NETWORK_ALLOW_OUTGOING;
+	x->text = build_text("random");
+	x->place = build_text("f.yaml:1:1");
+	if (names_alone || random_one_in(6)) {
+		x->domain = build_text(random_of(domains));
+		x->wildcard = x->kind == NETWORK_ALLOW_OUTGOING && random_one_in(2);
+		if (names_alone && x->kind == NETWORK_ALLOW_OUTGOING && random_one_in(4)) {
+			free(x->domain);
+			x->domain = NULL;
+			x->wildcard = false;
+		}
+	} else if (x->kind == NETWORK_BLOCK_OUTGOING || !random_one_in(5)) {
+		unsigned int max;
+
+		x->has_address = true;
+		naive_read(random_of(interesting), &v4, x->address);
+		x->family = v4 ? AF_INET : AF_INET6;
+		max = v4 ? 32 : 128;
+		x->prefix_len = (uint8_t)(random_one_in(2) ? max : random_below(max + 1));
+		if (!random_one_in(8) && x->prefix_len < 4)
+			x->prefix_len = 8;
+		mask(x->address, x->prefix_len, v4 ? 4 : 16);
+	}
+	if (x->kind == NETWORK_ALLOW_OUTGOING)
+		random_ports(x);
+}
+
+static void random_policies(network_policies *l, bool names_alone)
+{
+	size_t i, k, n = 1 + random_below(3);
+
+	for (i = 0; i < n; i++) {
+		struct network_policy *p = build_check(list_add(l));
+		size_t rules = random_below(9);
+
+		p->name = build_text("random");
+		p->audit = !names_alone && random_one_in(4);
+		for (k = 0; k < rules; k++)
+			random_rule(build_check(list_add(&p->rules)), names_alone);
+	}
+}
+
+static void random_target(struct naive_target *to)
+{
+	static const uint16_t ports[] = { 0,   21,  22,	 53,   80,   442,
+					  443, 444, 445, 9999, 65535 };
+
+	memset(to, 0, sizeof(*to));
+	naive_read(random_of(interesting), &to->v4, to->address);
+	if (random_one_in(3))
+		to->address[random_below(to->v4 ? 4 : 16)] ^=
+			(uint8_t)(1 << random_below(8));
+	to->port = random_of(ports) + (random_one_in(2) ? NETWORK_UDP : NETWORK_TCP);
+}
+
+static void check_target(const network_policies *l,
+			 const struct network_surroundings *around,
+			 const struct network_tables *t, const struct naive_target *to,
+			 unsigned int number)
+{
+	bool loopback = to->v4 ? to->address[0] == 127 :
+				 memcmp(to->address, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1",
+					16) == 0;
+	uint8_t address[16] = { [10] = 0xff, 0xff };
+	struct network_answer a;
+	struct naive_target behind;
+	enum network_verdict want;
+	char shown[64];
+	uint32_t rule;
+
+	/* As the wire has it, an IPv4 address. */
+	if (!to->v4 && network_is_mapped(to->address))
+		return;
+	memcpy(address + (to->v4 ? 12 : 0), to->address, to->v4 ? 4 : 16);
+	a = network_decide_address(t, address, to->port);
+	want = loopback && around->own_namespace ? NETWORK_ALLOW : naive_all(l, around, to);
+	inet_ntop(to->v4 ? AF_INET : AF_INET6, to->address, shown, sizeof(shown));
+	if (a.verdict != want)
+		fail_msg("case %u: %s port %x: found %d, expected %d", number, shown,
+			 to->port, a.verdict, want);
+	if (l->n != 1 || (loopback && around->own_namespace))
+		return;
+	/* Of one policy, also the rule; of all that denies a NAT64 name, any. */
+	if (want != NETWORK_ALLOW && naive_translated(to, &behind))
+		return;
+	if (naive_policy(&l->v[0], around, to, &rule) == NETWORK_NONE)
+		rule = NETWORK_RULE_NONE;
+	if (a.rule != rule)
+		fail_msg("case %u: %s port %x: found rule %x, expected %x", number, shown,
+			 to->port, a.rule, rule);
+}
+
+static void test_random_addresses(void **state)
+{
+	struct network_host_address hosts[] = {
+		{ { [10] = 0xff, 0xff, 5, 5, 5, 5 }, 128 },
+		{ { 0x20, 0x01, 0x0d, 0xb8, 0, 1 }, 64 },
+	};
+	unsigned int i, k;
+
+	random_state = SEED;
+	for (i = 0; i < CASES; i++) {
+		struct network_surroundings around = { .own_namespace = random_one_in(2) };
+		network_policies l = { 0 };
+		struct network_tables t = { 0 };
+
+		around.host_addresses.v = hosts;
+		around.host_addresses.n = random_below(3);
+		random_policies(&l, false);
+		compile(&l, &around, &t);
+		for (k = 0; k < 300; k++) {
+			struct naive_target to;
+
+			random_target(&to);
+			check_target(&l, &around, &t, &to, i);
+		}
+		network_tables_clear(&t);
+		network_policies_clear(&l);
+	}
+}
+
+static void check_random_names(const network_policies *l, const struct network_tables *t,
+			       unsigned int number)
+{
+	static const char *const names[] = { "a.example", "b.a.example",   "example",
+					     "c.test",	  "x.b.a.example", "d.c.test",
+					     "b.example", "other.org",	   "ca.example" };
+	static const uint16_t ports[] = { 22, 80, 443, 444, 9999 };
+	size_t i, k, p;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		for (k = 0; k < 2 * ARRAY_SIZE(ports); k++) {
+			uint32_t port = ports[k / 2] + (k % 2 ? NETWORK_UDP : NETWORK_TCP);
+			bool allowed = true, found;
+
+			for (p = 0; p < l->n; p++)
+				allowed = allowed &&
+					  !naive_name_blocked(&l->v[p], names[i]) &&
+					  naive_name_allowed(&l->v[p], names[i], port);
+			found = network_decide_name(t, names[i], port).verdict ==
+				NETWORK_ALLOW;
+			if (found != allowed)
+				fail_msg("case %u: %s port %x: found %d", number,
+					 names[i], port, found);
+		}
+	}
+}
+
+static void test_random_names(void **state)
+{
+	unsigned int i;
+
+	random_state = SEED + 1;
+	for (i = 0; i < CASES; i++) {
+		network_policies l = { 0 };
+		struct network_tables t = { 0 };
+
+		random_policies(&l, true);
+		compile(&l, &own_namespace, &t);
+		check_random_names(&l, &t, i);
+		network_tables_clear(&t);
+		network_policies_clear(&l);
+	}
+}
+
+/* What the kernel needs of every table. */
+static void check_ranges(const struct network_range *v, size_t n, const char *what)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (v[i].lo > v[i].hi || v[i].hi >= NETWORK_PORTS_END)
+			fail_msg("%s: range %x-%x", what, v[i].lo, v[i].hi);
+		if (i && v[i].lo <= v[i - 1].hi)
+			fail_msg("%s: ranges are not ascending", what);
+	}
+}
+
+static void check_entries(const struct network_tables *t, const network_entries *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++) {
+		const struct network_table_entry *x = &l->v[i];
+		const struct network_range *more = t->ranges.v + x->entry.more;
+
+		assert_true(x->entry.more + x->entry.more_count <= t->ranges.n);
+		if (x->entry.more_count) {
+			check_ranges(&x->entry.first, 1, "first");
+			check_ranges(more, x->entry.more_count, "more");
+			assert_true(x->entry.first.hi < more[0].lo);
+		}
+		if (!i)
+			continue;
+		assert_true(memcmp(x[-1].address, x->address, 16) < 0 ||
+			    (memcmp(x[-1].address, x->address, 16) == 0 &&
+			     x[-1].prefix_len < x->prefix_len));
+	}
+}
+
+static void test_shape(void **state)
+{
+	unsigned int i;
+	size_t k;
+
+	random_state = SEED + 2;
+	for (i = 0; i < CASES; i++) {
+		network_policies l = { 0 };
+		struct network_tables t = { 0 };
+
+		random_policies(&l, random_one_in(2));
+		compile(&l, &own_namespace, &t);
+		check_entries(&t, &t.v4);
+		check_entries(&t, &t.v6);
+		for (k = 0; k < t.names.n; k++) {
+			assert_true(t.names.v[k].ranges.n > 0);
+			check_ranges(t.names.v[k].ranges.v, t.names.v[k].ranges.n, "name");
+		}
+		network_tables_clear(&t);
+		network_policies_clear(&l);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_nesting),
+		cmocka_unit_test(test_reserved),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_two_policies),
+		cmocka_unit_test(test_audit),
+		cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_surroundings),
+		cmocka_unit_test(test_incoming),
+		cmocka_unit_test(test_dns_servers),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_deep),
+		cmocka_unit_test(test_random_addresses),
+		cmocka_unit_test(test_random_names),
+		cmocka_unit_test(test_shape),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
