@@ -51,7 +51,8 @@ static int load_plan(struct create *k, struct err *e)
 	_free_ char *config = NULL;
 	struct policy_request pr = { .admin_policy = rq->admin_policy,
 				     .admin_chosen_by = rq->admin_chosen_by,
-				     .dirs = &policy_default_dirs };
+				     .dirs = &policy_default_dirs,
+				     .network_filter = POLICY_NETWORK_FILTER };
 	int r;
 
 	if (rq->plan) {

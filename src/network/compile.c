@@ -293,6 +293,9 @@ int network_compile(const network_policies *policies,
 	size_t i;
 	int r;
 
+	/* An empty table would let all pass. */
+	if (policies->n == 0)
+		return err_set(e, ERR_INTERNAL, EINVAL, "no policy holds for the network");
 	c.n = policies->n;
 	c.v = calloc(c.n + 1, sizeof(*c.v));
 	r = c.v ? compile_all(&c) : -ENOMEM;

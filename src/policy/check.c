@@ -276,19 +276,19 @@ static bool is_before(struct policy_pos a, struct policy_pos b)
 
 #define FIRST_POS(list, other) ((list).n ? (list).v[0].pos : (other))
 
-int policy_check_enforceable(const struct policy *p, struct err *e)
+int policy_check_enforceable(const struct policy *p, bool network_filter, struct err *e)
 {
 	static const char filter[] = "the network filter", gateway[] = "the LLM gateway",
 			  audit[] = "the audit stream";
 	const __typeof__(p->network) *net = &p->network;
 	const __typeof__(p->ai_policy) *ai = &p->ai_policy;
-	bool open = !net->isolated;
+	bool rules = !network_filter, open = rules && !net->isolated;
 	const struct need needs[] = {
 		{ p->enforcement == POLICY_AUDIT, p->enforcement_pos,
 		  "enforcement: audit", audit },
-		{ net->allow_outgoing.n, FIRST_POS(net->allow_outgoing, net->pos),
+		{ rules && net->allow_outgoing.n, FIRST_POS(net->allow_outgoing, net->pos),
 		  "network.allow_outgoing", filter },
-		{ net->allow_incoming.n, FIRST_POS(net->allow_incoming, net->pos),
+		{ rules && net->allow_incoming.n, FIRST_POS(net->allow_incoming, net->pos),
 		  "network.allow_incoming", filter },
 		{ open && net->blocked_ips.n, FIRST_POS(net->blocked_ips, net->pos),
 		  "network.blocked_ips", filter },

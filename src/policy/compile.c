@@ -42,14 +42,6 @@
 #include "policy/seccomp_default.h"
 #include "policy/seccomp_rules.h"
 
-#if defined(__x86_64__)
-#define NATIVE_ARCH "SCMP_ARCH_X86_64"
-#elif defined(__aarch64__)
-#define NATIVE_ARCH "SCMP_ARCH_AARCH64"
-#else
-#error "this architecture has no default system call profile yet"
-#endif
-
 /* All that the policy says of one call, as sets of arguments. */
 struct call {
 	const char *name;
@@ -456,7 +448,7 @@ int policy_compile_seccomp(const struct policy *p, struct oci_seccomp *ret, stru
 		s.default_action = strdup("SCMP_ACT_ERRNO");
 		s.default_errno_ret = (struct opt_u32){ .set = true, .value = EPERM };
 	}
-	if (!s.default_action || strv_add(&s.architectures, NATIVE_ARCH) < 0 ||
+	if (!s.default_action || strv_add(&s.architectures, seccomp_native_arch) < 0 ||
 	    named_calls_collect(p, &calls) < 0)
 		r = err_oom(e);
 	if (r == 0)

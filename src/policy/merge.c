@@ -18,7 +18,8 @@
  *   devices        the ones that every container has
  *   namespaces     new ones where the engine would share the host's; joined ones stay
  *   network        isolated: see `isolate_network` in oci/spec.h. A device of the host that the
- *                  engine moves in (linux.netDevices) is refused then
+ *                  engine moves in (linux.netDevices) is refused then. Else the rules are
+ *                  carried out by who runs the plan (plan.h); here goes what gets round them
  *   scheduling     in real time is refused where the CPU is limited: the limit would not hold
  *
  * The policy's own paths are the one thing a policy can grant: the administrator wrote them. When
@@ -90,9 +91,10 @@ static int merge_seccomp(struct merge *m)
 int merge_common(struct merge *m)
 {
 	static int (*const parts[])(struct merge *) = {
-		merge_capabilities, merge_no_new_privileges, merge_groups,
-		merge_seccomp,	    merge_resources,	     merge_paths,
-		merge_devices,	    merge_namespaces,	     merge_scheduler,
+		merge_capabilities, merge_network_caps, merge_no_new_privileges,
+		merge_groups,	    merge_seccomp,	merge_network_calls,
+		merge_resources,    merge_paths,	merge_devices,
+		merge_namespaces,   merge_scheduler,
 	};
 	size_t i;
 	int r = 0;

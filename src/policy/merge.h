@@ -59,12 +59,14 @@ struct sandbox_request {
 	const char *rootfs; /* an empty directory */
 	const char *hostname;	  /* NULL: the policy's name */
 	const char *cgroups_path; /* NULL: absent */
+	bool network; /* the caller gives it a network where the policy does not isolate it, and
+		       * carries out policy_plan.network */
 };
 
 /*
  * The complete configuration of a sandbox, the policy merged into it already. A program of uid 0
  * gets Docker's default capabilities as far as the policy adds them, any other none.
- * ERR_UNSUPPORTED when the policy asks for network access that is not isolated.
+ * ERR_UNSUPPORTED when the policy does not isolate the network and rq->network is false.
  */
 int policy_sandbox_spec(const struct policy *p, const struct sandbox_request *rq,
 			const struct merge_host *host, struct oci_spec **ret,

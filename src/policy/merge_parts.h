@@ -26,10 +26,18 @@ int merge_explain(struct merge *m, const char *fmt, ...)
 
 /* merge_process.c: capabilities, no_new_privs, working directory, limit of open files. */
 int merge_capabilities(struct merge *m);
+/* Takes what `may_stay` refuses out of all five sets, and explains it. */
+int merge_caps_filter(struct merge *m,
+		      bool (*may_stay)(const struct policy *p, const char *cap),
+		      const char *reason);
 int merge_no_new_privileges(struct merge *m);
 int merge_groups(struct merge *m);
 int merge_exec_once(struct merge *m);
 int merge_scheduler(struct merge *m); /* needs merge_resources() before it: the CPU's limit */
+
+/* merge_network.c: what a network's rules rest on. */
+int merge_network_caps(struct merge *m);
+int merge_network_calls(struct merge *m); /* needs the policy's own filter before it */
 
 /* merge_resources.c */
 int merge_resources(struct merge *m);

@@ -41,10 +41,9 @@ static int cap_take_out(struct strv *set, size_t at, struct strv *dropped)
 	return r;
 }
 
-/* Removes what `may_stay` refuses from all five sets, and explains it. */
-static int caps_filter(struct merge *m,
-		       bool (*may_stay)(const struct policy *p, const char *cap),
-		       const char *reason)
+int merge_caps_filter(struct merge *m,
+		      bool (*may_stay)(const struct policy *p, const char *cap),
+		      const char *reason)
 {
 	struct oci_capabilities *c = m->spec->process ? m->spec->process->capabilities :
 							NULL;
@@ -72,9 +71,10 @@ static int caps_filter(struct merge *m,
 
 int merge_capabilities(struct merge *m)
 {
-	return caps_filter(m, cap_may_stay,
-			   m->p->capabilities.default_drop ? "policy: only what it adds" :
-							     "policy: drop");
+	return merge_caps_filter(m, cap_may_stay,
+				 m->p->capabilities.default_drop ?
+					 "policy: only what it adds" :
+					 "policy: drop");
 }
 
 int merge_no_new_privileges(struct merge *m)
@@ -136,8 +136,8 @@ int merge_exec_once(struct merge *m)
 			       (unsigned long long)m->host->nofile_hard);
 	if (max > m->host->nofile_hard - 1)
 		max = m->host->nofile_hard - 1;
-	r = caps_filter(m, cap_is_not_of_limits,
-			"policy: it could raise limits, and execve is denied");
+	r = merge_caps_filter(m, cap_is_not_of_limits,
+			      "policy: it could raise limits, and execve is denied");
 	if (r < 0)
 		return r;
 	l = rlimit_find(proc, "RLIMIT_NOFILE");

@@ -121,3 +121,50 @@ int policy_network_add(const struct policy *p, network_policies *ret, struct err
 	free(l.v);
 	return r < 0 ? err_oom(e) : 0;
 }
+
+/* How many rules of a kind there are. */
+static size_t count(const struct network_policy *p, enum network_rule_kind kind)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < p->rules.n; i++)
+		n += p->rules.v[i].kind == kind;
+	return n;
+}
+
+static int explain_one(const struct network_policy *p, struct strv *to)
+{
+	size_t allowed = count(p, NETWORK_ALLOW_OUTGOING),
+	       blocked = count(p, NETWORK_BLOCK_OUTGOING),
+	       incoming = count(p, NETWORK_ALLOW_INCOMING);
+	int r;
+
+	if (allowed)
+		r = strv_addf(to,
+			      "network: %s allows what %zu rule%s name%s and nothing else "
+			      "(%zu blocked; private and metadata addresses have to be named as such)",
+			      p->name, allowed, allowed == 1 ? "" : "s",
+			      allowed == 1 ? "s" : "", blocked);
+	else
+		r = strv_addf(to,
+			      "network: %s blocks %zu addresses and names, and always cloud "
+			      "metadata, link-local and multicast addresses",
+			      p->name, blocked);
+	if (r < 0)
+		return r;
+	if (incoming)
+		return strv_addf(to, "network: %s opens the ports of %zu rule%s to others",
+				 p->name, incoming, incoming == 1 ? "" : "s");
+	return strv_addf(to, "network: %s opens no port to others", p->name);
+}
+
+int policy_network_explain(const network_policies *policies, struct strv *explanations,
+			   struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < policies->n; i++)
+		if (explain_one(&policies->v[i], explanations) < 0)
+			return err_oom(e);
+	return 0;
+}

@@ -195,7 +195,9 @@ int policy_make_plain(struct oci_spec *s, const struct policy *const *policies, 
 		if (policies[i]->resources.timeout_seconds)
 			return refuse(policies[i], policies[i]->resources.timeout_pos,
 				      "resources.session_timeout_seconds", e);
-	if (n && s->linux_->isolate_network)
+	for (i = 0; r == 0 && i < n; i++)
+		r = policy_check_enforceable(policies[i], false, e);
+	if (r == 0 && n && s->linux_->isolate_network)
 		r = isolate_network(s, policies, n, e);
 	if (r == 0)
 		r = allow_devices(s->linux_, e);

@@ -14,6 +14,7 @@
 
 #include "policy/find.h"
 #include "policy/merge_parts.h"
+#include "policy/network.h"
 #include "policy/plain.h"
 
 /* A policy that was chosen and read. */
@@ -40,7 +41,7 @@ static void chosen_clear(struct chosen *c)
 
 /* Reads c->source.path and checks that all of it can be enforced. */
 static int chosen_load(struct chosen *c, const char *name, const char *chosen_by,
-		       bool installed, struct err *e)
+		       bool installed, bool network_filter, struct err *e)
 {
 	int r;
 
@@ -50,16 +51,16 @@ static int chosen_load(struct chosen *c, const char *name, const char *chosen_by
 		return err_oom(e);
 	r = installed ? policy_load_installed(c->source.path, &c->policy, e) :
 			policy_load(c->source.path, &c->policy, e);
-	return r ? r : policy_check_enforceable(c->policy, e);
+	return r ? r : policy_check_enforceable(c->policy, network_filter, e);
 }
 
 static int choose(const struct policy_dirs *dirs, const char *name, const char *chosen_by,
-		  struct chosen *c, struct err *e)
+		  bool network_filter, struct chosen *c, struct err *e)
 {
 	int r = policy_find(dirs, name, &c->source.path, e);
 
 	if (r == 0)
-		r = chosen_load(c, name, chosen_by, true, e);
+		r = chosen_load(c, name, chosen_by, true, network_filter, e);
 	return r ? err_wrap(e, "%s", chosen_by) : 0;
 }
 
@@ -134,8 +135,14 @@ static int refuse_timeout(const struct policy *p, struct err *e)
 		       policy_at(p, p->resources.timeout_pos));
 }
 
+/* A configuration for another runtime has no filter under it. */
+static bool has_filter(const struct policy_request *rq)
+{
+	return rq->network_filter && !rq->plain;
+}
+
 static int choose_by_annotation(const struct policy_settings *s,
-				const struct policy_dirs *dirs, const char *name,
+				const struct policy_request *rq, const char *name,
 				struct chosen *c, struct err *e)
 {
 	bool may = s->selectable_all || strv_contains(&s->selectable, name);
@@ -146,8 +153,8 @@ static int choose_by_annotation(const struct policy_settings *s,
 			       "annotation " POLICY_ANNOTATION
 			       ": policy \"%s\" is not selectable: the "
 			       "administrator lists those that are in %s",
-			       name, dirs->settings);
-	return choose(dirs, name, "annotation", c, e);
+			       name, rq->dirs->settings);
+	return choose(rq->dirs, name, "annotation", has_filter(rq), c, e);
 }
 
 static int plan_make_plain(struct policy_plan *plan, const struct chosen *admin,
@@ -161,6 +168,24 @@ static int plan_make_plain(struct policy_plan *plan, const struct chosen *admin,
 	if (user->policy)
 		policies[n++] = user->policy;
 	return policy_make_plain(plan->spec, policies, n, e);
+}
+
+/* The rules of both, unless one of them isolates the container. */
+static int plan_add_network(struct policy_plan *plan, const struct policy *admin,
+			    const struct policy *user, bool filter, struct err *e)
+{
+	const struct policy *policies[] = { admin, user };
+	size_t i;
+	int r = 0;
+
+	if (!filter || plan->spec->linux_->isolate_network)
+		return 0;
+	for (i = 0; r == 0 && i < ARRAY_SIZE(policies); i++)
+		if (policies[i])
+			r = policy_network_add(policies[i], &plan->network, e);
+	return r || !plan->network.n ?
+		       r :
+		       policy_network_explain(&plan->network, &plan->explanations, e);
 }
 
 static int plan_fill(const struct policy_request *rq, struct policy_plan *plan,
@@ -179,12 +204,12 @@ static int plan_fill(const struct policy_request *rq, struct policy_plan *plan,
 		return r;
 	if (first)
 		r = choose(rq->dirs, first,
-			   rq->admin_chosen_by ? rq->admin_chosen_by : "--policy", &admin,
-			   e);
+			   rq->admin_chosen_by ? rq->admin_chosen_by : "--policy",
+			   has_filter(rq), &admin, e);
 	else if ((first = settings.default_policy))
-		r = choose(rq->dirs, first, "default_policy", &admin, e);
+		r = choose(rq->dirs, first, "default_policy", has_filter(rq), &admin, e);
 	if (r == 0 && wanted && !(first && streq(first, wanted)))
-		r = choose_by_annotation(&settings, rq->dirs, wanted, &user, e);
+		r = choose_by_annotation(&settings, rq, wanted, &user, e);
 	if (r == 0 && admin.policy)
 		r = refuse_timeout(admin.policy, e);
 	if (r == 0 && user.policy)
@@ -193,6 +218,8 @@ static int plan_fill(const struct policy_request *rq, struct policy_plan *plan,
 		r = plan_merge(plan, &admin, NULL, rq->bundle, e);
 	if (r == 0 && user.policy)
 		r = plan_merge(plan, &user, admin.policy, rq->bundle, e);
+	if (r == 0)
+		r = plan_add_network(plan, admin.policy, user.policy, has_filter(rq), e);
 	return r < 0 || !rq->plain ? r : plan_make_plain(plan, &admin, &user, e);
 }
 
@@ -229,16 +256,16 @@ int policy_plan_make(const struct oci_spec *spec, const struct policy_request *r
 
 /* A policy named on the command line: installed, or the caller's own file. */
 static int choose_profile(const struct policy_dirs *dirs, const char *profile,
-			  struct chosen *c, struct err *e)
+			  bool network_filter, struct chosen *c, struct err *e)
 {
 	int r;
 
 	if (!strchr(profile, '/') && !str_has_suffix(profile, ".yaml"))
-		return choose(dirs, profile, "--profile", c, e);
+		return choose(dirs, profile, "--profile", network_filter, c, e);
 	c->source.path = strdup(profile);
 	if (!c->source.path)
 		return err_oom(e);
-	r = chosen_load(c, profile, "--profile", false, e);
+	r = chosen_load(c, profile, "--profile", false, network_filter, e);
 	if (r < 0)
 		return r;
 	free(c->source.name);
@@ -259,10 +286,10 @@ static int sandbox_fill(const struct sandbox_request *sandbox, const char *profi
 
 	r = policy_settings_load(dirs->settings, &settings, e);
 	if (r == 0)
-		r = choose_profile(dirs, profile, &own, e);
+		r = choose_profile(dirs, profile, sandbox->network, &own, e);
 	first = settings.default_policy;
 	if (r == 0 && first)
-		r = choose(dirs, first, "default_policy", &admin, e);
+		r = choose(dirs, first, "default_policy", sandbox->network, &admin, e);
 	if (r == 0 && first && streq(admin.source.path, own.source.path))
 		chosen_clear(&admin); /* named twice: it holds once */
 	if (r == 0)
@@ -285,6 +312,8 @@ static int sandbox_fill(const struct sandbox_request *sandbox, const char *profi
 			plan->timeout_seconds = t;
 		r = plan_merge(plan, &admin, NULL, NULL, e);
 	}
+	if (r == 0)
+		r = plan_add_network(plan, admin.policy, own.policy, sandbox->network, e);
 	if (r == 0)
 		r = policy_output_dirs(own.policy, admin.policy, &plan->output_dirs, e);
 	return r ? r : plan_add_source(plan, &own.source, e);
@@ -314,6 +343,7 @@ void policy_plan_clear(struct policy_plan *p)
 	free(p->sources.v);
 	strv_free(&p->explanations);
 	strv_free(&p->output_dirs);
+	network_policies_clear(&p->network);
 	if (p->limits)
 		json_clear(&oci_resources_type, p->limits);
 	free(p->limits);

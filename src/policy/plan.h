@@ -6,7 +6,15 @@
 #ifndef PURPLE_POLICY_PLAN_H
 #define PURPLE_POLICY_PLAN_H
 
+#include "network/rules.h"
 #include "oci/spec.h"
+
+/*
+ * Whether container/ carries out policy_plan.network. The one switch: while it is false, policies
+ * with rules for the network are refused by the runtime, as they are by who makes a plan without
+ * policy_request.network_filter.
+ */
+#define POLICY_NETWORK_FILTER false
 
 /* Where policies and settings are looked up; tests use their own. */
 struct policy_dirs {
@@ -24,6 +32,8 @@ struct policy_request {
 	const char *admin_chosen_by; /* "--policy", "program name"; NULL: "--policy" */
 	const struct policy_dirs *dirs;
 	const char *bundle; /* absolute: what relative mount sources are relative to */
+	/* The caller carries out policy_plan.network before the container's first process runs. */
+	bool network_filter;
 	bool plain; /* for another runtime: policy_make_plain() of plain.h, at the end */
 };
 
@@ -41,6 +51,9 @@ struct policy_plan {
 	/* Host directories to make (mode 0700, with parents) before anything is mounted, where
 	 * they are missing. */
 	struct strv output_dirs;
+	/* The rules for its network, the administrator's policy first; empty: it is isolated, or
+	 * no policy holds, or the caller has no filter. */
+	network_policies network;
 	struct oci_resources *limits; /* of the policies alone: what an update may not exceed */
 	/* 0: none. Only policy_plan_sandbox() sets it; whoever runs the plan must keep it. */
 	uint64_t timeout_seconds;

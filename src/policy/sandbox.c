@@ -189,7 +189,7 @@ static int sandbox_check(const struct policy *p, const struct sandbox_request *r
 
 	if (rq->args.n == 0)
 		return err_set(e, ERR_USAGE, EINVAL, "there is no program to run");
-	if (p->network.isolated)
+	if (p->network.isolated || rq->network)
 		return 0;
 	if (!pos.line)
 		pos = p->network.pos;

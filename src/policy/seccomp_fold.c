@@ -13,7 +13,7 @@
 
 #include "policy/seccomp_tree.h"
 
-#define PROFILES_MAX 4
+#define PROFILES_MAX 6
 
 /* A profile and how it is meant. */
 struct profile {

@@ -4,6 +4,14 @@
 
 #include <errno.h>
 
+#if defined(__x86_64__)
+const char seccomp_native_arch[] = "SCMP_ARCH_X86_64";
+#elif defined(__aarch64__)
+const char seccomp_native_arch[] = "SCMP_ARCH_AARCH64";
+#else
+#error "this architecture has no default system call profile yet"
+#endif
+
 static int add_args(struct oci_syscall *sc, const struct cond *conds, size_t n)
 {
 	static const char *const ops[] = {

@@ -6,6 +6,9 @@
 #include "oci/spec.h"
 #include "policy/dnf.h"
 
+/* The machine's own, as OCI names it. */
+extern const char seccomp_native_arch[];
+
 /* Calls without conditions share one rule for each action. 0 or -ENOMEM. */
 int seccomp_add_plain(struct oci_seccomp *s, const char *name, const char *action,
 		      struct opt_u32 err);

@@ -39,7 +39,7 @@ static void check_accepted(const struct policy *p)
 	}
 	require(!(p->network.isolated && p->network.allow_outgoing.n));
 	require(policy_lint(p, &warnings, &e) == 0);
-	if (policy_check_enforceable(p, &e) < 0)
+	if (policy_check_enforceable(p, true, &e) < 0)
 		require(strncmp(e.msg, "policy fuzz:", 12) == 0);
 }
 

@@ -54,6 +54,14 @@ static void write_file(const char *dir, const char *name, const char *text)
 	free(path);
 }
 
+static void unlink_file(const char *dir, const char *name)
+{
+	char *path = build_check(fs_join(dir, name));
+
+	assert_int_equal(unlink(path), 0);
+	free(path);
+}
+
 static void settings(const char *text)
 {
 	write_file(top, "purple.yaml", text);
@@ -527,6 +535,78 @@ static void a_sandbox_is_planned_from_a_name_or_a_file(void **state)
 	strv_free(&rq.args);
 }
 
+/* For who carries them out; for all others the policy is refused. */
+static void network_rules_come_with_the_plan(void **state)
+{
+	static const struct plan_case both = { .admin = "future", .annotation = "open" },
+				      shut = { .admin = "future", .annotation = "strict" };
+	struct policy_request rq = { .admin_policy = "future", .dirs = &dirs };
+	struct oci_spec *s = spec_of(&both);
+	struct policy_plan plan = { 0 };
+	struct err e;
+
+	unlink(settings_file);
+	write_file(admin_dir, "open.yaml",
+		   "name: open\nnetwork:\n  blocked_domains: [a.example]\n  blocked_ips: [1.2.3.4]\n"
+		   "  allow_incoming: [80]\n  dns_servers: [9.9.9.9]\n");
+	assert_true(policy_plan_make(s, &rq, &plan, &e) < 0);
+	assert_error(&e, ERR_UNSUPPORTED, "future.yaml:3:20: network.allow_outgoing needs");
+	rq.network_filter = true;
+	rq.plain = true;
+	assert_true(policy_plan_make(s, &rq, &plan, &e) < 0);
+	assert_error(&e, ERR_UNSUPPORTED, "future.yaml:3:20: network.allow_outgoing needs");
+	rq.plain = false;
+	assert_int_equal(policy_plan_make(s, &rq, &plan, &e), 0);
+	assert_int_equal(plan.network.n, 2);
+	assert_string_equal(plan.network.v[0].name, "future");
+	assert_int_equal(plan.network.v[1].rules.n, 3);
+	/* In the order of the file. */
+	assert_string_equal(plan.network.v[1].rules.v[0].text, "a.example");
+	assert_string_equal(plan.network.v[1].rules.v[1].text, "1.2.3.4");
+	assert_true(str_has_suffix(plan.network.v[1].rules.v[1].place, "open.yaml:4:17"));
+	assert_int_equal(plan.network.v[1].rules.v[2].kind, NETWORK_ALLOW_INCOMING);
+	assert_string_equal(plan.network.v[1].dns_servers.v[0], "9.9.9.9");
+	assert_true(strv_contains(&plan.explanations,
+				  "network: open blocks 2 addresses and names, and always cloud "
+				  "metadata, link-local and multicast addresses"));
+	assert_true(strv_contains(&plan.explanations,
+				  "network: future opens no port to others"));
+	policy_plan_clear(&plan);
+	oci_spec_free(s);
+	/* One of them isolates the container: there is nothing to filter. */
+	s = spec_of(&shut);
+	assert_int_equal(policy_plan_make(s, &rq, &plan, &e), 0);
+	assert_true(plan.spec->linux_->isolate_network);
+	assert_int_equal(plan.network.n, 0);
+	policy_plan_clear(&plan);
+	oci_spec_free(s);
+	unlink_file(admin_dir, "open.yaml");
+}
+
+static void a_sandbox_has_a_network_from_its_caller_alone(void **state)
+{
+	struct sandbox_request rq = { .rootfs = "/var/empty" };
+	struct policy_plan plan = { 0 };
+	struct err e;
+
+	if (strv_add(&rq.args, "agent") < 0)
+		abort();
+	unlink(settings_file);
+	assert_true(policy_plan_sandbox(&rq, "future", &dirs, &plan, &e) < 0);
+	assert_error(&e, ERR_UNSUPPORTED, "future.yaml:3:20: network.allow_outgoing needs");
+	rq.network = true;
+	assert_int_equal(policy_plan_sandbox(&rq, "future", &dirs, &plan, &e), 0);
+	assert_int_equal(plan.network.n, 1);
+	assert_false(plan.spec->linux_->isolate_network);
+	policy_plan_clear(&plan);
+	settings("default_policy: strict\n");
+	assert_int_equal(policy_plan_sandbox(&rq, "future", &dirs, &plan, &e), 0);
+	assert_int_equal(plan.network.n, 0);
+	assert_true(plan.spec->linux_->isolate_network);
+	policy_plan_clear(&plan);
+	strv_free(&rq.args);
+}
+
 /* What the merge has to know of the host. */
 static void block_devices_behind_output_paths_are_found(void **state)
 {
@@ -566,6 +646,8 @@ int main(void)
 		cmocka_unit_test(a_kubernetes_sandbox_is_believed_where_the_settings_say_so),
 		cmocka_unit_test(two_policies_give_the_stricter_of_each),
 		cmocka_unit_test(a_sandbox_is_planned_from_a_name_or_a_file),
+		cmocka_unit_test(network_rules_come_with_the_plan),
+		cmocka_unit_test(a_sandbox_has_a_network_from_its_caller_alone),
 		cmocka_unit_test(block_devices_behind_output_paths_are_found),
 	};
 

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -23,6 +24,7 @@
 #include "policy/merge.h"
 #include "policy/merge_parts.h"
 #include "policy_build.h"
+#include "seccomp_reference.h"
 
 static const char *const probes[] = {
 	"/",	     "/tmp",	 "/tmp/a",	   "/tmp/a/b", "/out",
@@ -249,6 +251,12 @@ static inline void check_cap_set(const struct strv *out, const struct strv *in,
 	assert_int_equal(bits & policy_cap_bits(&p->capabilities.drop), 0);
 	if (p->capabilities.default_drop)
 		assert_int_equal(bits & ~policy_cap_bits(&p->capabilities.add), 0);
+	if (!p->network.isolated)
+		assert_int_equal(bits & (UINT64_C(1) << CAP_NET_RAW |
+					 UINT64_C(1) << CAP_NET_ADMIN |
+					 UINT64_C(1) << CAP_BPF |
+					 UINT64_C(1) << CAP_SYS_MODULE),
+				 0);
 }
 
 static inline void check_process(const struct oci_process *in,
@@ -541,16 +549,56 @@ static inline void assert_same(const struct oci_spec *a, const struct oci_spec *
 	free(y);
 }
 
+/* Whether the filters of `out` refuse a call. */
+static inline bool call_is_refused(const struct seccomp_plan *plan, const char *name,
+				   uint64_t arg0, uint64_t arg2)
+{
+	struct seccomp_data d = { .arch = NATIVE->audit, .args = { arg0, 1, arg2 } };
+	uint32_t action;
+
+	d.nr = seccomp_syscall_resolve_name(name);
+	action = plan_run(plan, &d) & SECCOMP_RET_ACTION_FULL;
+	return action != SECCOMP_RET_ALLOW && action != SECCOMP_RET_LOG;
+}
+
+/* Nothing gets round the network's rules, whatever the policy says of system calls. */
+static inline void check_network_calls(const struct oci_spec *out, const struct policy *p)
+{
+	const struct oci_linux *l = out->linux_;
+	struct seccomp_plan plan = { 0 };
+	struct err e;
+
+	if (!p->syscalls.allow.n && !p->syscalls.advanced_rules.n)
+		return; /* the default profile, or less */
+	if (seccomp_plan_make(NULL, l->policy_seccomp.v, l->policy_seccomp.n, 100000,
+			      &plan, &e) < 0)
+		fail_msg("%s", e.msg);
+	assert_true(call_is_refused(&plan, "socket", AF_VSOCK, 0));
+	assert_true(call_is_refused(&plan, "socket", AF_PACKET, 0));
+	assert_true(call_is_refused(&plan, "socket", AF_NETLINK, 9));
+	assert_true(call_is_refused(&plan, "socket", AF_NETLINK, UINT64_C(1) << 32 | 9));
+	assert_true(call_is_refused(&plan, "socket", UINT64_C(1) << 32 | AF_PACKET, 0));
+	assert_true(call_is_refused(&plan, "io_uring_setup", 1, 0));
+	assert_true(call_is_refused(&plan, "io_uring_enter", 1, 0));
+	if (!p->network.isolated) {
+		assert_true(call_is_refused(&plan, "bpf", 0, 0));
+		assert_true(call_is_refused(&plan, "setns", 3, 0));
+	}
+	seccomp_plan_clear(&plan);
+}
+
 static inline void check_merge(const struct oci_spec *in, const struct oci_spec *out,
 			       const struct policy *p, const struct policy *above,
 			       const struct merge_host *h)
 {
 	const struct oci_seccomp *added;
+	size_t n = out->linux_->policy_seccomp.n - in->linux_->policy_seccomp.n;
 	struct buf x = { 0 }, y = { 0 };
 	struct err e;
 
-	assert_int_equal(out->linux_->policy_seccomp.n, in->linux_->policy_seccomp.n + 1);
-	added = &out->linux_->policy_seccomp.v[out->linux_->policy_seccomp.n - 1];
+	/* The policy's filter, and perhaps the one that its network rests on. */
+	assert_true(n == 1 || n == 2);
+	added = &out->linux_->policy_seccomp.v[in->linux_->policy_seccomp.n];
 	assert_true(added->exec_once ==
 		    (p->syscalls.default_deny || names_have(&p->syscalls.deny, "execve")));
 	assert_true((in->linux_->seccomp == NULL) == (out->linux_->seccomp == NULL));
@@ -569,6 +617,7 @@ static inline void check_merge(const struct oci_spec *in, const struct oci_spec 
 	check_resources(in, out, p, h);
 	check_mounts(in, out, p, above);
 	check_isolation(in, out, p);
+	check_network_calls(out, p);
 }
 
 #endif

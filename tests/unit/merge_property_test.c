@@ -21,10 +21,12 @@
 #define SEED UINT64_C(7041776)
 #define CASES 2500
 
-static const char *const cap_names[] = { "CAP_CHOWN",	     "CAP_KILL",
-					 "CAP_NET_RAW",	     "CAP_SYS_ADMIN",
-					 "CAP_SYS_RESOURCE", "CAP_MKNOD",
-					 "CAP_SETUID" };
+static const char *const cap_names[] = {
+	"CAP_CHOWN", "CAP_KILL",   "CAP_NET_RAW",   "CAP_SYS_ADMIN", "CAP_SYS_RESOURCE",
+	"CAP_MKNOD", "CAP_SETUID", "CAP_NET_ADMIN", "CAP_BPF",	     "CAP_SYS_MODULE"
+};
+static const char *const granted_calls[] = { "socket", "io_uring_setup", "io_uring_enter",
+					     "bpf",    "setns",		 "getpid" };
 static const char *const policy_places[] = { "/tmp", "/tmp/a",	 "/out",  "/out/x",
 					     "/usr", "/usr/lib", "/data", "/data/sub" };
 static const char *const mount_places[] = {
@@ -291,6 +293,11 @@ static struct policy *random_policy(const char *name)
 	if (random_one_in(3))
 		build_name(&p->syscalls.deny, "execve", 1);
 	p->syscalls.default_deny = random_one_in(6);
+	for (i = random_one_in(3) ? 1 + random_below(3) : 0; i > 0; i--)
+		build_name(&p->syscalls.allow, random_of(granted_calls), 1);
+	if (random_one_in(8))
+		build_rule(p, random_of(granted_calls),
+			   random_one_in(2) ? POLICY_ALLOW : POLICY_LOG, 1);
 	return p;
 }
 

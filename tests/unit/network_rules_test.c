@@ -5,16 +5,20 @@
  * privileges.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/fd.h"
+#include "base/fs.h"
 #include "network/reserved.h"
 #include "network/rules.h"
+#include "network/rules_json.h"
 #include "network_naive.h"
 #include "policy/network.h"
 #include "policy_build.h"
@@ -790,6 +794,136 @@ static void test_shape(void **state)
 	}
 }
 
+/* --- the state folder --- */
+
+static void assert_same_text(const char *a, const char *b)
+{
+	assert_true((a == NULL) == (b == NULL));
+	if (a)
+		assert_string_equal(a, b);
+}
+
+static void assert_same_rules(const network_policies *a, const network_policies *b)
+{
+	size_t i, k;
+
+	assert_int_equal(a->n, b->n);
+	for (i = 0; i < a->n; i++) {
+		assert_string_equal(a->v[i].name, b->v[i].name);
+		assert_int_equal(a->v[i].audit, b->v[i].audit);
+		assert_int_equal(a->v[i].rules.n, b->v[i].rules.n);
+		assert_int_equal(a->v[i].dns_servers.n, b->v[i].dns_servers.n);
+		for (k = 0; k < a->v[i].dns_servers.n; k++)
+			assert_string_equal(a->v[i].dns_servers.v[k],
+					    b->v[i].dns_servers.v[k]);
+		for (k = 0; k < a->v[i].rules.n; k++) {
+			const struct network_rule *x = &a->v[i].rules.v[k],
+						  *y = &b->v[i].rules.v[k];
+
+			assert_int_equal(x->kind, y->kind);
+			assert_same_text(x->text, y->text);
+			assert_same_text(x->place, y->place);
+			assert_same_text(x->domain, y->domain);
+			assert_int_equal(x->has_address, y->has_address);
+			assert_int_equal(x->family, y->family);
+			assert_memory_equal(x->address, y->address, 16);
+			assert_int_equal(x->prefix_len, y->prefix_len);
+			assert_int_equal(x->wildcard, y->wildcard);
+			assert_int_equal(x->port_lo, y->port_lo);
+			assert_int_equal(x->port_hi, y->port_hi);
+			assert_int_equal(x->protocol, y->protocol);
+		}
+	}
+}
+
+static void test_round_trip(void **state)
+{
+	network_policies l = { 0 }, back = { 0 };
+	unsigned int i;
+	struct err e;
+
+	random_state = SEED + 3;
+	add_policy(&l, "allow_outgoing: ['*.a.example:443/udp', '[2001:db8::/32]:1-65535', 443/tcp],"
+		       "blocked_ips: [10.0.0.0/8], blocked_domains: [b.example],"
+		       "allow_incoming: [80-90], dns_servers: [9.9.9.9, '2620:fe::fe']");
+	for (i = 0; i < 200; i++) {
+		_buf_free_ struct buf b = { 0 };
+
+		if (network_policies_write(&l, &b, &e) < 0 ||
+		    network_policies_read(b.s, b.len, "network.json", &back, &e) < 0)
+			fail_msg("%s", e.msg);
+		assert_same_rules(&l, &back);
+		network_policies_clear(&l);
+		network_policies_clear(&back);
+		random_policies(&l, random_one_in(2));
+	}
+	network_policies_clear(&l);
+}
+
+static void test_state_folder(void **state)
+{
+	char dir[] = "/tmp/purple-network-test.XXXXXX";
+	network_policies l = { 0 }, back = { 0 };
+	struct network_tables t = { 0 };
+	struct err e = { 0 };
+	int fd;
+
+	assert_non_null(mkdtemp(dir));
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(network_policies_load(fd, &back, &e), -ENOENT);
+	/* Nobody compiles what is not there to tables that let all pass. */
+	assert_int_equal(network_compile(&back, &own_namespace, &t, &e), -EINVAL);
+	add_policy(&l, "allow_outgoing: [443]");
+	assert_int_equal(network_policies_save(fd, &l, &e), 0);
+	assert_int_equal(network_policies_save(fd, &l, &e), 0);
+	assert_int_equal(network_policies_load(fd, &back, &e), 0);
+	assert_same_rules(&l, &back);
+	network_policies_clear(&l);
+	network_policies_clear(&back);
+	close(fd);
+	assert_int_equal(fs_remove_tree(AT_FDCWD, dir, &e), 0);
+}
+
+static void test_bad_json(void **state)
+{
+	static const struct {
+		const char *rule, *want;
+	} cases[] = {
+		{ "\"kind\": \"deny\"", "wrong kind" },
+		{ "\"kind\": \"allow\", \"prefix\": \"10.0.0.0\"", "wrong prefix" },
+		{ "\"kind\": \"allow\", \"prefix\": \"10.0.0.0/33\"", "wrong prefix" },
+		{ "\"kind\": \"allow\", \"prefix\": \"10.0.0.1/8\"", "wrong prefix" },
+		{ "\"kind\": \"allow\", \"prefix\": \"x/8\"", "wrong prefix" },
+		{ "\"kind\": \"allow\", \"prefix\": \"::/0\", \"domain\": \"a\"",
+		  "wrong prefix" },
+		{ "\"kind\": \"allow\", \"firstPort\": 80", "wrong port" },
+		{ "\"kind\": \"allow\", \"firstPort\": 0, \"lastPort\": 80", "wrong port" },
+		{ "\"kind\": \"allow\", \"firstPort\": 81, \"lastPort\": 80", "wrong port" },
+		{ "\"kind\": \"allow\", \"firstPort\": 1, \"lastPort\": 65536",
+		  "wrong port" },
+		{ "\"kind\": \"allow\", \"protocol\": \"icmp\"", "wrong protocol" },
+		{ "\"prefix\": \"::/0\"", "kind" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		_free_ char *text =
+			str_printf("{\"policies\": [{\"name\": \"x\", \"rules\": [{"
+				   "\"text\": \"t\", \"place\": \"p\", %s}]}]}",
+				   cases[i].rule);
+		network_policies l = { 0 };
+		struct err e = { 0 };
+
+		assert_true(network_policies_read(text, strlen(text), "network.json", &l,
+						  &e) < 0);
+		assert_int_equal(e.kind, ERR_CONFIG);
+		if (!strstr(e.msg, cases[i].want))
+			fail_msg("%s: '%s'", cases[i].rule, e.msg);
+		assert_int_equal(l.n, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -808,6 +942,9 @@ int main(void)
 		cmocka_unit_test(test_random_addresses),
 		cmocka_unit_test(test_random_names),
 		cmocka_unit_test(test_shape),
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_state_folder),
+		cmocka_unit_test(test_bad_json),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

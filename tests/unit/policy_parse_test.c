@@ -584,7 +584,7 @@ static void test_enforceable(void **state)
 		_policy_free_ struct policy *p = parse_ok(text);
 		_free_ char *want = NULL;
 		struct err e = { 0 };
-		int r = policy_check_enforceable(p, &e);
+		int r = policy_check_enforceable(p, false, &e);
 
 		if (!cases[i].want) {
 			if (r < 0)
@@ -705,7 +705,7 @@ static void test_shipped_policies(void **state)
 			if (!streq(p->name, enforceable[i]))
 				continue;
 			held++;
-			if (policy_check_enforceable(p, &e) < 0)
+			if (policy_check_enforceable(p, false, &e) < 0)
 				fail_msg("%s", e.msg);
 		}
 	}

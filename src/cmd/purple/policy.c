@@ -12,6 +12,7 @@
 #include "cmd/purple/purple.h"
 #include "policy/merge.h"
 #include "policy/plain.h"
+#include "policy/plan.h"
 
 /* crun before 1.9 refuses newer numbers, though it knows all that is in the document. */
 #define PLAIN_VERSION "1.0.2"
@@ -51,7 +52,7 @@ static int check_file(const char *file, bool strict, struct buf *out, bool *ret_
 		return r;
 	for (size_t i = 0; i < warnings.n; i++)
 		buf_addf(out, "warning: %s\n", warnings.v[i]);
-	if (policy_check_enforceable(p, &found) < 0)
+	if (policy_check_enforceable(p, POLICY_NETWORK_FILTER, &found) < 0)
 		buf_addf(out, "note: %s\n", found.msg);
 	*ret_good = !strict || warnings.n == 0;
 	buf_addf(out, *ret_good ? "%s: ok\n" : "%s: has warnings\n", file);
@@ -102,7 +103,7 @@ static int compile_spec(const struct policy *p, struct oci_spec **ret, struct er
 	struct merge_host host = {};
 	int r;
 
-	r = policy_check_enforceable(p, e);
+	r = policy_check_enforceable(p, false, e);
 	if (r == 0)
 		r = fill_request(&rq, e);
 	if (r == 0)
