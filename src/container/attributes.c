@@ -118,6 +118,39 @@ int attributes_enter_rdt(const struct oci_linux *l, const char *id, pid_t pid, s
 	return resctrl_enter(root, &g, pid, e);
 }
 
+int attributes_update_rdt(const struct oci_linux *l, const char *id,
+			  const struct oci_intel_rdt *want, char **ret_before,
+			  struct err *e)
+{
+	struct resctrl_group g;
+	_close_ int root = -1;
+	int r;
+
+	r = resctrl_check(want, id, e);
+	if (r < 0)
+		return r;
+	/* runc would make a group and put the first process into it, without the others. */
+	if (!l->intel_rdt)
+		return err_set(e, ERR_CONFIG, EINVAL,
+			       "the container was created without linux.intelRdt: it has no "
+			       "schemata that could be updated");
+	root = resctrl_open(e);
+	if (root < 0)
+		return root;
+	g = resctrl_group_of(l->intel_rdt, id);
+	return resctrl_update_schemata(root, &g, want, ret_before, e);
+}
+
+void attributes_restore_rdt(const struct oci_linux *l, const char *id, const char *before)
+{
+	struct resctrl_group g = resctrl_group_of(l->intel_rdt, id);
+	struct err unused;
+	_close_ int root = resctrl_open(&unused);
+
+	if (root >= 0)
+		resctrl_restore_schemata(root, &g, before);
+}
+
 int attributes_remove_rdt(const struct oci_linux *l, const char *id, struct err *e)
 {
 	struct resctrl_group g;

@@ -35,6 +35,14 @@ void attributes_undo_rdt(const struct oci_linux *l, const char *id,
 /* Puts a process, and what it forks, into the container's groups. */
 int attributes_enter_rdt(const struct oci_linux *l, const char *id, pid_t pid,
 			 struct err *e);
+/*
+ * `want` has new schemata for the group that the container, or others too, are in: only its
+ * l3_cache_schema and mem_bw_schema count. *ret_before is what attributes_restore_rdt() takes.
+ */
+int attributes_update_rdt(const struct oci_linux *l, const char *id,
+			  const struct oci_intel_rdt *want, char **ret_before,
+			  struct err *e);
+void attributes_restore_rdt(const struct oci_linux *l, const char *id, const char *before);
 /* Removes the groups of a container that is gone. */
 int attributes_remove_rdt(const struct oci_linux *l, const char *id, struct err *e);
 

@@ -93,9 +93,12 @@ int container_kill(const char *root, const char *id, int signum, bool all, struc
 int container_delete(const char *root, const char *id, bool force, struct err *e);
 int container_pause(const char *root, const char *id, struct err *e);
 int container_resume(const char *root, const char *id, struct err *e);
-/* What the container's policies limit is lowered in r first. */
+/*
+ * What the container's policies limit is lowered in r first. rdt: l3_cache_schema and mem_bw_schema
+ * for the group of its linux.intelRdt. Either may be NULL.
+ */
 int container_update(const char *root, const char *id, struct oci_resources *r,
-		     struct err *e);
+		     const struct oci_intel_rdt *rdt, struct err *e);
 /* Host pids of the container's processes. */
 int container_processes(const char *root, const char *id, cgroup_pid_list *ret,
 			struct err *e);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Operations on containers that exist: signals, freezing, limits, removal. Runs in the runtime. */
+/* Operations on containers that exist: signals, freezing, removal. Runs in the runtime. */
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,6 @@
 #include "container/attributes.h"
 #include "container/container.h"
 #include "container/group.h"
-#include "container/limits.h"
 #include "oci/hooks.h"
 
 #define KILL_WAIT_MS 10000
@@ -220,32 +219,6 @@ int container_resume(const char *root, const char *id, struct err *e)
 		return err_set(e, ERR_NOT_PAUSED, EINVAL, "it is %s",
 			       container_status_name(status));
 	return cgroup_freeze(c.st.cgroup, false, e);
-}
-
-int container_update(const char *root, const char *id, struct oci_resources *res,
-		     struct err *e)
-{
-	_container_close_ struct container c = CONTAINER_EMPTY;
-	enum container_status status;
-	int r;
-
-	r = container_open(root, id, true, &c, e);
-	if (r == 0)
-		r = container_status(&c, &status, e);
-	if (r < 0)
-		return r;
-	if (status == CONTAINER_STOPPED || status == CONTAINER_CREATING)
-		return err_set(e, ERR_NOT_RUNNING, EINVAL, "cannot update: it is %s",
-			       container_status_name(status));
-	if (!c.st.cgroup)
-		return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
-			       "cannot update a container without cgroup");
-	if (c.st.policy_limits) {
-		r = limits_tighten(c.st.policy_limits, res, e);
-		if (r < 0)
-			return r;
-	}
-	return cgroup_apply(c.st.cgroup, res, true, e);
 }
 
 int container_processes(const char *root, const char *id, cgroup_pid_list *ret,

@@ -322,6 +322,35 @@ int resctrl_write_schemata(int root, const struct resctrl_group *g,
 	return more.len ? write_text(root, path, more.s, e) : 0;
 }
 
+int resctrl_update_schemata(int root, const struct resctrl_group *g,
+			    const struct oci_intel_rdt *c, char **ret_before, struct err *e)
+{
+	_free_ char *path = str_printf("%s/schemata", g->name), *before = NULL;
+	_buf_free_ struct buf lines = {};
+	int r;
+
+	if (!path)
+		return err_oom(e);
+	r = resctrl_format(c, &lines, e);
+	if (r < 0)
+		return r;
+	r = fs_read(root, path, FILE_MAX_BYTES, &before, NULL, e);
+	if (r < 0)
+		return err_wrap(e, "linux.intelRdt: group '%s'", g->name);
+	r = write_text(root, path, lines.s, e);
+	if (r == 0)
+		*ret_before = take_ptr(&before);
+	return r;
+}
+
+void resctrl_restore_schemata(int root, const struct resctrl_group *g, const char *before)
+{
+	_free_ char *path = str_printf("%s/schemata", g->name);
+
+	if (path)
+		fs_write_existing(root, path, before);
+}
+
 static int add_task(int root, const char *dir, pid_t pid, struct err *e)
 {
 	_free_ char *path = str_printf("%s/tasks", dir);

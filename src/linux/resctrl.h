@@ -39,6 +39,13 @@ int resctrl_make(int root, const struct resctrl_group *g, const struct oci_intel
 int resctrl_write_schemata(int root, const struct resctrl_group *g,
 			   const struct oci_intel_rdt *c, bool made, struct err *e);
 
+/* New schemata for a group that is there, from l3CacheSchema and memBwSchema. *ret_before is what
+ * it had, for resctrl_restore_schemata(). */
+int resctrl_update_schemata(int root, const struct resctrl_group *g,
+			    const struct oci_intel_rdt *c, char **ret_before,
+			    struct err *e);
+void resctrl_restore_schemata(int root, const struct resctrl_group *g, const char *before);
+
 /* Moves a process, and what it will fork, into the groups. */
 int resctrl_enter(int root, const struct resctrl_group *g, pid_t pid, struct err *e);
 

@@ -296,3 +296,82 @@ cpus_of() { # PID
 		refused '.linux.intelRdt = {closID: "gold"}' "linux.intelRdt is not possible: resctrl is not mounted at /sys/fs/resctrl"
 	refused '.linux.intelRdt = {closID: "pt-no-such-group"}' "linux.intelRdt"
 }
+
+# A mount namespace, of HOLDER, in which a folder is at the place of resctrl, with one group: the
+# files are plain ones, that the file system is resctrl is what strace tells the runtime there.
+fake_resctrl() {
+	requires strace no_sanitizer
+	mkdir -p "$BATS_TEST_TMPDIR/fs"
+	holder --mount
+	nsenter -t "$HOLDER" -m sh -ec '
+		mount -t tmpfs fs "$1"
+		mkdir -p "$1/cgroup" "$1/resctrl/gold/mon_groups"
+		mount --rbind /sys/fs/cgroup "$1/cgroup"
+		mount --rbind "$1" /sys/fs
+		printf "MB:0=50\nL3:0=3\n" >/sys/fs/resctrl/gold/schemata
+		: >/sys/fs/resctrl/gold/tasks' sh "$BATS_TEST_TMPDIR/fs"
+	GOLD=/proc/$HOLDER/root/sys/fs/resctrl/gold
+}
+
+rdt_rt() {
+	local order=2158650700000000 # RESCTRL_SUPER_MAGIC as the machine has it in memory
+	[[ $(printf '\1\0' | od -An -tu2) -eq 1 ]] || order=0000000007655821
+	nsenter -t "$HOLDER" -m --wd="$PWD" strace -qq -o /dev/null -P /sys/fs/resctrl -e trace=fstatfs \
+		-e inject=fstatfs:poke_exit=@arg2=$order "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" "$@"
+}
+
+@test "update writes the schemata of the container's group, and puts them back when the rest fails" {
+	fake_resctrl
+	edit_config '.linux.intelRdt = {closID: "gold"}'
+	set_command sleep 1000
+	rdt_rt create --bundle "$BUNDLE" --pid-file pid "$ID" </dev/null >out 2>&1 || {
+		cat out
+		return 1
+	}
+	assert_equal "$(<"$GOLD/tasks")" "$(<pid)"
+	rdt_rt update --l3-cache-schema "L3:0=f" --mem-bw-schema "MB:0=20" "$ID"
+	assert_equal "$(<"$GOLD/schemata")" $'L3:0=f\nMB:0=20'
+	# Beside limits of the other kinds, and of a document.
+	rdt_rt update --mem-bw-schema "MB:0=30" --pids-limit 44 "$ID"
+	assert_equal "$(head -n 1 "$GOLD/schemata")" "MB:0=30"
+	[[ ! -e $(cgroup_dir "$(<pid)" pids)/pids.max ]] ||
+		assert_equal "$(<"$(cgroup_dir "$(<pid)" pids)/pids.max")" 44
+	printf 'MB:0=50\nL3:0=3\n' >"$GOLD/schemata"
+	rdt_rt update --l3-cache-schema "L3:0=7" --resources - "$ID" <<<'{"pids": {"limit": 45}}'
+	assert_equal "$(head -n 1 "$GOLD/schemata")" "L3:0=7"
+	printf 'MB:0=50\nL3:0=3\n' >"$GOLD/schemata"
+	run rdt_rt update --l3-cache-schema "L3:0=1" --cpuset-cpus 100000 "$ID"
+	assert_status 1
+	assert_contains "cpu"
+	assert_equal "$(<"$GOLD/schemata")" $'MB:0=50\nL3:0=3'
+	rm "$GOLD/schemata"
+	run rdt_rt update --l3-cache-schema "L3:0=1" --pids-limit 46 "$ID"
+	assert_status 1
+	assert_contains "group 'gold'"
+	[[ ! -e $(cgroup_dir "$(<pid)" pids)/pids.max ]] ||
+		assert_equal "$(<"$(cgroup_dir "$(<pid)" pids)/pids.max")" 45
+	# Once resctrl is unmounted.
+	run purple_rt update --l3-cache-schema "L3:0=1" "$ID"
+	assert_status 1
+	assert_contains "linux.intelRdt"
+	rdt_rt delete --force "$ID"
+	[[ -e $GOLD/tasks ]] # the group is not the container's own
+}
+
+@test "update of schemata is refused for a container without intelRdt, and wrong ones by name" {
+	start_sleeper
+	run purple_rt update --l3-cache-schema "L3:0=f" --pids-limit 44 "$ID"
+	assert_status 1
+	assert_contains "created without linux.intelRdt"
+	[[ ! -e $(cgroup_dir "$PID" pids)/pids.max ]] ||
+		[[ $(<"$(cgroup_dir "$PID" pids)/pids.max") != 44 ]]
+	run purple_rt update --mem-bw-schema "L3:0=f" "$ID"
+	assert_status 1
+	assert_contains "linux.intelRdt.memBwSchema"
+	run purple_rt update --mem-bw-schema "" "$ID"
+	assert_status 1
+	assert_contains "--mem-bw-schema: '' is not a schema"
+	run purple_rt update --l3-cache-schema nonsense "$ID"
+	assert_status 1
+	assert_contains "--l3-cache-schema: 'nonsense' is not a schema"
+}

@@ -271,6 +271,37 @@ static void a_monitoring_group_is_the_containers(void **state)
 	assert_int_equal(fstatat(root, "mon_groups", &st, 0), 0);
 }
 
+static void an_update_writes_the_schemata_and_can_be_taken_back(void **state)
+{
+	struct oci_intel_rdt c = { .clos_id = "gold", .mem_bw_schema = "MB:0=50" };
+	struct oci_intel_rdt want = { .l3_cache_schema = "L3:0=f\nMB:0=1",
+				      .mem_bw_schema = "MB:0=20" };
+	struct resctrl_group g = resctrl_group_of(&c, "c1");
+	_free_ char *before = NULL;
+	struct err e = {};
+
+	/* A group that has gone is not made again: nobody would be in it. */
+	assert_int_equal(resctrl_update_schemata(root, &g, &want, &before, &e), -ENOENT);
+	assert_non_null(strstr(e.msg, "'gold'"));
+	assert_null(before);
+	assert_int_equal(mkdirat(root, "gold", 0755), 0);
+	fill_group("gold", "MB:0=50\nL3:0=3\n");
+	assert_int_equal(resctrl_update_schemata(root, &g, &want, &before, &e), 0);
+	assert_string_equal(before, "MB:0=50\nL3:0=3\n");
+	/* A plain file keeps what was longer; the kernel reads lines. */
+	assert_file("gold/schemata", "L3:0=f\nMB:0=20\n");
+	resctrl_restore_schemata(root, &g, before);
+	assert_file("gold/schemata", "MB:0=50\nL3:0=3\n");
+	/* The default group's are those of the root. */
+	c.clos_id = "/";
+	g = resctrl_group_of(&c, "c1");
+	put("schemata", "");
+	want.mem_bw_schema = NULL;
+	ptr_free(&before);
+	assert_int_equal(resctrl_update_schemata(root, &g, &want, &before, &e), 0);
+	assert_file("schemata", "L3:0=f\nMB:0=1\n");
+}
+
 static void the_kernels_words_are_in_the_error(void **state)
 {
 	struct oci_intel_rdt c = { .l3_cache_schema = "L3:0=fffff" };
@@ -295,6 +326,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_shared_group_must_be_there_or_be_so,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_monitoring_group_is_the_containers,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(an_update_writes_the_schemata_and_can_be_taken_back,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_kernels_words_are_in_the_error,
 						set_up, tear_down),

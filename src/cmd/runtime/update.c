@@ -26,6 +26,7 @@ struct update_options {
 	const char *memory, *memory_reservation, *memory_swap;
 	const char *kernel_memory, *kernel_memory_tcp;
 	const char *pids_limit;
+	const char *l3_cache_schema, *mem_bw_schema;
 };
 
 #define LIMIT(member, name, value, text) \
@@ -48,6 +49,10 @@ static const struct option_row rows[] = {
 	LIMIT(kernel_memory, "kernel-memory", "SIZE", "kernel memory (cgroup v1)"),
 	LIMIT(kernel_memory_tcp, "kernel-memory-tcp", "SIZE", "TCP buffers (cgroup v1)"),
 	LIMIT(pids_limit, "pids-limit", "N", "processes; -1: no limit"),
+	LIMIT(l3_cache_schema, "l3-cache-schema", "SCHEMA",
+	      "L3 cache of its resctrl group, as in L3:0=7f0;1=1f"),
+	LIMIT(mem_bw_schema, "mem-bw-schema", "SCHEMA",
+	      "memory bandwidth of its resctrl group, as in MB:0=20;1=70"),
 	{},
 };
 
@@ -214,6 +219,11 @@ static int read_options(const struct update_options *o, struct oci_resources *re
 	return r;
 }
 
+static int check_schema(const char *name, const char *text, struct err *e)
+{
+	return text && !strchr(text, ':') ? bad_value(name, text, "a schema", e) : 0;
+}
+
 static bool has_limits(const struct update_options *o)
 {
 	return o->blkio_weight || o->cpu_period || o->cpu_quota || o->cpu_share ||
@@ -227,19 +237,31 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 {
 	const struct runtime_globals *g = global;
 	const struct update_options *o = opts;
+	bool schemata = o->l3_cache_schema || o->mem_bw_schema;
+	bool limits = o->resources || has_limits(o);
+	/* Borrowed: nobody writes to them. */
+	struct oci_intel_rdt rdt = { .l3_cache_schema = (char *)o->l3_cache_schema,
+				     .mem_bw_schema = (char *)o->mem_bw_schema };
 	struct oci_resources res = {};
 	int r;
 
-	if (!o->resources && !has_limits(o))
+	if (!limits && !schemata)
 		return err_set(e, ERR_USAGE, EINVAL,
 			       "update needs --resources FILE, or limits as options");
 	if (o->resources && has_limits(o))
 		return err_set(e, ERR_USAGE, EINVAL,
 			       "--resources and limits as options exclude each other");
-	r = o->resources ? read_resources(o->resources, &res, e) : read_options(o, &res, e);
+	r = check_schema("l3-cache-schema", o->l3_cache_schema, e);
+	if (r == 0)
+		r = check_schema("mem-bw-schema", o->mem_bw_schema, e);
+	/* No limits of a cgroup: as with runc they go beside --resources, too. */
+	if (r == 0 && limits)
+		r = o->resources ? read_resources(o->resources, &res, e) :
+				   read_options(o, &res, e);
 	if (r < 0)
 		return r;
-	r = container_update(g->root, args[0], &res, e);
+	r = container_update(g->root, args[0], limits ? &res : NULL,
+			     schemata ? &rdt : NULL, e);
 	json_clear(&oci_resources_type, &res);
 	return r;
 }
