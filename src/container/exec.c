@@ -311,6 +311,26 @@ static int open_ns(pid_t pid, const char *name, int *ret, struct err *e)
 	return 0;
 }
 
+/*
+ * Until start, init is a process of the runtime's own program, which cannot be dumped, and whose
+ * memory is of the user namespace where that program was executed. Without privileges there, as an
+ * ordinary user's runtime is, nobody may look at its namespaces: neither by path nor by pidfd, nor
+ * from inside its user namespace. An init that could be dumped would let us in, and the container's
+ * processes at what it has of the host (CVE-2016-9962).
+ */
+static int check_reachable(struct exec *x, struct err *e)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)x->c.st.pid);
+	if (stat(path, &st) == 0 || errno != EACCES || !container_waits_for_start(&x->c))
+		return 0;
+	return err_set(e, ERR_STATE, EPERM,
+		       "an ordinary user cannot exec in a container that is only created: "
+		       "start it first");
+}
+
 static int find_namespaces(struct exec *x, struct err *e)
 {
 	static const struct {
@@ -321,8 +341,10 @@ static int find_namespaces(struct exec *x, struct err *e)
 		{ "time", "time" },
 	};
 	pid_t init = x->c.st.pid;
-	int r = 0;
+	int r = check_reachable(x, e);
 
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (!is_same_ns(init, all[i].file))
 			x->ns_flags |= ns_flag(all[i].type);

@@ -126,6 +126,21 @@ run_as_user() {
 	assert_contains "linux.uidMappings: newuidmap:"
 }
 
+@test "an ordinary user's exec in a created container is refused with the reason, until start" {
+	ordinary_bundle
+	set_command sleep 1000
+	local user_rt=(as_user "$PURPLE_RUNTIME" --root "$USER_ROOT")
+	"${user_rt[@]}" create --bundle "$BUNDLE" "$ID" </dev/null >out 2>&1
+	run "${user_rt[@]}" exec "$ID" id -u
+	assert_status 255
+	assert_output "an ordinary user cannot exec in a container that is only created: start it first"
+	"${user_rt[@]}" start "$ID"
+	run "${user_rt[@]}" exec "$ID" id -u
+	assert_status 0
+	assert_output 0
+	"${user_rt[@]}" delete --force "$ID"
+}
+
 # --- id-mapped mounts beside a user namespace -----------------------------------------------------
 
 @test "a mount's own mappings hold beside a user namespace, and are those to the host's ids" {
