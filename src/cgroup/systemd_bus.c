@@ -341,12 +341,29 @@ int unit_bus_version(struct unit_bus *b, unsigned int *ret, struct err *e)
 	return 0;
 }
 
+/* Sends a call, of which making it has given `r`, waits for the answer, and frees the call. */
+static int end_call(struct unit_bus *b, sd_bus_message *call, int r, const char *what,
+		    struct err *e)
+{
+	sd_bus_error error = SD_BUS_ERROR_NULL;
+
+	if (r < 0) {
+		err_errno(e, r, "systemd: cannot make a message");
+	} else {
+		r = sd_bus_call(b->bus, call, 0, &error, NULL);
+		if (r < 0)
+			bus_error(&error, r, e, what);
+	}
+	sd_bus_error_free(&error);
+	sd_bus_message_unref(call);
+	return r < 0 ? r : 0;
+}
+
 int unit_bus_set(struct unit_bus *b, const char *unit, const unit_properties *list,
 		 struct err *e)
 {
 	_free_ char *what = str_printf("set the limits of %s", unit);
-	sd_bus_message *call = NULL, *reply = NULL;
-	sd_bus_error error = SD_BUS_ERROR_NULL;
+	sd_bus_message *call = NULL;
 	unsigned int version;
 	int r;
 
@@ -357,16 +374,7 @@ int unit_bus_set(struct unit_bus *b, const char *unit, const unit_properties *li
 		r = sd_bus_message_append(call, "b", 1);
 	if (r >= 0)
 		r = append_properties(call, list);
-	if (r < 0) {
-		err_errno(e, r, "systemd: cannot make a message");
-	} else {
-		r = sd_bus_call(b->bus, call, 0, &error, &reply);
-		if (r < 0)
-			bus_error(&error, r, e, what);
-	}
-	sd_bus_error_free(&error);
-	sd_bus_message_unref(call);
-	sd_bus_message_unref(reply);
+	r = end_call(b, call, r, what, e);
 	/* systemd writes to the group when it has answered, and before it takes the next call. */
 	return r < 0 ? r : unit_bus_version(b, &version, e);
 }
@@ -374,8 +382,7 @@ int unit_bus_set(struct unit_bus *b, const char *unit, const unit_properties *li
 int unit_bus_attach(struct unit_bus *b, const char *unit, pid_t pid, struct err *e)
 {
 	_free_ char *what = str_printf("move process %d into %s", (int)pid, unit);
-	sd_bus_message *call = NULL, *reply = NULL;
-	sd_bus_error error = SD_BUS_ERROR_NULL;
+	sd_bus_message *call = NULL;
 	int r;
 
 	if (!what)
@@ -383,17 +390,7 @@ int unit_bus_attach(struct unit_bus *b, const char *unit, pid_t pid, struct err 
 	r = new_call(b, "AttachProcessesToUnit", unit, &call);
 	if (r >= 0)
 		r = sd_bus_message_append(call, "sau", "", 1, (uint32_t)pid);
-	if (r < 0) {
-		err_errno(e, r, "systemd: cannot make a message");
-	} else {
-		r = sd_bus_call(b->bus, call, 0, &error, &reply);
-		if (r < 0)
-			bus_error(&error, r, e, what);
-	}
-	sd_bus_error_free(&error);
-	sd_bus_message_unref(call);
-	sd_bus_message_unref(reply);
-	return r < 0 ? r : 0;
+	return end_call(b, call, r, what, e);
 }
 
 int unit_bus_group(struct unit_bus *b, const char *unit, char **ret, struct err *e)

@@ -5,18 +5,6 @@
 
 load attacks
 
-setup_file() {
-	attack_build
-}
-
-setup() {
-	attack_setup
-}
-
-teardown() {
-	spec_teardown
-}
-
 # tests/defences/run demands that this still works where a defence is taken out.
 @test "a harmless container runs" {
 	harmless_container

@@ -5,14 +5,6 @@
 
 load attacks
 
-setup_file() {
-	attack_build
-}
-
-setup() {
-	attack_setup
-}
-
 teardown() {
 	[[ ! -d ${_group:-/nonexistent} ]] || find "$_group" -depth -type d -exec rmdir {} +
 	spec_teardown

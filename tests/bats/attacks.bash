@@ -7,7 +7,19 @@
 load helpers
 load spec
 
-# Called by setup_file: builds the attacker's programs, once a run.
+setup_file() {
+	attack_build
+}
+
+setup() {
+	attack_setup
+}
+
+teardown() {
+	spec_teardown
+}
+
+# Builds the attacker's programs, once a run.
 attack_build() {
 	requires root jq busybox
 	command -v gcc >/dev/null || skip "needs the program gcc"

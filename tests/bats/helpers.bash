@@ -287,38 +287,53 @@ podman_setup() {
 		flock 9
 		[[ -e $PODMAN_DIR/ready ]] && exit
 		mkdir -p "$PODMAN_DIR"/{storage,runroot,tmp,hooks,crun}
-		cat >"$CONTAINERS_STORAGE_CONF" <<-END
-			[storage]
-			driver = "vfs"
-			graphroot = "$PODMAN_DIR/storage"
-			runroot = "$PODMAN_DIR/runroot"
-		END
-		# The default limits are above what a machine without CAP_SYS_RESOURCE may set.
-		cat >"$CONTAINERS_CONF" <<-END
-			[containers]
-			netns = "none"
-			log_driver = "k8s-file"
-			default_ulimits = ["nofile=1024:20000", "nproc=1000:1000"]
-			[engine]
-			runtime = "purple"
-			cgroup_manager = "cgroupfs"
-			events_logger = "file"
+		podman_conf "$PODMAN_DIR" "$PODMAN_DIR/storage" "$PODMAN_DIR/runroot" <<-END
 			lock_type = "file"
 			tmp_dir = "$PODMAN_DIR/tmp"
 			hooks_dir = ["$PODMAN_DIR/hooks"]
-			runtime_supports_json = ["purple", "purple-runtime", "crun", "runc"]
-			runtime_supports_nocgroup = ["purple", "purple-runtime", "crun"]
 			[network]
 			network_config_dir = "$PODMAN_DIR/networks"
-			[engine.runtimes]
-			purple = ["$PURPLE_RUNTIME"]
 		END
-		make_rootfs "$PODMAN_DIR/image"
-		tar -C "$PODMAN_DIR/image" -c . | podman import --change 'CMD ["sh"]' \
-			--change 'ENV=PATH=/bin:/usr/bin' - localhost/busybox >/dev/null
+		podman_image "$PODMAN_DIR"
 		: >"$PODMAN_DIR/ready"
 	) 9>"$PODMAN_DIR.lock"
 	[[ -e $PODMAN_DIR/ready ]]
+}
+
+# podman_conf DIR GRAPHROOT RUNROOT <MORE: storage.conf and containers.conf in DIR; MORE goes on
+# where [engine] ends.
+podman_conf() {
+	local more
+	more=$(cat)
+	cat >"$1/storage.conf" <<-END
+		[storage]
+		driver = "vfs"
+		graphroot = "$2"
+		runroot = "$3"
+	END
+	# The default limits are above what a machine without CAP_SYS_RESOURCE may set.
+	cat >"$1/containers.conf" <<-END
+		[containers]
+		netns = "none"
+		log_driver = "k8s-file"
+		default_ulimits = ["nofile=1024:20000", "nproc=1000:1000"]
+		[engine]
+		runtime = "purple"
+		cgroup_manager = "cgroupfs"
+		events_logger = "file"
+		runtime_supports_json = ["purple", "purple-runtime", "crun", "runc"]
+		runtime_supports_nocgroup = ["purple", "purple-runtime", "crun"]
+		$more
+		[engine.runtimes]
+		purple = ["$PURPLE_RUNTIME"]
+	END
+}
+
+# podman_image DIR: the image `busybox`, of a root file system in DIR.
+podman_image() {
+	make_rootfs "$1/image"
+	tar -C "$1/image" -c . | podman_ import --change 'CMD ["sh"]' \
+		--change 'ENV=PATH=/bin:/usr/bin' - localhost/busybox >/dev/null
 }
 
 # podman_ ARG...: Podman as set up above. Name containers "$ID".

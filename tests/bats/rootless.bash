@@ -21,29 +21,8 @@ rootless_setup() {
 	mknod -m 0666 "$RL_DIR/dev/tun" c 10 200
 	mount --bind "$RL_DIR/dev/tun" /dev/net/tun
 	install -d -m 0700 -o "$RL_UID" -g "$RL_UID" "$RL_DIR"/{home,run,tmp}
-	cat >"$RL_DIR/storage.conf" <<-END
-		[storage]
-		driver = "vfs"
-		graphroot = "$RL_DIR/home/storage"
-		runroot = "$RL_DIR/run/containers"
-	END
-	cat >"$RL_DIR/containers.conf" <<-END
-		[containers]
-		netns = "none"
-		log_driver = "k8s-file"
-		default_ulimits = ["nofile=1024:20000", "nproc=1000:1000"]
-		[engine]
-		runtime = "purple"
-		cgroup_manager = "cgroupfs"
-		events_logger = "file"
-		runtime_supports_json = ["purple"]
-		runtime_supports_nocgroup = ["purple"]
-		[engine.runtimes]
-		purple = ["$PURPLE_RUNTIME"]
-	END
-	make_rootfs "$RL_DIR/image"
-	tar -C "$RL_DIR/image" -c . | podman_ import --change 'CMD ["sh"]' \
-		--change 'ENV=PATH=/bin:/usr/bin' - localhost/busybox >/dev/null
+	podman_conf "$RL_DIR" "$RL_DIR/home/storage" "$RL_DIR/run/containers" </dev/null
+	podman_image "$RL_DIR"
 }
 
 make_account() {
