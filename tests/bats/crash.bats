@@ -345,19 +345,24 @@ gone() {
 
 # --- init dies ------------------------------------------------------------------------------------
 
-# create is slowed down where it sends its WHICH-th message to init; init is killed there. The whole
+# create is held up where it sends its WHICH-th message to init; init is killed there. The whole
 # conversation takes place only where there is a hook to wait for.
 kill_init_at_message() {
-	strace -qq -o /dev/null -e trace=sendto -e inject="sendto:delay_enter=1000000:when=$1" \
+	rm -f trace
+	strace -qq -o trace -e trace=sendto -e inject="sendto:delay_enter=3000000:when=$1" \
 		"$PURPLE_RUNTIME" --root "$PURPLE_ROOT" create --bundle "$BUNDLE" --pid-file pid "$ID" \
 		</dev/null >out 2>err 3>&- &
 	local strace=$!
-	wait_for 5 init_of "$strace"
-	sleep 0.4
+	wait_for 10 sends_message "$1"
 	kill -KILL "$(init_of "$strace")"
 	status=0
 	wait "$strace" || status=$?
 	output=$(<err)
+}
+
+# strace writes what a call is given before it holds it up.
+sends_message() { # WHICH
+	[[ -e trace ]] && (($(grep -c '^sendto(' trace) == $1))
 }
 
 # The child of the runtime below strace.
