@@ -15,7 +15,7 @@
 #include "base/list.h"
 #include "base/str.h"
 
-enum { DEPTH_MAX = 16, NODES_MAX = 65536 };
+enum { DEPTH_MAX = 16, NODES_MAX = 262144 };
 
 struct walk {
 	yaml_parser_t parser;

@@ -20,7 +20,6 @@
 
 #define NAME_MAX_LEN 64
 #define FILE_SUFFIX ".yaml"
-#define FILE_SIZE_MAX ((size_t)1 << 20)
 
 const struct policy_dirs policy_default_dirs = {
 	.settings = SYSCONFDIR "/purple/purple.yaml",
@@ -99,9 +98,9 @@ int policy_read_installed(const char *what, const char *path, char **ret, size_t
 		return err_set(e, ERR_POLICY, EINVAL,
 			       "%s '%s' may be written by everybody: run chmod o-w on it",
 			       what, path);
-	r = fd_read_all(fd, FILE_SIZE_MAX, ret, ret_len, e);
+	r = fd_read_all(fd, POLICY_FILE_MAX, ret, ret_len, e);
 	if (r == -EFBIG)
-		return err_set(e, ERR_POLICY, EFBIG, "%s '%s' is larger than 1 MiB", what,
+		return err_set(e, ERR_POLICY, EFBIG, "%s '%s' is larger than 8 MiB", what,
 			       path);
 	return r;
 }

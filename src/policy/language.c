@@ -300,31 +300,41 @@ static const struct policy_key network_keys[] = {
 	  .preset = "true, or false when one of the lists below has a rule",
 	  .doc = "true: a network of its own with a loopback device alone, whatever the engine "
 		 "gave; allow_outgoing and allow_incoming then contradict it. false: the network "
-		 "that the engine gave." },
+		 "that the engine gave, as far as the rules below let the agent use it. The agent "
+		 "then loses CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF and CAP_SYS_MODULE, and may call "
+		 "neither bpf nor setns, whatever else the policy says." },
 	{ .name = "allow_outgoing",
 	  .kind = POLICY_KIND_NET_RULES,
 	  AT(network.allow_outgoing),
-	  .doc = "Where the agent may connect to; everything else is denied. A private, loopback, "
-		 "link-local or metadata address must be named as such." },
+	  .list_max = NETWORK_RULES_MAX,
+	  .doc = "Where the agent may connect to; everything else is denied. A rule without an "
+		 "address or name is for every address; one without a port is for all TCP and UDP "
+		 "ports; a \"*.\" stands for the names below a domain, not for itself. Reserved "
+		 "addresses (see NETWORK) must be named as such. Without this list, the agent may "
+		 "talk to everyone who is not blocked or reserved." },
 	{ .name = "blocked_ips",
 	  .kind = POLICY_KIND_NET_BLOCKS,
 	  AT(network.blocked_ips),
+	  .list_max = NETWORK_RULES_MAX,
 	  .doc = "Addresses and prefixes, on all ports. A block beats every allow." },
 	{ .name = "blocked_domains",
 	  .kind = POLICY_KIND_NAMES,
 	  AT(network.blocked_domains),
+	  .list_max = NETWORK_RULES_MAX,
 	  .scalar = &scalar_domain,
 	  .doc = "Names, each with all names below it; a leading \"*.\" changes nothing. A block "
 		 "beats every allow." },
 	{ .name = "allow_incoming",
 	  .kind = POLICY_KIND_PORTS,
 	  AT(network.allow_incoming),
-	  .doc = "Ports that the agent may open for others." },
+	  .doc = "Ports that the agent may open for others. Absent: nobody reaches the agent from "
+		 "outside, also not through ports that the engine publishes." },
 	{ .name = "dns_servers",
 	  .kind = POLICY_KIND_NAMES,
 	  AT(network.dns_servers),
 	  .scalar = &scalar_address,
-	  .doc = "The resolvers that Purple's name filter asks." },
+	  .doc = "The resolvers that Purple's name filter asks. Absent: those of the host. The "
+		 "agent itself reaches none." },
 	{ 0 }
 };
 

@@ -7,6 +7,7 @@
 #define PURPLE_POLICY_LANGUAGE_H
 
 #include "base/yaml.h"
+#include "network/rules.h"
 #include "policy/policy.h"
 #include "policy/values.h"
 
@@ -64,6 +65,7 @@ struct policy_key {
 	const struct policy_scalar *scalar;
 	const char *const *choices; /* NULL-terminated */
 	uint64_t min, max;
+	size_t list_max; /* entries of a list; 0: 4096 */
 	policy_map_check check;
 	const char *preset; /* the default, as it would be written; NULL: nothing */
 	const char *doc;    /* a sentence or more; plain text */
@@ -72,6 +74,11 @@ struct policy_key {
 
 /* The whole language: a POLICY_KIND_MAP. */
 extern const struct policy_key policy_language;
+
+static inline size_t policy_list_max(const struct policy_key *k)
+{
+	return k->list_max ? k->list_max : 4096;
+}
 
 /* A list of any element type. */
 struct policy_any_list {

@@ -55,17 +55,42 @@ static const struct policy_name *find_name(const policy_names *l, const char *na
 	return NULL;
 }
 
+static int compare_entries(const void *a, const void *b)
+{
+	const struct policy_name *const *x = a, *const *y = b;
+	int r = strcmp((*x)->name, (*y)->name);
+
+	/* Both point into one array. */
+	return r ? r : (*x < *y ? -1 : *x > *y);
+}
+
+/* Sorted, since a list may be long. */
 static void lint_repeated(struct lint *l, const policy_names *names, const char *key)
 {
+	_free_ const struct policy_name **sorted = calloc(names->n + 1, sizeof(*sorted));
+	_free_ const struct policy_name **first = calloc(names->n + 1, sizeof(*first));
 	size_t i;
 
-	for (i = 1; i < names->n; i++) {
-		const struct policy_name *first = find_name(names, names->v[i].name);
-
-		if (first != &names->v[i])
-			warn(l, names->v[i].pos, "%s: '%s' is there already (line %d)",
-			     key, yaml_show(names->v[i].name).s, first->pos.line);
+	if (!sorted || !first) {
+		l->failed = true;
+		return;
 	}
+	for (i = 0; i < names->n; i++)
+		sorted[i] = &names->v[i];
+	qsort(sorted, names->n, sizeof(*sorted), compare_entries);
+	for (i = 1; i < names->n; i++) {
+		const struct policy_name *before = sorted[i - 1];
+
+		if (!streq(before->name, sorted[i]->name))
+			continue;
+		first[sorted[i] - names->v] = first[before - names->v] ?
+						      first[before - names->v] :
+						      before;
+	}
+	for (i = 0; i < names->n; i++)
+		if (first[i])
+			warn(l, names->v[i].pos, "%s: '%s' is there already (line %d)",
+			     key, yaml_show(names->v[i].name).s, first[i]->pos.line);
 }
 
 static void lint_name(struct lint *l)
@@ -341,6 +366,35 @@ static void lint_capabilities(struct lint *l)
 	lint_repeated(l, &p->capabilities.drop, "capabilities.drop");
 }
 
+/* What the merge takes away for the network's sake: merge_network.c. */
+static void lint_network_grants(struct lint *l)
+{
+	static const char *const caps[] = { "CAP_NET_RAW", "CAP_NET_ADMIN", "CAP_BPF",
+					    "CAP_SYS_MODULE", NULL };
+	static const char *const never[] = { "io_uring_setup", "io_uring_enter",
+					     "io_uring_register", "socketcall", NULL };
+	static const char *const never_filtered[] = { "bpf", "setns", NULL };
+	const struct policy *p = l->p;
+	bool isolated = p->network.isolated;
+	size_t i;
+
+	for (i = 0; i < p->capabilities.add.n && !isolated; i++)
+		if (is_one_of(p->capabilities.add.v[i].name, caps))
+			warn(l, p->capabilities.add.v[i].pos,
+			     "capabilities.add: '%s' is dropped all the same, since the network "
+			     "is not isolated",
+			     p->capabilities.add.v[i].name);
+	for (i = 0; i < p->syscalls.allow.n; i++) {
+		const char *name = p->syscalls.allow.v[i].name;
+
+		if (is_one_of(name, never) || (!isolated && is_one_of(name, never_filtered)))
+			warn(l, p->syscalls.allow.v[i].pos,
+			     "syscalls.allow: '%s' is denied all the same: it gets round what "
+			     "holds for the network",
+			     name);
+	}
+}
+
 static void lint_network(struct lint *l)
 {
 	const struct policy *p = l->p;
@@ -376,6 +430,7 @@ static void lint_network(struct lint *l)
 		warn(l, net->pos,
 		     "network: without allow_outgoing the agent may talk to everyone who "
 		     "is not blocked");
+	lint_network_grants(l);
 	lint_repeated(l, &net->blocked_domains, "network.blocked_domains");
 	lint_repeated(l, &net->dns_servers, "network.dns_servers");
 }

@@ -14,8 +14,6 @@
 #include "base/fd.h"
 #include "policy/language.h"
 
-enum { FILE_MAX = 1 << 20, LIST_MAX = 4096 };
-
 /* Lists have no common type in C: only these two functions look inside one. */
 static struct policy_any_list list_at(const void *at)
 {
@@ -339,9 +337,9 @@ static int read_list(struct policy_reader *r, const struct policy_key *k,
 	int c;
 
 	c = expect_kind(r, n, YAML_KIND_LIST, e);
-	if (c == 0 && n->n > LIST_MAX)
-		return yaml_fail(e, r->label, n, "%s has more than %d entries",
-				 r->section, LIST_MAX);
+	if (c == 0 && n->n > policy_list_max(k))
+		return yaml_fail(e, r->label, n, "%s has more than %zu entries",
+				 r->section, policy_list_max(k));
 	for (i = 0; c == 0 && i < n->n; i++) {
 		struct policy_pos pos = pos_of(n->items[i]);
 		char *element;
@@ -529,9 +527,9 @@ int policy_parse(const char *text, size_t len, const char *file, struct policy *
 
 	if (!p || !label)
 		return err_oom(e);
-	if (len > FILE_MAX)
+	if (len > POLICY_FILE_MAX)
 		return err_set(e, ERR_POLICY, EFBIG,
-			       "%s:1:1: the file is larger than 1 MiB", label);
+			       "%s:1:1: the file is larger than 8 MiB", label);
 	p->file = strdup(file);
 	if (!p->file)
 		return err_oom(e);
@@ -585,10 +583,10 @@ int policy_load(const char *path, struct policy **ret, struct err *e)
 		return fail_open(path, e);
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_POLICY, EINVAL, "policy %s: not a regular file", path);
-	if (st.st_size > FILE_MAX)
+	if (st.st_size > (off_t)POLICY_FILE_MAX)
 		return err_set(e, ERR_POLICY, EFBIG,
-			       "policy %s:1:1: the file is larger than 1 MiB", path);
-	c = fd_read_all(fd, FILE_MAX, &text, &len, e);
+			       "policy %s:1:1: the file is larger than 8 MiB", path);
+	c = fd_read_all(fd, POLICY_FILE_MAX, &text, &len, e);
 	if (c < 0) {
 		err_wrap(e, "policy %s", path);
 		e->kind = ERR_POLICY;

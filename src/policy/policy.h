@@ -14,6 +14,8 @@
 #include "base/list.h"
 #include "base/str.h"
 
+#define POLICY_FILE_MAX ((size_t)8 << 20)
+
 /* Where a value stands in its file, from 1; line 0: the key is absent and the default holds. */
 struct policy_pos {
 	int line, column;
@@ -198,7 +200,7 @@ struct policy {
  */
 int policy_parse(const char *text, size_t len, const char *file, struct policy **ret,
 		 struct err *e);
-/* As above, from a file of at most 1 MiB. */
+/* As above, from a file. */
 int policy_load(const char *path, struct policy **ret, struct err *e);
 void policy_free(struct policy *p);
 

@@ -202,7 +202,7 @@ static void add_key(struct buf *out, const struct policy_key *k, int depth)
 	} else if (k->kind == POLICY_KIND_MAPS || is_list(k->kind)) {
 		add_string_member(out, depth + 1, &first, "type", "array");
 		add_member(out, depth + 1, &first, "maxItems");
-		buf_adds(out, "4096");
+		buf_addf(out, "%zu", policy_list_max(k));
 		add_member(out, depth + 1, &first, "items");
 		if (k->kind == POLICY_KIND_MAPS) {
 			buf_adds(out, "{");

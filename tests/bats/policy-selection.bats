@@ -280,8 +280,8 @@ refused() {
 	ln -s /nowhere /etc/purple/policies/strict.yaml
 	refused "it is missing" --policy strict
 	rm /etc/purple/policies/strict.yaml
-	{ echo 'name: strict'; head -c 1100000 /dev/zero | tr '\0' '#'; } >/etc/purple/policies/strict.yaml
-	refused "larger than 1 MiB" --policy strict
+	{ echo 'name: strict'; head -c 8400000 /dev/zero | tr '\0' '#'; } >/etc/purple/policies/strict.yaml
+	refused "larger than 8 MiB" --policy strict
 }
 
 @test "settings that are wrong, or that others may write, stop every container" {

@@ -137,6 +137,94 @@ json.dump(config, open("b/config.json", "w"))' \
 	assert_contains "network.allow_outgoing"
 }
 
+# TARGET VERDICT "REASON"
+why() {
+	run "$PURPLE" policy why p.yaml "$1"
+	case $2 in
+	denied) assert_status 3 ;;
+	*) assert_status 0 ;;
+	esac
+	assert_contains ": $2"$'\n'
+	assert_contains "$3"
+}
+
+@test "why says which rule decides, and where it stands" {
+	cat >p.yaml <<-'END'
+		name: p
+		network:
+		  allow_outgoing:
+		    - "api.example.com:443"
+		    - "*.example.org:8000-8010"
+		    - "203.0.113.0/24:443"
+		    - "[2001:db8::/32]:53/udp"
+		    - "10.1.0.0/16:5432/tcp"
+		  blocked_ips: [203.0.113.66]
+		  blocked_domains: [ads.example.org]
+	END
+	why api.example.com:443 allowed 'p.yaml:4:7: network.allow_outgoing: api.example.com:443'
+	assert_contains "has to begin with a name that is allowed"
+	why API.example.com:443/tcp allowed 'api.example.com:443/tcp: allowed'
+	why api.example.com:80 denied "api.example.com:443 does not cover this port"
+	why api.example.com:443/udp denied "UDP 443 by name needs /udp in the rule"
+	why x.example.org:8005/udp allowed 'p.yaml:5:7: network.allow_outgoing: *.example.org:8000-8010'
+	why example.org:8005 denied "no rule in network.allow_outgoing allows it"
+	why ads.example.org:8005 denied 'p.yaml:10:21: network.blocked_domains: ads.example.org'
+	why a.ads.example.org:8005 denied 'p.yaml:10:21: network.blocked_domains: ads.example.org'
+	why 203.0.113.7:443 allowed 'p.yaml:6:7: network.allow_outgoing: 203.0.113.0/24:443'
+	why 203.0.113.66:443 denied 'p.yaml:9:17: network.blocked_ips: 203.0.113.66'
+	why 203.0.113.7:80 denied "203.0.113.0/24:443 does not cover this port"
+	why '[2001:db8::1]:53/udp' allowed '[2001:db8::1]:53/udp: allowed'
+	why '[2001:db8::1]:53' denied "does not cover this port"
+	why 198.51.100.1:443 denied "allowed while it is an address of a name that is allowed"
+	why 10.1.2.3:5432 allowed 'p.yaml:8:7: network.allow_outgoing: 10.1.0.0/16:5432/tcp'
+	why 10.1.2.3:80 denied "10.0.0.0/8 is reserved (private network)"
+	why 169.254.169.254:80 denied "169.254.169.254/32 is reserved (cloud metadata)"
+	why '[64:ff9b::cb00:7142]:443' denied reserved
+	why 127.0.0.1:8080 allowed "the loopback device is the agent's own"
+	why localhost:8080 allowed "the loopback device is the agent's own"
+}
+
+@test "why: without an allow list, and without a network" {
+	printf 'name: p\nnetwork:\n  blocked_ips: [203.0.113.0/24]\n' >p.yaml
+	why 203.0.113.9:1/udp denied 'p.yaml:3:17: network.blocked_ips: 203.0.113.0/24'
+	why 10.0.0.1:1 allowed "nothing blocks it"
+	why example.org:1 allowed "nothing blocks it"
+	why '[fd00:ec2::254]:80' denied "reserved (cloud metadata)"
+	printf 'name: p\nnetwork:\n  isolated: true\n' >p.yaml
+	why 203.0.113.9:1 denied "p.yaml:3:3: network.isolated: the agent has a loopback device alone"
+	why '[::1]:1' allowed "agent's own"
+	printf 'name: p\n' >p.yaml
+	why example.org:1 denied "no network section"
+}
+
+@test "why refuses what is not one place with a port, and policies that are none" {
+	local target
+	printf 'name: p\nnetwork: { isolated: false }\n' >p.yaml
+	for target in example.org 443 10.0.0.0/8:443 '*.example.org:443' example.org:80-90 https://example.org \
+		'2001:db8::1' 1.2.3:80 example.org:0 ''; do
+		run "$PURPLE" policy why p.yaml "$target"
+		assert_status 1
+	done
+	printf 'name: p\nnetwork: { isolatd: false }\n' >p.yaml
+	run "$PURPLE" policy why p.yaml example.org:443
+	assert_status 1
+	assert_contains "p.yaml:2:12: unknown key 'isolatd'"
+	run "$PURPLE" policy why --strict p.yaml example.org:443
+	assert_status 1
+}
+
+@test "check warns of what a network's rules take away again" {
+	policy_file p.yaml <<-'END'
+		network: { allow_outgoing: ["443"] }
+		capabilities: { add: [CAP_NET_RAW] }
+		syscalls: { allow: [bpf, io_uring_setup] }
+	END
+	run "$PURPLE" policy check p.yaml
+	assert_contains "capabilities.add: 'CAP_NET_RAW' is dropped all the same"
+	assert_contains "syscalls.allow: 'bpf' is denied all the same"
+	assert_contains "syscalls.allow: 'io_uring_setup' is denied all the same"
+}
+
 @test "schema prints the JSON Schema of the language" {
 	run --separate-stderr "$PURPLE" policy schema
 	assert_status 0
@@ -157,6 +245,8 @@ json.dump(config, open("b/config.json", "w"))' \
 		schema x
 		check --bundle b x.yaml
 		compile --strict x.yaml
+		why
+		why x.yaml
 	END
 	run "$PURPLE" policy
 	assert_status 1

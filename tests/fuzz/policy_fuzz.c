@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "policy/policy.h"
+#include "network/rules_json.h"
+#include "policy/network.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -16,6 +17,38 @@ static void require(bool ok)
 {
 	if (!ok)
 		abort();
+}
+
+/* The tables of what is accepted: they can be made, hold, and come back from the state folder. */
+static void check_network(const struct policy *p)
+{
+	static const uint8_t metadata[16] = { [10] = 0xff, 0xff, 169, 254, 169, 254 };
+	const struct network_surroundings around = { .own_namespace = true };
+	network_policies l = { 0 }, back = { 0 };
+	struct network_tables t = { 0 };
+	struct buf b = { 0 };
+	struct err e = { 0 };
+	size_t i;
+
+	require(policy_network_add(p, &l, &e) == 0);
+	require(network_policies_write(&l, &b, &e) == 0);
+	require(network_policies_read(b.s, b.len, "fuzz", &back, &e) == 0);
+	require(back.v[0].rules.n == l.v[0].rules.n);
+	if (network_compile(&back, &around, &t, &e) == 0) {
+		bool named = false;
+
+		for (i = 0; i < p->network.allow_outgoing.n; i++)
+			named |= p->network.allow_outgoing.v[i].prefix_len == 32;
+		if (!named)
+			require(network_decide_address(&t, metadata, 80).verdict !=
+				NETWORK_ALLOW);
+	} else {
+		require(e.kind == ERR_POLICY);
+	}
+	network_tables_clear(&t);
+	network_policies_clear(&l);
+	network_policies_clear(&back);
+	buf_free(&b);
 }
 
 static void check_accepted(const struct policy *p)
@@ -39,6 +72,7 @@ static void check_accepted(const struct policy *p)
 	}
 	require(!(p->network.isolated && p->network.allow_outgoing.n));
 	require(policy_lint(p, &warnings, &e) == 0);
+	check_network(p);
 	if (policy_check_enforceable(p, true, &e) < 0)
 		require(strncmp(e.msg, "policy fuzz:", 12) == 0);
 }

@@ -135,7 +135,7 @@ static void test_every_key_has_bad_values(void **state)
 static void test_bad_documents(void **state)
 {
 	char deep[400] = "name: x\nfilesystem: ";
-	_free_ char *large = calloc(1, (1 << 20) + 2);
+	_free_ char *large = calloc(1, POLICY_FILE_MAX + 2);
 	_buf_free_ struct buf b = { 0 };
 	size_t len = strlen(deep), i;
 
@@ -156,9 +156,9 @@ static void test_bad_documents(void **state)
 		deep[len++] = '[';
 	expect_refused(deep, len, "policy f.yaml:2:28: nested more than 16 deep");
 	assert_non_null(large);
-	memset(large, '#', (1 << 20) + 1);
-	expect_refused(large, (1 << 20) + 1,
-		       "policy f.yaml:1:1: the file is larger than 1 MiB");
+	memset(large, '#', POLICY_FILE_MAX + 1);
+	expect_refused(large, POLICY_FILE_MAX + 1,
+		       "policy f.yaml:1:1: the file is larger than 8 MiB");
 	buf_adds(&b, "name: x\nsyscalls:\n  allow: [");
 	for (i = 0; i < 4097; i++)
 		buf_adds(&b, "read, ");
@@ -167,10 +167,17 @@ static void test_bad_documents(void **state)
 		       "policy f.yaml:3:10: syscalls.allow has more than 4096 entries");
 	b.len = 0;
 	buf_adds(&b, "name: x\nsyscalls:\n  allow: [");
-	for (i = 0; i < 70000; i++)
+	for (i = 0; i < 270000; i++)
 		buf_adds(&b, "a, ");
 	buf_adds(&b, "]\n");
-	expect_refused(b.s, b.len, "policy f.yaml:3:196598: more than 65536 values");
+	expect_refused(b.s, b.len, "policy f.yaml:3:786422: more than 262144 values");
+	b.len = 0;
+	buf_adds(&b, "name: x\nnetwork:\n  blocked_ips: [");
+	for (i = 0; i < 100001; i++)
+		buf_addf(&b, "1.%zu.%zu.%zu, ", i >> 16, i >> 8 & 255, i & 255);
+	buf_adds(&b, "]\n");
+	expect_refused(b.s, b.len,
+		       "policy f.yaml:3:16: network.blocked_ips has more than 100000 entries");
 }
 
 static void check_pos(struct policy_pos pos, int line, int column)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* purple policy check, compile, schema and man: what can be done with a policy without running
+/* purple policy check, compile, why, schema and man: what can be done with a policy without running
  * anything. Runs with the caller's privileges; only `compile --bundle` writes. */
 #include <errno.h>
 #include <fcntl.h>
@@ -196,18 +196,25 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 		return check(o, args + 1, n - 1, ret_status, e);
 	if (streq(args[0], "compile") && n == 2)
 		return compile(o, args[1], e);
+	if (streq(args[0], "why") && n == 3) {
+		if (o->strict || o->bundle)
+			return err_set(e, ERR_USAGE, EINVAL, "policy why takes no options");
+		return policy_why(args[1], args[2], ret_status, e);
+	}
 	if (streq(args[0], "schema") && n == 1)
 		return print_generated(o, policy_write_json_schema, e);
 	if (streq(args[0], "man") && n == 1)
 		return print_generated(o, policy_write_man_page, e);
 	return err_set(e, ERR_USAGE, EINVAL,
-		       "policy: expected check FILE..., compile FILE or schema");
+		       "policy: expected check FILE..., compile FILE, "
+		       "why FILE HOST:PORT or schema");
 }
 
 const struct command purple_policy_command = {
 	.name = "policy",
-	.arguments = "check FILE... | compile FILE | schema",
-	.help = "Check policies, print what one comes to, or the JSON Schema of the language.",
+	.arguments = "check FILE... | compile FILE | why FILE HOST:PORT[/udp] | schema",
+	.help = "Check policies, print what one comes to, which rule decides about a connection, "
+		"or the JSON Schema of the language.",
 	.options = rows,
 	.options_size = sizeof(struct policy_options),
 	.min_args = 1,

@@ -20,6 +20,9 @@ extern const struct command purple_run_command, purple_profile_command,
 	purple_policy_command, purple_explain_command, purple_ps_command,
 	purple_stop_command, purple_doctor_command;
 
+/* `purple policy why` (policy_why.c): *ret_status is not 0 when the policy denies it. */
+int policy_why(const char *file, const char *target, int *ret_status, struct err *e);
+
 /* --- profiles by name (profile_find.c) --- */
 
 /* True for root of the host: its policies are the machine's. */
