@@ -158,6 +158,61 @@ teardown() {
 	assert_output $'ECONNREFUSED\nECONNREFUSED\n1'
 }
 
+# The capabilities of a set that a status file shows, by number.
+caps_of() { # FILE SET
+	local bits number
+	bits=0x$(sed -n "s/^$2:[[:space:]]*//p" "$1")
+	for number in {0..40}; do
+		((bits >> number & 1)) && printf '%s ' "$number"
+	done
+	return 0
+}
+
+@test "sockets are of the families that a network holds, also where the policy grants socket and io_uring" {
+	make_generous_bundle
+	# 16 3 15: NETLINK_KOBJECT_UEVENT; 17: AF_PACKET; 40: AF_VSOCK.
+	local isolated script='agent call socket 16 3 15; agent call socket 17 3 0x300; agent call socket 40 1 0
+		agent call io_uring_setup 1 b:120
+		agent call socket 1 1 0; agent call socket 2 2 0; agent call socket 10 1 0; agent call socket 16 3 0'
+	run_free "agent call socket 16 3 15"
+	assert_output ok
+	for isolated in true false; do
+		policy t <<-END
+			network: { isolated: $isolated }
+			capabilities: { default_drop: false }
+			syscalls: { allow: [socket, io_uring_setup] }
+		END
+		run_under t "$script"
+		assert_output $'EPERM\nEPERM\nEPERM\nEPERM\nok\nok\nok\nok'
+	done
+}
+
+@test "isolated: false takes away what gets round a filter, in every set, and in added processes" {
+	make_generous_bundle
+	policy t <<-END
+		network: { isolated: false }
+		capabilities: { default_drop: false }
+		syscalls: { allow: [bpf, setns] }
+	END
+	local set
+	start_under t 'exec sleep 1000'
+	for set in CapInh CapPrm CapEff CapBnd CapAmb; do
+		# NET_ADMIN, NET_RAW, SYS_MODULE, BPF
+		run caps_of "/proc/$PID/status" "$set"
+		[[ " $output" != *" 12 "* && " $output" != *" 13 "* && " $output" != *" 16 "* && " $output" != *" 39 "* ]]
+	done
+	run caps_of "/proc/$PID/status" CapBnd
+	[[ " $output" == *" 21 "* ]]
+	run purple_rt exec --cap CAP_NET_RAW "$ID" sh -c 'agent call bpf 0 b:120 120; agent setns /proc/self/ns/net; grep CapBnd /proc/self/status'
+	assert_equal "${lines[0]} ${lines[1]}" "EPERM EPERM"
+	echo "${lines[2]}" >status
+	run caps_of status CapBnd
+	[[ " $output" != *" 13 "* ]]
+	run "$PURPLE" --root "$PURPLE_ROOT" explain "$ID"
+	assert_contains "bpf and setns are denied"
+	assert_contains "they get round a network's rules"
+}
+
 @test "network: bad values are refused with line and column" {
 	bad_value 3:13 "isolated" <<<$'network:\n  isolated: perhaps'
 	bad_value 3:3 "did you mean 'isolated'" <<<$'network:\n  isolate: true'

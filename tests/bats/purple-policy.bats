@@ -106,6 +106,28 @@ json.dump(config, open("b/config.json", "w"))' \
 	((${#output} > 1000))
 }
 
+@test "compile: the sockets that a policy cannot grant, with stock runc too" {
+	requires root runc python3
+	policy_file p.yaml <<-END
+		network: { isolated: true }
+		syscalls: { allow: [socket, io_uring_setup] }
+	END
+	run "$PURPLE" policy compile p.yaml --bundle b
+	assert_status 0
+	python3 -c 'import json, sys
+config = json.load(open("b/config.json"))
+config["process"]["args"] = ["python3", "-c", sys.argv[1]]
+json.dump(config, open("b/config.json", "w"))' 'import socket
+for family, kind, proto in (1, 1, 0), (2, 1, 0), (16, 3, 0), (16, 3, 15), (17, 3, 0), (40, 1, 0):
+    try:
+        socket.socket(family, kind, proto)
+        print("ok")
+    except OSError as e:
+        print(e.errno)'
+	run runc --root "$PWD/runc" run --bundle b "$ID-runc"
+	assert_output $'ok\nok\nok\n1\n1\n1'
+}
+
 @test "compile --bundle does not overwrite a config.json" {
 	policy_file p.yaml </dev/null
 	mkdir b && echo mine >b/config.json
