@@ -89,6 +89,11 @@ struct network_table_name {
 	network_ranges ranges;
 };
 
+/* The addresses of this network namespace's devices (surroundings.c): run where the host's are. */
+int network_surroundings_read(bool own_namespace, struct network_surroundings *ret,
+			      struct err *e);
+void network_surroundings_clear(struct network_surroundings *s);
+
 /* What the kernel and the forwarder are given. Rules are numbered over all policies. */
 struct network_tables {
 	network_entries v4, v6; /* no two with one prefix; by address, then by length */

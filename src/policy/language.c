@@ -301,8 +301,8 @@ static const struct policy_key network_keys[] = {
 	  .doc = "true: a network of its own with a loopback device alone, whatever the engine "
 		 "gave; allow_outgoing and allow_incoming then contradict it. false: the network "
 		 "that the engine gave, as far as the rules below let the agent use it. The agent "
-		 "then loses CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF and CAP_SYS_MODULE, and may call "
-		 "neither bpf nor setns, whatever else the policy says." },
+		 "then loses CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF and CAP_SYS_MODULE, and can neither "
+		 "mount nor call bpf or setns, whatever else the policy says." },
 	{ .name = "allow_outgoing",
 	  .kind = POLICY_KIND_NET_RULES,
 	  AT(network.allow_outgoing),

@@ -373,7 +373,10 @@ static void lint_network_grants(struct lint *l)
 					    "CAP_SYS_MODULE", NULL };
 	static const char *const never[] = { "io_uring_setup", "io_uring_enter",
 					     "io_uring_register", "socketcall", NULL };
-	static const char *const never_filtered[] = { "bpf", "setns", NULL };
+	static const char *const never_filtered[] = {
+		"bpf",	     "setns",	"mount",	  "move_mount", "mount_setattr",
+		"open_tree", "fsmount", "open_tree_attr", NULL
+	};
 	const struct policy *p = l->p;
 	bool isolated = p->network.isolated;
 	size_t i;

@@ -5,9 +5,9 @@
  *
  * With a network that is not isolated, whoever may make raw packets, change devices and routes,
  * load programs or modules into the kernel, or enter another namespace is not held by a filter on
- * his sockets: those capabilities go, and the calls are denied. (With CAP_SYS_ADMIN, which stays
- * the policy's business, setns() and bpf() would do; mounts of cgroups are read-only already, and
- * show no group above the container's own.)
+ * his sockets: those capabilities go, and the calls are denied. CAP_SYS_ADMIN stays the policy's
+ * business, without the calls by which it would lead out: bpf(), setns(), and mounting, with which
+ * a read-only view of the host's control groups, if the engine gave one, becomes a writable one.
  *
  * With any network, sockets are of families that a network namespace and the filter hold: an
  * AF_VSOCK one leads out of both. io_uring makes sockets without socket(). Purple's default
@@ -26,7 +26,9 @@
 /* Calls that no policy can allow; the second list where the network is not isolated. */
 static const char *const never[] = { "io_uring_setup", "io_uring_enter",
 				     "io_uring_register", "socketcall" };
-static const char *const never_filtered[] = { "bpf", "setns" };
+static const char *const never_filtered[] = { "bpf",	    "setns",	     "mount",
+					      "move_mount", "mount_setattr", "open_tree",
+					      "fsmount",    "open_tree_attr" };
 
 static bool is_one_of(const char *name, const char *const *l, size_t n)
 {
@@ -153,7 +155,9 @@ int merge_network_calls(struct merge *m)
 	return merge_explain(m,
 			     "syscalls: whatever the rules say, %sio_uring is denied, and sockets "
 			     "are AF_UNIX, AF_INET, AF_INET6 or NETLINK_ROUTE",
-			     m->p->network.isolated ? "" : "bpf and setns are denied, ");
+			     m->p->network.isolated ?
+				     "" :
+				     "bpf, setns and mounting are denied, ");
 }
 
 static bool cap_leaves_filter(const struct policy *p, const char *cap)

@@ -192,7 +192,7 @@ caps_of() { # FILE SET
 	policy t <<-END
 		network: { isolated: false }
 		capabilities: { default_drop: false }
-		syscalls: { allow: [bpf, setns] }
+		syscalls: { allow: [bpf, setns, mount, open_tree] }
 	END
 	local set
 	start_under t 'exec sleep 1000'
@@ -203,13 +203,15 @@ caps_of() { # FILE SET
 	done
 	run caps_of "/proc/$PID/status" CapBnd
 	[[ " $output" == *" 21 "* ]]
-	run purple_rt exec --cap CAP_NET_RAW "$ID" sh -c 'agent call bpf 0 b:120 120; agent setns /proc/self/ns/net; grep CapBnd /proc/self/status'
-	assert_equal "${lines[0]} ${lines[1]}" "EPERM EPERM"
-	echo "${lines[2]}" >status
+	run purple_rt exec --cap CAP_NET_RAW "$ID" sh -c 'agent call bpf 0 b:120 120; agent setns /proc/self/ns/net
+		mount -t tmpfs x /bin; agent call open_tree -100 s:/ 0; grep CapBnd /proc/self/status'
+	assert_equal "${lines[*]:0:2} ${lines[3]}" "EPERM EPERM EPERM"
+	assert_contains 'mount: permission denied'
+	echo "${lines[-1]}" >status
 	run caps_of status CapBnd
 	[[ " $output" != *" 13 "* ]]
 	run "$PURPLE" --root "$PURPLE_ROOT" explain "$ID"
-	assert_contains "bpf and setns are denied"
+	assert_contains "bpf, setns and mounting are denied"
 	assert_contains "they get round a network's rules"
 }
 

@@ -583,6 +583,8 @@ static inline void check_network_calls(const struct oci_spec *out, const struct 
 	if (!p->network.isolated) {
 		assert_true(call_is_refused(&plan, "bpf", 0, 0));
 		assert_true(call_is_refused(&plan, "setns", 3, 0));
+		assert_true(call_is_refused(&plan, "mount", 0, 0));
+		assert_true(call_is_refused(&plan, "mount_setattr", 3, 0));
 	}
 	seccomp_plan_clear(&plan);
 }

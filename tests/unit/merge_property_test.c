@@ -26,7 +26,8 @@ static const char *const cap_names[] = {
 	"CAP_MKNOD", "CAP_SETUID", "CAP_NET_ADMIN", "CAP_BPF",	     "CAP_SYS_MODULE"
 };
 static const char *const granted_calls[] = { "socket", "io_uring_setup", "io_uring_enter",
-					     "bpf",    "setns",		 "getpid" };
+					     "bpf",    "setns",		 "getpid",
+					     "mount" };
 static const char *const policy_places[] = { "/tmp", "/tmp/a",	 "/out",  "/out/x",
 					     "/usr", "/usr/lib", "/data", "/data/sub" };
 static const char *const mount_places[] = {

@@ -2,14 +2,18 @@
 /*
  * Rules of the network, from a policy's text to tables: each kind of rule, what wins over what,
  * several policies, limits; and random policies against the reading of network_naive.h. Needs no
- * privileges.
+ * privileges; one test makes a network namespace, of its own user namespace if need be.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <net/if.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -355,6 +359,51 @@ static void test_surroundings(void **state)
 	assert_int_equal(decide(&t, "127.0.0.1 443").verdict, NETWORK_ALLOW);
 	network_tables_clear(&t);
 	network_policies_clear(&l);
+}
+
+/* In a network namespace of its own: one address beside the loopback's. Returns an exit status. */
+static int child_with_address(void)
+{
+	static const uint8_t want[16] = { [10] = 0xff, 0xff, 203, 0, 113, 5 };
+	struct network_surroundings s = { 0 };
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	struct ifreq ifr = { .ifr_name = "lo:1" };
+	struct err e;
+	int fd, status = 1;
+
+	if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+		return 77;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	inet_pton(AF_INET, "203.0.113.5", &sin.sin_addr);
+	memcpy(&ifr.ifr_addr, &sin, sizeof(sin));
+	if (fd < 0 || ioctl(fd, SIOCSIFADDR, &ifr) < 0)
+		return 2;
+	if (network_surroundings_read(true, &s, &e) < 0)
+		return 3;
+	if (s.own_namespace && s.host_addresses.n == 1 &&
+	    s.host_addresses.v[0].prefix_len == 128 &&
+	    memcmp(s.host_addresses.v[0].address, want, sizeof(want)) == 0)
+		status = 0;
+	network_surroundings_clear(&s);
+	close(fd);
+	return status;
+}
+
+static void test_host_addresses(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(child_with_address());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77) {
+		print_message("no network namespace can be made here\n");
+		skip();
+	}
+	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 /* "LO-HI" of each port range that is open to others. */
@@ -935,6 +984,7 @@ int main(void)
 		cmocka_unit_test(test_audit),
 		cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_surroundings),
+		cmocka_unit_test(test_host_addresses),
 		cmocka_unit_test(test_incoming),
 		cmocka_unit_test(test_dns_servers),
 		cmocka_unit_test(test_many),
