@@ -418,15 +418,31 @@ static inline int outside_socket(int type, const char *address, uint16_t port)
 	return fd;
 }
 
-/* 0 or -errno, a wait that ends. */
-static inline int connect_to(int fd, const char *address, uint16_t port)
+static inline int outside_socket_unbound(int family, int type)
+{
+	int fd;
+
+	assert_int_equal(setns(env.outside, CLONE_NEWNET), 0);
+	fd = socket(family, type | SOCK_CLOEXEC, 0);
+	assert_int_equal(setns(env.inside, CLONE_NEWNET), 0);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* 0 or -errno; -EINPROGRESS: nobody answered for so long. */
+static inline int connect_for(int fd, const char *address, uint16_t port, int ms)
 {
 	struct sockaddr_storage a;
 	socklen_t len = sockaddr_of(address, port, &a);
-	struct timeval wait = { .tv_sec = WAIT_MS / 1000 };
+	struct timeval wait = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
 
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
 	return connect(fd, (struct sockaddr *)&a, len) < 0 ? -errno : 0;
+}
+
+static inline int connect_to(int fd, const char *address, uint16_t port)
+{
+	return connect_for(fd, address, port, WAIT_MS);
 }
 
 static inline int send_to(int fd, const char *address, uint16_t port)
