@@ -26,19 +26,23 @@
 
 /* --- packets at the cgroup --- */
 
-/* Whether the connection came in through a port that is still open. */
+/* Whether the connection came in through a port that is still open, from where it may. */
 static __always_inline bool came_in(const struct network_config *config,
-				    struct socket_state *state, __u32 local_port)
+				    const struct packet *p, struct socket_state *state)
 {
+	bool is_current = state->incoming == config->generation;
+
 	if (!state->incoming || !config->key)
 		return false;
-	if (state->incoming != config->generation) {
-		if (VERDICT_WHAT(decide_incoming(config, local_port)) == NETWORK_DENY) {
-			state->incoming = 0;
-			return false;
-		}
-		state->incoming = config->generation;
+	if (is_current && !(config->flags & NETWORK_BLOCKS_NAMES))
+		return true;
+	if (VERDICT_WHAT(decide_incoming(config, p->local_port)) == NETWORK_DENY ||
+	    is_blocked(config, &p->peer)) {
+		state->incoming = 0;
+		return false;
 	}
+	if (!is_current)
+		state->incoming = config->generation;
 	return true;
 }
 
@@ -73,7 +77,7 @@ static __always_inline __u64 decide_tcp_out(struct __sk_buff *skb,
 {
 	__u64 v;
 
-	if (state && came_in(config, state, p->local_port)) {
+	if (state && came_in(config, p, state)) {
 		note_passed(skb, config, p, false);
 		return VERDICT(NETWORK_ALLOW, NETWORK_RULE_NONE, 0);
 	}
@@ -91,20 +95,15 @@ static __always_inline __u64 decide_udp_out(struct __sk_buff *skb,
 					    const struct packet *p)
 {
 	__u64 v = decide(config, &p->peer, false);
-	const struct note *note;
-	struct flow flow = {};
 
 	if (VERDICT_WHAT(v) == NETWORK_ALLOW) {
 		if (VERDICT_NAMED(v) || skb->len > FRAGMENT_FROM)
 			note_passed(skb, config, p, false);
 		return v;
 	}
-	flow_of(config, p, &flow);
-	note = bpf_map_lookup_elem(&passed, &flow);
-	if (!config->key || !note || !note->incoming ||
-	    VERDICT_WHAT(decide_incoming(config, p->local_port)) == NETWORK_DENY)
+	if (!was_heard(config, &p->peer, p->local_port))
 		return v;
-	note_passed(skb, config, p, true);
+	note_passed(skb, config, p, false);
 	return VERDICT(NETWORK_ALLOW, NETWORK_RULE_NONE, 0);
 }
 
@@ -140,27 +139,25 @@ int network_out(struct __sk_buff *skb)
 	const struct network_config *config = bpf_get_local_storage(&storage, 0);
 	struct packet p = { .peer.hook = NETWORK_HOOK_OUT };
 	struct bpf_sock *sk = skb->sk;
-	struct socket_state *state;
 	enum packet_kind kind;
 	__u64 v;
 
 	if ((config->flags & NETWORK_OWN_LOOPBACK) && skb->ifindex == LOOPBACK_IFINDEX)
 		return 1;
 	kind = parse(skb, skb->protocol, 0, &p, true);
-	if (kind == PACKET_ICMP && config->key && is_neighbour_discovery(&p))
+	if (kind == PACKET_ICMP && config->key && is_neighbour_discovery(skb, &p))
 		return 1;
 	if (sk)
 		sk = bpf_sk_fullsock(sk);
-	state = state_of(sk, 0);
 	if (kind != PACKET_TRANSPORT)
 		v = VERDICT(NETWORK_DENY, NETWORK_RULE_PROTOCOL, 0);
 	else if (p.peer.protocol == IPPROTO_TCP)
-		v = decide_tcp_out(skb, config, &p, state);
+		v = decide_tcp_out(skb, config, &p, state_of(sk, 0));
 	else
 		v = decide_udp_out(skb, config, &p);
 	if (VERDICT_WHAT(v) == NETWORK_ALLOW)
 		return 1;
-	report_packet(config, &p, state, v);
+	report_packet(config, &p, state_of(sk, 0), v);
 	if (VERDICT_WHAT(v) != NETWORK_AUDIT)
 		return 0;
 	note_passed(skb, config, &p, false);
@@ -174,16 +171,19 @@ static __always_inline __u64 decide_open_port(struct __sk_buff *skb,
 {
 	__u64 v = decide_incoming(config, p->local_port);
 
-	if (VERDICT_WHAT(v) != NETWORK_DENY)
-		note_passed(skb, config, p, true);
+	if (VERDICT_WHAT(v) == NETWORK_DENY)
+		return v;
+	if (is_blocked(config, &p->peer))
+		return VERDICT(NETWORK_DENY, NETWORK_RULE_INCOMING, 0);
+	note_passed(skb, config, p, true);
 	return v;
 }
 
 static __always_inline __u64 decide_tcp_in(struct __sk_buff *skb,
 					   const struct network_config *config,
-					   const struct packet *p, struct bpf_sock *sk,
-					   struct socket_state **state)
+					   const struct packet *p, struct bpf_sock *sk)
 {
+	struct socket_state *state;
 	__u64 v;
 
 	if (sk && sk->state == BPF_TCP_LISTEN) {
@@ -191,18 +191,18 @@ static __always_inline __u64 decide_tcp_in(struct __sk_buff *skb,
 		if (VERDICT_WHAT(v) == NETWORK_DENY)
 			return v;
 		/* The connection's socket gets a copy of this. */
-		if (!*state)
-			*state = state_of(sk, BPF_SK_STORAGE_GET_F_CREATE);
-		if (!*state)
+		state = state_of(sk, BPF_SK_STORAGE_GET_F_CREATE);
+		if (!state)
 			return VERDICT(NETWORK_DENY, NETWORK_RULE_INCOMING, 0);
-		if ((*state)->incoming != config->generation)
-			(*state)->incoming = config->generation;
+		if (state->incoming != config->generation)
+			state->incoming = config->generation;
 		count_allowed(config, VERDICT_RULE(v));
 		return v;
 	}
-	if (*state && came_in(config, *state, p->local_port))
+	state = state_of(sk, 0);
+	if (state && came_in(config, p, state))
 		return VERDICT(NETWORK_ALLOW, NETWORK_RULE_NONE, 0);
-	return decide_connection(config, p, *state);
+	return decide_connection(config, p, state);
 }
 
 SEC("cgroup_skb/ingress")
@@ -211,7 +211,6 @@ int network_in(struct __sk_buff *skb)
 	const struct network_config *config = bpf_get_local_storage(&storage, 0);
 	struct packet p = { .peer.hook = NETWORK_HOOK_IN };
 	struct bpf_sock *sk = skb->sk;
-	struct socket_state *state;
 	enum packet_kind kind;
 	__u64 v;
 
@@ -222,11 +221,10 @@ int network_in(struct __sk_buff *skb)
 		return 1;
 	if (sk)
 		sk = bpf_sk_fullsock(sk);
-	state = state_of(sk, 0);
 	if (kind != PACKET_TRANSPORT) {
 		v = VERDICT(NETWORK_DENY, NETWORK_RULE_PROTOCOL, 0);
 	} else if (p.peer.protocol == IPPROTO_TCP) {
-		v = decide_tcp_in(skb, config, &p, sk, &state);
+		v = decide_tcp_in(skb, config, &p, sk);
 	} else {
 		v = decide_open_port(skb, config, &p);
 		/* The answer of whom it may ask. */
@@ -236,7 +234,10 @@ int network_in(struct __sk_buff *skb)
 	}
 	if (VERDICT_WHAT(v) == NETWORK_ALLOW)
 		return 1;
-	report_packet(config, &p, state, v);
+	/* Of the sender's port nothing is to be learned, and a scan would be as many events. */
+	if (kind == PACKET_TRANSPORT)
+		p.peer.port = p.local_port;
+	report_packet(config, &p, state_of(sk, 0), v);
 	return VERDICT_WHAT(v) == NETWORK_AUDIT;
 }
 
@@ -304,7 +305,7 @@ int network_device(struct __sk_buff *skb)
 	if (header && protocol == bpf_htons(ETH_P_ARP))
 		return TC_ACT_UNSPEC;
 	kind = parse(skb, protocol, header, &p, true);
-	if (kind == PACKET_ICMP && is_neighbour_discovery(&p))
+	if (kind == PACKET_ICMP && is_neighbour_discovery(skb, &p))
 		return TC_ACT_UNSPEC;
 	if (kind == PACKET_TRANSPORT)
 		v = decide(config, &p.peer, false);

@@ -167,7 +167,7 @@ struct network_event {
 	__u32 uid;
 	char comm[16];
 	__u8 address[16]; /* IPv4 as ::ffff:a.b.c.d */
-	__u16 port;
+	__u16 port;	  /* of the other end; with NETWORK_HOOK_IN the local one */
 	__u8 family, protocol, hook, verdict;
 	__u16 reserved;
 	__u32 rule;

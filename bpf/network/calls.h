@@ -67,7 +67,7 @@ static __always_inline int on_target(struct bpf_sock_addr *ctx, struct target *t
 	const struct network_config *config = bpf_get_local_storage(&storage, 0);
 	struct socket_state *state = NULL;
 	struct who who = {};
-	__u32 space = 0, local;
+	__u32 space = 0;
 	__u64 v;
 
 	t->protocol = ctx->protocol == IPPROTO_MPTCP ? IPPROTO_TCP : ctx->protocol;
@@ -107,21 +107,9 @@ static __always_inline int on_target(struct bpf_sock_addr *ctx, struct target *t
 	if ((config->flags & NETWORK_OWN_LOOPBACK) && is_loopback(t))
 		return 1;
 	v = decide(config, t, false);
-	if (VERDICT_WHAT(v) != NETWORK_ALLOW && space == NETWORK_UDP && config->key) {
-		/* A UDP port that is open answers whom it heard from. */
-		struct flow flow = { .key = config->key, .protocol = IPPROTO_UDP };
-		struct note *note;
-
-		local = ctx->sk->src_port;
-		flow.remote = t->port & 0xffff;
-		flow.local = local;
-		copy_address(flow.address, t->address);
-		note = bpf_map_lookup_elem(&passed, &flow);
-		if (note && note->incoming &&
-		    VERDICT_WHAT(decide_incoming(config, NETWORK_UDP + (local & 0xffff))) ==
-			    NETWORK_ALLOW)
-			return 1;
-	}
+	if (VERDICT_WHAT(v) != NETWORK_ALLOW && space == NETWORK_UDP &&
+	    was_heard(config, t, NETWORK_UDP + (ctx->sk->src_port & 0xffff)))
+		return 1;
 	if (VERDICT_WHAT(v) == NETWORK_ALLOW) {
 		/* Without a memory there is no check of the name in TLS. */
 		if (VERDICT_NAMED(v) && !state)

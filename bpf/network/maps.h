@@ -143,6 +143,9 @@ struct note {
 	__u32 incoming; /* it came in through an open port */
 	__u32 reserved;
 };
+/* How long a UDP port that is open answers after it has heard from somebody. */
+#define ANSWER_TIME (180 * 1000000000ull)
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 32768);

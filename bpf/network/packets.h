@@ -13,6 +13,7 @@
 #include "network/events.h"
 
 #define LOOPBACK_IFINDEX 1
+#define NEIGHBOUR_SHORT 32 /* with the address of the link layer */
 #define EXTENSIONS_MAX 6   /* IPv6 extension headers that are walked */
 #define FRAGMENT_FROM 1200 /* larger datagrams may be cut up on their way */
 
@@ -128,11 +129,21 @@ static __always_inline enum packet_kind parse_v6(struct __sk_buff *skb, __u32 of
 	return PACKET_BAD;
 }
 
-/* Neighbour discovery: to the link, so that it carries nothing further. */
-static __always_inline bool is_neighbour_discovery(const struct packet *p)
+/*
+ * Neighbour discovery of the link: to its multicast and link-local addresses, and between two
+ * neighbours as short as it has to be, so that it carries next to nothing further.
+ */
+static __always_inline bool is_neighbour_discovery(const struct __sk_buff *skb,
+						   const struct packet *p)
 {
-	return !p->peer.is_v4 && p->peer.protocol == IPPROTO_ICMPV6 &&
-	       p->icmp_type >= 133 && p->icmp_type <= 136 && p->hop_limit == 255;
+	const __u8 *a = p->peer.address;
+
+	if (p->peer.is_v4 || p->peer.protocol != IPPROTO_ICMPV6 || p->icmp_type < 133 ||
+	    p->icmp_type > 136 || p->hop_limit != 255)
+		return false;
+	if ((a[0] == 0xff && a[1] == 2) || (a[0] == 0xfe && (a[1] & 0xc0) == 0x80))
+		return true;
+	return p->icmp_type >= 135 && skb->len <= p->header + NEIGHBOUR_SHORT;
 }
 
 static __always_inline bool is_icmp_error(const struct packet *p)
@@ -152,12 +163,13 @@ static __always_inline void flow_of(const struct network_config *config,
 	copy_address(ret->address, p->peer.address);
 }
 
+/* What goes out makes no one known who did not come in. */
 static __always_inline void remember(const struct flow *flow, bool incoming)
 {
 	struct note note = { .time = bpf_ktime_get_boot_ns(), .incoming = incoming };
 	const struct note *old = bpf_map_lookup_elem(&passed, flow);
 
-	if (!old || old->incoming < note.incoming)
+	if (!old || (incoming && (!old->incoming || note.time - old->time > NANOSECONDS)))
 		bpf_map_update_elem(&passed, flow, &note, BPF_ANY);
 }
 

@@ -241,4 +241,37 @@ static __always_inline __u64 decide_incoming(const struct network_config *config
 	return search_ranges(config, config->incoming, config->incoming_count, port, no);
 }
 
+/* Whether a rule that somebody wrote blocks the address, and not only what is reserved. */
+static __noinline bool is_blocked(const struct network_config *config,
+				  const struct target *t)
+{
+	__u64 v = address_verdict(config, t);
+
+	if (VERDICT_WHAT(v) == NETWORK_DENY && VERDICT_RULE(v) < config->rules)
+		return true;
+	if (!(config->flags & NETWORK_BLOCKS_NAMES))
+		return false;
+	v = name_verdict(config, t, false);
+	return VERDICT_WHAT(v) == NETWORK_DENY;
+}
+
+/* Whether a UDP port is open and heard from there lately: it may answer. */
+static __noinline bool was_heard(const struct network_config *config,
+				 const struct target *t, __u32 local_port)
+{
+	struct flow flow = { .key = config->key, .protocol = IPPROTO_UDP };
+	const struct note *note;
+
+	if (!config->key)
+		return false;
+	flow.remote = t->port & 0xffff;
+	flow.local = local_port & 0xffff;
+	copy_address(flow.address, t->address);
+	note = bpf_map_lookup_elem(&passed, &flow);
+	if (!note || !note->incoming || bpf_ktime_get_boot_ns() - note->time > ANSWER_TIME)
+		return false;
+	return VERDICT_WHAT(decide_incoming(config, local_port)) != NETWORK_DENY &&
+	       !is_blocked(config, t);
+}
+
 #endif

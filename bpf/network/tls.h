@@ -6,23 +6,28 @@
 #include "network/packets.h"
 
 #define TLS_EXTENSIONS_MAX 40
+#define TCP_URGENT 0x20 /* of the 14th byte of a header */
 /* The compiler forgets what it knows of a value, and leaves checks of it standing. */
 #define OPAQUE(value) __asm__ volatile("" : "+r"(value))
 
 /*
  * The offset of the first extension of the ClientHello at `offset`; 0: it is none. RFC 8446 4.1.2,
- * in a record of RFC 8446 5.1.
+ * in a record of RFC 8446 5.1. *ret_end: of the extensions; *ret_record_end: of the record, which
+ * may be the sooner one. Behind it another record's header would stand in the midst of what is
+ * read here, and be none of it for the server.
  */
 static __always_inline __u32 hello_extensions(struct __sk_buff *skb, __u32 offset,
-					      __u32 *ret_end)
+					      __u32 *ret_end, __u32 *ret_record_end)
 {
 	__u8 head[9], length[2], n;
-	__u32 extensions;
+	__u32 extensions, hello_end;
 
 	/* type 22, version 3.x, length; type 1, length */
 	if (bpf_skb_load_bytes(skb, offset, head, sizeof(head)) < 0 || head[0] != 22 ||
 	    head[1] != 3 || head[5] != 1 || head[6] != 0)
 		return 0;
+	*ret_record_end = offset + 5 + ((__u32)head[3] << 8 | head[4]);
+	hello_end = offset + 9 + ((__u32)head[7] << 8 | head[8]);
 	/* version, random, then three vectors */
 	offset += 9 + 2 + 32;
 	if (bpf_skb_load_bytes(skb, offset, &n, 1) < 0 || n > 32)
@@ -38,7 +43,7 @@ static __always_inline __u32 hello_extensions(struct __sk_buff *skb, __u32 offse
 		return 0;
 	extensions = (__u32)length[0] << 8 | length[1];
 	*ret_end = offset + 2 + extensions;
-	return offset + 2;
+	return *ret_end == hello_end ? offset + 2 : 0;
 }
 
 /* The rule that allows the name of `len` bytes at `offset`; NETWORK_RULE_NAME: none. */
@@ -86,10 +91,13 @@ static __noinline __u32 tls_name_rule(struct __sk_buff *skb,
 static __noinline __u32 hello_rule(struct __sk_buff *skb,
 				   const struct network_config *config, __u32 offset)
 {
-	__u32 end = 0, at = hello_extensions(skb, offset, &end);
+	__u32 end = 0, record_end = 0,
+	      at = hello_extensions(skb, offset, &end, &record_end);
 
 	if (!at)
 		return NETWORK_RULE_NAME;
+	if (end > record_end)
+		end = record_end;
 	for (int i = 0; i < TLS_EXTENSIONS_MAX; i++) {
 		__u8 e[9];
 		__u32 name_len;
@@ -118,17 +126,20 @@ static __always_inline bool may_speak(struct __sk_buff *skb,
 				      const struct network_config *config,
 				      const struct packet *p, struct socket_state *state)
 {
-	__u8 data_offset;
+	__u8 offset_flags[2];
 	__u32 payload;
 
 	if (!(config->flags & NETWORK_CHECK_TLS) || p->peer.port != NETWORK_TCP + 443 ||
 	    state->tls == TLS_ALLOWED)
 		return true;
-	if (bpf_skb_load_bytes(skb, p->header + 12, &data_offset, 1) < 0)
+	if (bpf_skb_load_bytes(skb, p->header + 12, offset_flags, 2) < 0)
 		return false;
-	payload = p->header + (data_offset >> 4) * 4;
+	payload = p->header + (offset_flags[0] >> 4) * 4;
 	if (payload >= skb->len)
 		return true;
+	/* A server does not see an urgent byte where it stands. */
+	if (offset_flags[1] & TCP_URGENT)
+		state->tls = TLS_DENIED;
 	if (state->tls == TLS_UNKNOWN)
 		state->tls = hello_rule(skb, config, payload) == NETWORK_RULE_NAME ?
 				     TLS_DENIED :

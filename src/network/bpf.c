@@ -144,6 +144,15 @@ int kbpf_link_create(int program, int target, enum bpf_attach_type type)
 	return sys_bpf(BPF_LINK_CREATE, &attr);
 }
 
+int kbpf_link_detach(int link)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.link_detach.link_fd = (uint32_t)link;
+	return sys_bpf(BPF_LINK_DETACH, &attr);
+}
+
 int kbpf_is_attached(int cgroup, enum bpf_attach_type type, uint32_t program_id)
 {
 	uint32_t ids[ATTACHED_MAX] = {};

@@ -30,6 +30,8 @@ int kbpf_get(const char *path);
 int kbpf_pin(int fd, const char *path);
 int kbpf_info(int fd, void *info, uint32_t size);
 int kbpf_link_create(int program, int target, enum bpf_attach_type type);
+/* At once; without it, a link that is let go of is taken away a while later. */
+int kbpf_link_detach(int link);
 /* Whether the program with this id is attached to the cgroup: 1 or 0. */
 int kbpf_is_attached(int cgroup, enum bpf_attach_type type, uint32_t program_id);
 

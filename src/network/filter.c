@@ -531,6 +531,18 @@ static void close_group(const char *own, const char *dir)
 		kbpf_map_update(storage, &cgroup, &nothing, BPF_EXIST);
 }
 
+static int remove_link(const char *path, struct err *e)
+{
+	_close_ int link = kbpf_get(path);
+
+	/* Of a group that is gone the kernel has taken it away by itself. */
+	if (link >= 0)
+		kbpf_link_detach(link);
+	if (unlink(path) < 0 && errno != ENOENT)
+		return err_sys(e, "network filter: cannot remove '%s'", path);
+	return 0;
+}
+
 /* What is in the container's folder: generations to the trash, links away. */
 static int remove_pins(const char *own, const char *dir, struct err *e)
 {
@@ -551,8 +563,8 @@ static int remove_pins(const char *own, const char *dir, struct err *e)
 			r = rekey_wires(strtoull(entry->d_name, NULL, 16), 0, e);
 			if (r == 0)
 				r = throw_away(own, path, entry->d_name, e);
-		} else if (unlink(path) < 0 && errno != ENOENT) {
-			r = err_sys(e, "network filter: cannot remove '%s'", path);
+		} else {
+			r = remove_link(path, e);
 		}
 	}
 	return r;

@@ -188,7 +188,7 @@ static void only_tcp_and_udp_sockets_are_made(void **state)
 
 static void multipath_tcp_is_tcp(void **state)
 {
-	_close_ int server = -1;
+	_close_ int server = -1, in = -1;
 	int fd, denied;
 
 	needs_root();
@@ -200,6 +200,9 @@ static void multipath_tcp_is_tcp(void **state)
 		return; /* the kernel has none: there is nothing to get by with */
 	assert_true(fd >= 0);
 	assert_int_equal(connect_to(fd, OUT4, 443), 0);
+	in = accept(server, NULL, NULL);
+	assert_int_equal(write(fd, "x", 1), 1);
+	assert_true(is_readable(in, WAIT_MS));
 	close(fd);
 	denied = socket_in(env.dir, AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
 	assert_int_equal(connect_to(denied, OTHER4, 443), -EPERM);
@@ -376,6 +379,33 @@ static void an_open_udp_port_answers_whom_it_heard_from(void **state)
 	assert_int_equal(send_to(closed, OUT4, 6000), -EPERM);
 	assert_int_equal(send_to(open, OUT4, 6001), -EPERM);
 	assert_int_equal(send_to(open, OTHER4, 6000), -EPERM);
+}
+
+static void blocked_addresses_do_not_come_in(void **state)
+{
+	_close_ int tcp = -1, udp = -1, client = -1, sender = -1, reserved = -1, in = -1;
+
+	needs_root();
+	open_port(TCP(8080));
+	open_port(UDP(5000));
+	add_rule(&env.tables, OTHER4, 32, TCP(0), UDP(65535), NETWORK_DENY, 0);
+	/* What is denied for no rule of the policy may come. */
+	add_rule(&env.tables, "10.9.0.0", 24, TCP(0), UDP(65535), NETWORK_DENY,
+		 NETWORK_RULE_RESERVED);
+	attach(0);
+	tcp = listen_inside(SOCK_STREAM, 8080);
+	udp = listen_inside(SOCK_DGRAM, 5000);
+	client = outside_socket_unbound(AF_INET, SOCK_STREAM);
+	bind_to(client, OTHER4, 0);
+	assert_int_equal(connect_for(client, IN4, 8080, 1500), -EINPROGRESS);
+	sender = outside_socket(SOCK_DGRAM, OTHER4, 6000);
+	assert_int_equal(send_to(sender, IN4, 5000), 0);
+	assert_false(is_readable(udp, 200));
+	assert_int_equal(send_to(udp, OTHER4, 6000), -EPERM);
+	reserved = outside_socket_unbound(AF_INET, SOCK_STREAM);
+	assert_int_equal(connect_to(reserved, IN4, 8080), 0);
+	in = accept(tcp, NULL, NULL);
+	assert_true(in >= 0);
 }
 
 static void groups_below_it_are_filtered_too(void **state)
@@ -568,6 +598,7 @@ int main(void)
 		TEST(the_hosts_loopback_is_not),
 		TEST(others_connect_to_open_ports_alone),
 		TEST(an_open_udp_port_answers_whom_it_heard_from),
+		TEST(blocked_addresses_do_not_come_in),
 		TEST(groups_below_it_are_filtered_too),
 		TEST(the_self_test_finds_out_whether_it_denies),
 		TEST(pins_hold_it_and_detach_leaves_nothing),

@@ -429,6 +429,14 @@ static inline int outside_socket_unbound(int family, int type)
 	return fd;
 }
 
+static inline void bind_to(int fd, const char *address, uint16_t port)
+{
+	struct sockaddr_storage a;
+	socklen_t len = sockaddr_of(address, port, &a);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, len), 0);
+}
+
 /* 0 or -errno; -EINPROGRESS: nobody answered for so long. */
 static inline int connect_for(int fd, const char *address, uint16_t port, int ms)
 {

@@ -230,6 +230,28 @@ static void connections_by_name_pass_the_wire(void **state)
 	shell("nsenter -t %d -n tc qdisc del dev host0 clsact", (int)env.holder);
 }
 
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
+static void multipath_tcp_by_name(void **state)
+{
+	_connection_close_ struct connection c = { -1, -1, -1 };
+
+	needs_root();
+	use_names();
+	attach(0);
+	learn(names_map(), OUT4, 0,
+	      (struct network_name_slot){ TCP(440), TCP(445), 0, 0, seconds() + 100 });
+	c.server = outside_socket(SOCK_STREAM, OUT4, 444);
+	c.inside = socket_in(env.dir, AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
+	if (c.inside == -EPROTONOSUPPORT || c.inside == -ENOPROTOOPT)
+		return; /* the kernel has none */
+	assert_int_equal(connect_to(c.inside, OUT4, 444), 0);
+	c.outside = accept(c.server, NULL, NULL);
+	assert_true(talks(&c));
+}
+
 /* --- TLS --- */
 
 struct hello {
@@ -411,6 +433,35 @@ static void what_is_no_whole_hello_is_refused(void **state)
 	assert_false(arrives(h.v, h.len));
 }
 
+/* Where a record ends before the name, what follows is not what it seems to be. */
+static void a_hello_in_pieces_is_refused(void **state)
+{
+	_connection_close_ struct connection c = { -1, -1, -1 };
+	struct hello h, good;
+
+	needs_root();
+	set_up_tls();
+	good = make_hello("api.example.org", 3, 16);
+	h = good;
+	set16(&h, 3, 120);
+	assert_false(arrives(h.v, h.len));
+	/* Behind the name it may. */
+	h = good;
+	set16(&h, 3, h.len - 5 - 3);
+	assert_true(arrives(h.v, h.len));
+	/* A message that ends before its extensions, or after them. */
+	h = good;
+	set16(&h, 7, 100);
+	assert_false(arrives(h.v, h.len));
+	h = good;
+	set16(&h, 7, h.len - 9 + 1);
+	assert_false(arrives(h.v, h.len));
+	/* A byte that the server does not see where it stands. */
+	c = connect_by_name(OUT4, 443);
+	assert_int_equal(send(c.inside, good.v, good.len, MSG_OOB), good.len);
+	assert_false(is_readable(c.outside, 500));
+}
+
 static void only_names_on_port_443_are_checked(void **state)
 {
 	_connection_close_ struct connection c = { -1, -1, -1 },
@@ -554,7 +605,9 @@ int main(void)
 		TEST(addresses_of_blocked_names_are_denied),
 		TEST(live_connections_outlast_their_entry_and_not_their_rule),
 		TEST(connections_by_name_pass_the_wire),
+		TEST(multipath_tcp_by_name),
 		TEST(tls_names_what_is_allowed),
+		TEST(a_hello_in_pieces_is_refused),
 		TEST(what_is_no_whole_hello_is_refused),
 		TEST(only_names_on_port_443_are_checked),
 		TEST(dns_goes_to_the_forwarder),
