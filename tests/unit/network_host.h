@@ -74,6 +74,18 @@ static struct {
 		}                                             \
 	} while (0)
 
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+/* `fd` is what came of making such a socket. */
+#define needs_mptcp(fd)                                                 \
+	do {                                                            \
+		if ((fd) == -EPROTONOSUPPORT || (fd) == -ENOPROTOOPT) { \
+			print_message("skipped: needs MPTCP\n");        \
+			skip();                                         \
+		}                                                       \
+	} while (0)
+
 static inline void shell(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static inline void shell(const char *fmt, ...)
 {
