@@ -36,7 +36,7 @@ static __always_inline bool came_in(const struct network_config *config,
 		return false;
 	if (is_current && !(config->flags & NETWORK_BLOCKS_NAMES))
 		return true;
-	if (VERDICT_WHAT(decide_incoming(config, p->local_port)) == NETWORK_DENY ||
+	if (VERDICT_WHAT(decide_incoming(config, p->peer.local)) == NETWORK_DENY ||
 	    is_blocked(config, &p->peer)) {
 		state->incoming = 0;
 		return false;
@@ -101,7 +101,7 @@ static __always_inline __u64 decide_udp_out(struct __sk_buff *skb,
 			note_passed(skb, config, p, false);
 		return v;
 	}
-	if (!was_heard(config, &p->peer, p->local_port))
+	if (!was_heard(config, &p->peer, p->peer.local))
 		return v;
 	note_passed(skb, config, p, false);
 	return VERDICT(NETWORK_ALLOW, NETWORK_RULE_NONE, 0);
@@ -169,7 +169,7 @@ static __always_inline __u64 decide_open_port(struct __sk_buff *skb,
 					      const struct network_config *config,
 					      const struct packet *p)
 {
-	__u64 v = decide_incoming(config, p->local_port);
+	__u64 v = decide_incoming(config, p->peer.local);
 
 	if (VERDICT_WHAT(v) == NETWORK_DENY)
 		return v;
@@ -236,7 +236,7 @@ int network_in(struct __sk_buff *skb)
 		return 1;
 	/* Of the sender's port nothing is to be learned, and a scan would be as many events. */
 	if (kind == PACKET_TRANSPORT)
-		p.peer.port = p.local_port;
+		p.peer.port = p.peer.local;
 	report_packet(config, &p, state_of(sk, 0), v);
 	return VERDICT_WHAT(v) == NETWORK_AUDIT;
 }

@@ -169,7 +169,7 @@ struct network_event {
 	__u8 address[16]; /* IPv4 as ::ffff:a.b.c.d */
 	__u16 port;	  /* of the other end; with NETWORK_HOOK_IN the local one */
 	__u8 family, protocol, hook, verdict;
-	__u16 reserved;
+	__u16 local_port; /* of a packet; 0: unknown */
 	__u32 rule;
 	__u32 count;
 };

@@ -35,6 +35,9 @@ static __always_inline __u32 due(const struct network_config *config,
 	struct counted *seen, first = { .time = now };
 	__u32 count;
 
+	/* Each connection that hangs is one to be ended: network/cut.h. */
+	if (t->hook == NETWORK_HOOK_OUT && t->protocol == IPPROTO_TCP)
+		alike.local = t->local;
 	copy_address(alike.address, t->address);
 	seen = bpf_map_lookup_elem(&recent, &alike);
 	if (!seen) {
@@ -85,6 +88,7 @@ static __noinline void report(const struct network_config *config, const struct 
 	__builtin_memcpy(event->comm, who->comm, sizeof(event->comm));
 	copy_address(event->address, t->address);
 	event->port = t->port & 0xffff;
+	event->local_port = t->local & 0xffff;
 	event->family = t->is_v4 ? AF_INET : AF_INET6;
 	event->protocol = t->protocol;
 	event->hook = t->hook;

@@ -158,6 +158,7 @@ struct alike {
 	__u64 key;
 	__u8 address[16];
 	__u32 port, rule, hook, protocol;
+	__u32 local, reserved;
 };
 struct counted {
 	__u64 time;

@@ -26,8 +26,7 @@ enum packet_kind {
 
 struct packet {
 	struct target peer; /* the other end: destination of what goes out, source of what comes */
-	__u32 local_port; /* as in struct network_range */
-	__u32 header;	  /* offset of TCP, UDP or ICMP */
+	__u32 header; /* offset of TCP, UDP or ICMP */
 	__u32 icmp_type;
 	__u32 hop_limit;
 };
@@ -49,7 +48,7 @@ static __always_inline enum packet_kind parse_ports(struct __sk_buff *skb,
 	source = space + bpf_ntohs(ports[0]);
 	destination = space + bpf_ntohs(ports[1]);
 	p->peer.port = out ? destination : source;
-	p->local_port = out ? source : destination;
+	p->peer.local = out ? source : destination;
 	return PACKET_TRANSPORT;
 }
 
@@ -159,7 +158,7 @@ static __always_inline void flow_of(const struct network_config *config,
 	ret->key = config->key;
 	ret->protocol = p->peer.protocol;
 	ret->remote = p->peer.port;
-	ret->local = p->local_port;
+	ret->local = p->peer.local;
 	copy_address(ret->address, p->peer.address);
 }
 

@@ -19,6 +19,7 @@ struct target {
 	__u8 address[16]; /* IPv4 as ::ffff:a.b.c.d */
 	__u32 port;	  /* as in struct network_range */
 	__u32 is_v4;
+	__u32 local;	/* likewise, where it is known */
 	__u32 protocol; /* of the IP header, for events */
 	__u32 hook;
 };

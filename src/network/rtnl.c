@@ -15,29 +15,34 @@
 /* A message of the kernel has 32 KiB at most. */
 #define ANSWER_MAX 32768
 
-static int open_socket(struct err *e)
+static int open_socket(int protocol, struct err *e)
 {
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
 
 	return fd < 0 ? err_sys(e, "cannot open a netlink socket") : fd;
 }
 
-int rtnl_open(int ns, struct err *e)
+int rtnl_open_for(int ns, int protocol, struct err *e)
 {
 	_close_ int own = -1, fd = -1;
 
 	if (ns < 0)
-		return open_socket(e);
+		return open_socket(protocol, e);
 	own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (own < 0)
 		return err_sys(e, "cannot open the own network namespace");
 	if (setns(ns, CLONE_NEWNET) < 0)
 		return err_sys(e, "cannot enter the container's network namespace");
 	/* A socket stays in the namespace in which it was made. */
-	fd = open_socket(e);
+	fd = open_socket(protocol, e);
 	if (setns(own, CLONE_NEWNET) < 0)
 		return err_sys(e, "cannot go back to the own network namespace");
 	return take_fd(&fd);
+}
+
+int rtnl_open(int ns, struct err *e)
+{
+	return rtnl_open_for(ns, NETLINK_ROUTE, e);
 }
 
 void rtnl_begin(struct rtnl_request *q, uint16_t type, uint16_t flags, size_t head)

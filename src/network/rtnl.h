@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests to rtnetlink: links and traffic control, as far as network/wire.c needs them. */
+/* Requests to the kernel by netlink: links, traffic control (wire.c), sockets (cut.c). */
 #ifndef PURPLE_NETWORK_RTNL_H
 #define PURPLE_NETWORK_RTNL_H
 
+#include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <stddef.h>
@@ -16,11 +17,16 @@ struct rtnl_request {
 		struct ifinfomsg link;
 		struct tcmsg tc;
 		struct rtgenmsg gen;
+		struct inet_diag_req_v2 diag;
 	};
 	char attributes[512];
 };
 
-/* A socket of the namespace `ns`; -1: the caller's own. Runs in: a single-threaded process. */
+/*
+ * A socket of the namespace `ns` for a protocol of netlink(7), or for NETLINK_ROUTE; `ns` -1: the
+ * caller's own. Runs in: a single-threaded process.
+ */
+int rtnl_open_for(int ns, int protocol, struct err *e);
 int rtnl_open(int ns, struct err *e);
 
 void rtnl_begin(struct rtnl_request *q, uint16_t type, uint16_t flags, size_t head);

@@ -3,8 +3,10 @@
  * The network filter in the real kernel: names. What was learned allows for its time, TLS has to
  * name what is allowed, and DNS goes to the forwarder. See network_host.h.
  */
+#include <bpf/libbpf.h>
 #include <time.h>
 
+#include "network/cut.h"
 #include "network/wire.h"
 #include "network_host.h"
 
@@ -471,6 +473,53 @@ static void only_names_on_port_443_are_checked(void **state)
 	assert_true(talks(&by_address));
 }
 
+static int take_event(void *arg, void *data, size_t size)
+{
+	assert_true(size >= sizeof(struct network_event));
+	memcpy(arg, data, sizeof(struct network_event));
+	return 0;
+}
+
+/* What is denied in the midst of a connection does not hang: whoever reads the events ends it. */
+static void a_connection_that_is_refused_is_ended(void **state)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+
+	needs_root();
+	set_up_tls();
+	for (size_t i = 0; i < 2; i++) {
+		const char *address = families[i] == AF_INET ? OUT4 : "::ffff:" OUT4;
+		_close_ int server = outside_socket(SOCK_STREAM, OUT4, 443);
+		_close_ int fd = inside_socket(families[i], SOCK_STREAM), other = -1;
+		struct network_event event = {};
+		struct ring_buffer *ring;
+		struct err e;
+
+		assert_int_equal(connect_to(fd, address, 443), 0);
+		other = inside_socket(AF_INET, SOCK_STREAM);
+		assert_int_equal(connect_to(other, OUT4, 443), 0);
+		assert_int_equal(write(fd, "GET /", 5), 5);
+		ring = ring_buffer__new(env.filter.maps[NETWORK_MAP_RINGS], take_event,
+					&event, NULL);
+		assert_non_null(ring);
+		for (int j = 0; j < 1000 && event.rule != NETWORK_RULE_NAME; j++) {
+			assert_true(ring_buffer__consume(ring) >= 0);
+			usleep(10000);
+		}
+		ring_buffer__free(ring);
+		assert_int_equal(event.rule, NETWORK_RULE_NAME);
+		assert_int_equal(event.hook, NETWORK_HOOK_OUT);
+		assert_int_equal(event.pid, getpid());
+		assert_int_equal(network_cut(env.inside, &event, &e), 1);
+		assert_int_equal(write(fd, "x", 1), -1);
+		assert_int_equal(errno, ECONNABORTED);
+		/* The other one to the same place goes on. */
+		assert_int_equal(network_cut(env.inside, &event, &e), 0);
+		assert_int_equal(recv(other, &event, 1, MSG_DONTWAIT), -1);
+		assert_int_equal(errno, EAGAIN);
+	}
+}
+
 /* --- DNS --- */
 
 static int bind_forwarder(int family, int type)
@@ -605,6 +654,7 @@ int main(void)
 		TEST(a_hello_in_pieces_is_refused),
 		TEST(what_is_no_whole_hello_is_refused),
 		TEST(only_names_on_port_443_are_checked),
+		TEST(a_connection_that_is_refused_is_ended),
 		TEST(dns_goes_to_the_forwarder),
 		TEST(other_ways_to_dns_are_closed),
 		TEST(without_an_own_loopback_the_forwarder_alone_is_reached),
