@@ -191,20 +191,21 @@ static bool covers(const network_ranges *l, uint32_t port)
 	return network_ranges_find(l->v, l->n, port) != NULL;
 }
 
-static bool allows_dns_itself(const struct network_rule *rule)
+static bool names_dns_server(const struct network_rule *rule)
 {
-	return rule->kind == NETWORK_ALLOW_OUTGOING && !rule->domain && rule->port_lo &&
-	       rule->port_lo <= PORT_DNS && rule->port_hi >= PORT_DNS;
+	return rule->kind == NETWORK_ALLOW_OUTGOING && rule->has_address &&
+	       rule->port_lo && rule->port_lo <= PORT_DNS && rule->port_hi >= PORT_DNS;
 }
 
 /*
  * The forwarder is needed where names decide, or where a policy says whom it is to ask; and where
- * everyone may be talked to on some ports, since programs find everyone by name. In the last case
- * not if a rule names port 53: then the policy lets the program ask for itself.
+ * everyone may be talked to on some ports, since programs find everyone by name, and the engine's
+ * resolver is as a rule at a reserved address. In the last case not if a rule names port 53 of an
+ * address: then the policy says whom the program is to ask.
  */
 static bool needs_forwarder(const struct compile *c)
 {
-	bool everywhere = false, dns_itself = false;
+	bool everywhere = false, named_server = false;
 	size_t i, k;
 
 	if (c->t->names.n || c->t->dns_servers.n)
@@ -219,10 +220,10 @@ static bool needs_forwarder(const struct compile *c)
 			/* A name that no other policy allows is in no table. */
 			if (rule->domain)
 				return true;
-			dns_itself |= allows_dns_itself(rule);
+			named_server |= names_dns_server(rule);
 		}
 	}
-	return everywhere && !dns_itself;
+	return everywhere && !named_server;
 }
 
 static void set_flags(struct compile *c)

@@ -22,9 +22,11 @@
 #include "container/state.h"
 #include "linux/mount_options.h"
 #include "linux/seccomp.h"
+#include "network/rules_json.h"
 #include "oci/template.h"
 #include "policy/find.h"
 #include "policy/merge.h"
+#include "policy/network.h"
 
 /* One by one up to here, then in steps: some runs make thousands of allocations. */
 #define ONE_BY_ONE 600
@@ -231,6 +233,74 @@ static int read_settings(struct buf *out, struct err *e)
 	return r;
 }
 
+static const char network_text[] =
+	"name: n\nnetwork:\n  allow_outgoing: [443, '5.0.0.0/8:80', '5.5.5.0/24:22-80', 5.5.5.5,\n"
+	"    '[2001:db8::/32]:53/udp', a.example, '*.b.example:443', 80-90/udp, 85-100]\n"
+	"  blocked_ips: [5.5.0.0/16, '64:ff9b::/96']\n  blocked_domains: [c.b.example]\n"
+	"  allow_incoming: [80, 8000-9000/tcp]\n  dns_servers: [9.9.9.9]\n"
+	"syscalls: {allow: [socket]}\n";
+
+/* As numbers. */
+static void give_tables(const struct network_tables *t, struct buf *out)
+{
+	long was = countdown;
+	size_t i, k;
+
+	countdown = -1;
+	buf_addf(out, "%zu %zu %zu %x;", t->v4.n, t->v6.n, t->ranges.n, t->config.flags);
+	for (i = 0; i < t->ranges.n; i++)
+		buf_addf(out, "%x-%x %x,", t->ranges.v[i].lo, t->ranges.v[i].hi,
+			 t->ranges.v[i].rule);
+	for (i = 0; i < t->names.n; i++)
+		for (k = 0; k < t->names.v[i].ranges.n; k++)
+			buf_addf(out, "%s %x-%x,", t->names.v[i].domain,
+				 t->names.v[i].ranges.v[k].lo,
+				 t->names.v[i].ranges.v[k].hi);
+	countdown = was;
+}
+
+/* Two policies, through the state folder's form, to tables. */
+static int compile_network(struct buf *out, struct err *e)
+{
+	struct network_host_address host = { { [10] = 0xff, 0xff, 5, 6, 7, 8 }, 128 };
+	const struct network_surroundings around = { .host_addresses = { &host, 1 } };
+	network_policies l = {}, back = {};
+	struct network_tables t = {};
+	_policy_free_ struct policy *p = NULL;
+	_buf_free_ struct buf text = {};
+	int r = policy_parse(network_text, strlen(network_text), "p", &p, e);
+
+	for (int i = 0; r == 0 && i < 2; i++)
+		r = policy_network_add(p, &l, e);
+	if (r == 0)
+		r = network_policies_write(&l, &text, e);
+	if (r == 0)
+		r = network_policies_read(text.s, text.len, "n", &back, e);
+	if (r == 0)
+		r = network_compile(&back, &around, &t, e);
+	if (r == 0)
+		give_tables(&t, out);
+	network_tables_clear(&t);
+	network_policies_clear(&l);
+	network_policies_clear(&back);
+	return r;
+}
+
+static int merge_network(struct buf *out, struct err *e)
+{
+	const struct merge_host host = { .block_devices_known = true, .nofile_hard = 4096 };
+	_oci_spec_free_ struct oci_spec *s = NULL;
+	_policy_free_ struct policy *p = NULL;
+	_strv_free_ struct strv why = {};
+	int r = oci_spec_load(AT_FDCWD, spec_file, &s, e);
+
+	if (r == 0)
+		r = policy_parse(network_text, strlen(network_text), "p", &p, e);
+	if (r == 0)
+		r = policy_merge(s, p, NULL, &host, &why, e);
+	return r < 0 ? r : give(&oci_state_spec_type, s, out);
+}
+
 static int write_template(struct buf *out, struct err *e)
 {
 	return template_write(true, 5, 6, out, e);
@@ -366,7 +436,8 @@ int main(void)
 		MEMORY_TEST(make_sandbox),   MEMORY_TEST(read_state),
 		MEMORY_TEST(compile_filter), MEMORY_TEST(read_mount),
 		MEMORY_TEST(read_host),	     MEMORY_TEST(read_settings),
-		MEMORY_TEST(write_template),
+		MEMORY_TEST(write_template), MEMORY_TEST(compile_network),
+		MEMORY_TEST(merge_network),
 	};
 
 	countdown = -1;

@@ -294,7 +294,7 @@ static void test_flags(void **state)
 		{ "blocked_ips: [1.2.3.4]", 0, NETWORK_ALLOW },
 		{ "allow_outgoing: [1.2.3.4]", 0, NETWORK_DENY },
 		{ "allow_outgoing: [443]", NETWORK_REDIRECT_DNS, NETWORK_DENY },
-		{ "allow_outgoing: [443, 53/udp]", 0, NETWORK_DENY },
+		{ "allow_outgoing: [443, 53/udp]", NETWORK_REDIRECT_DNS, NETWORK_DENY },
 		{ "allow_outgoing: [443, '9.9.9.9:53']", 0, NETWORK_DENY },
 		{ "allow_outgoing: [a.example]",
 		  NETWORK_USES_NAMES | NETWORK_CHECK_TLS | NETWORK_REDIRECT_DNS,
