@@ -29,6 +29,16 @@ teardown() {
 	purple_teardown
 }
 
+@test "a harmless container runs under policies of both kinds" {
+	make_generous_bundle
+	local isolated
+	for isolated in true false; do
+		policy t <<<"network: { isolated: $isolated }"
+		run_under t 'echo ran'
+		assert_output ran
+	done
+}
+
 @test "isolated is the default, and leaves a loopback device alone that works" {
 	make_generous_bundle
 	local isolated
