@@ -74,6 +74,10 @@ has() {
 		missing_reason="a build without sanitizers"
 		[[ -z ${PURPLE_SANITIZED:-} ]]
 		;;
+	forwarder)
+		missing_reason="a build with the forwarder of names"
+		[[ -x ${PURPLE_DNS_START:-} ]]
+		;;
 	timens)
 		missing_reason="time namespaces"
 		[[ -e /proc/self/ns/time ]]
@@ -83,7 +87,7 @@ has() {
 		printf '5.12\n%s\n' "$(uname -r)" | sort -CV
 		;;
 	podman | crun | runc | jq | busybox | conmon | python3 | script | strace | buildah | capsh | man | slirp4netns | curl | catatonit | \
-		containerd | ctr | dockerd | ip)
+		containerd | ctr | dockerd | ip | dig | dnsmasq | musl-gcc)
 		missing_reason="the program $1"
 		command -v "$1" >/dev/null
 		;;

@@ -6,6 +6,7 @@
  *     allow=NAME[:PORTS][=RULE]   NAME may begin with "*."; PORTS: LO-HI as in network_range
  *     block=NAME[=RULE]  deny=PREFIX  open=PREFIX  upstream=ADDRESS  fallback=allow|audit
  *     entries=N          how many addresses the map holds
+ *     init=PID           what it ends with (else: with this program)
  * Prints "PID PORT" when it is ready, then for each line of stdin that says "dump" the map, and an
  * empty line; ends, and the forwarder with it, at the end of stdin.
  */
@@ -87,7 +88,10 @@ static void add_prefix(struct network_tables *t, char *text, enum network_verdic
 	*to = x;
 }
 
-static void read_argument(struct network_tables *t, char *argument, uint32_t *entries)
+static uint32_t entries = 4096;
+static pid_t init;
+
+static void read_argument(struct network_tables *t, char *argument)
 {
 	char *value = strchr(argument, '=');
 
@@ -107,7 +111,9 @@ static void read_argument(struct network_tables *t, char *argument, uint32_t *en
 	else if (streq(argument, "fallback"))
 		t->config.fallback = streq(value, "allow") ? NETWORK_ALLOW : NETWORK_AUDIT;
 	else if (streq(argument, "entries"))
-		*entries = (uint32_t)atoi(value);
+		entries = (uint32_t)atoi(value);
+	else if (streq(argument, "init"))
+		init = atoi(value);
 	else
 		die("odd argument", argument);
 }
@@ -148,17 +154,16 @@ int main(int argc, char **argv)
 	struct network_tables t = { .config = { .fallback = NETWORK_DENY } };
 	struct network_dns_start start = { .tables = &t };
 	struct network_dns d;
-	uint32_t entries = 4096;
 	struct err e = {};
 	char line[64];
 
 	if (argc < 3)
 		die("usage", "dns_start NETNS EVENTS [ARGUMENT...]");
 	for (int i = 3; i < argc; i++)
-		read_argument(&t, argv[i], &entries);
+		read_argument(&t, argv[i]);
 	start.netns_fd = open(argv[1], O_RDONLY | O_CLOEXEC);
 	start.events_fd = open(argv[2], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-	start.init_fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	start.init_fd = (int)syscall(SYS_pidfd_open, init ? init : getpid(), 0);
 	start.names_fd = bpf_map_create(BPF_MAP_TYPE_HASH, "names",
 					sizeof(struct network_address),
 					sizeof(struct network_name), entries, NULL);

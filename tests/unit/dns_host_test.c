@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The forwarder against this kernel, as root: the map of names, and what its jail leaves. */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/fd.h"
+#include "network/dns_config.h"
+#include "network/dns_jail.h"
+#include "network/dns_learn.h"
+
+static int make_map(unsigned int entries)
+{
+	int fd;
+
+	if (geteuid() != 0) {
+		printf("skipped: needs root\n");
+		skip();
+	}
+	fd = bpf_map_create(BPF_MAP_TYPE_HASH, "names", sizeof(struct network_address),
+			    sizeof(struct network_name), entries, NULL);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static struct network_address address(unsigned int i)
+{
+	struct network_address a = { { [10] = 0xff, [11] = 0xff, 192 } };
+
+	a.bytes[13] = (uint8_t)(i >> 16);
+	a.bytes[14] = (uint8_t)(i >> 8);
+	a.bytes[15] = (uint8_t)i;
+	return a;
+}
+
+static int learn(struct dns_map *m, unsigned int i, uint32_t flags, uint64_t life,
+		 unsigned int *lost)
+{
+	struct network_address a = address(i);
+	struct network_name_slot s = { 443, 443, i, flags, dns_now() + life };
+	struct err e = {};
+
+	return dns_map_learn(m, &a, &s, 1, lost, &e);
+}
+
+static bool has(int fd, unsigned int i)
+{
+	struct network_address a = address(i);
+	struct network_name value;
+
+	return bpf_map_lookup_elem(fd, &a, &value) == 0;
+}
+
+static void test_map(void **state)
+{
+	_close_ int fd = make_map(8);
+	struct network_address a = address(1);
+	struct network_name value;
+	struct dns_map *m, *again;
+	unsigned int lost = 0;
+	struct err e = {};
+
+	assert_int_equal(dns_map_open(fd, &m, &e), 0);
+	assert_int_equal(dns_map_probe(fd), 0);
+	assert_int_equal(learn(m, 1, 0, 100, &lost), 0);
+	assert_int_equal(bpf_map_lookup_elem(fd, &a, &value), 0);
+	assert_int_equal(value.slots[0].lo, 443);
+	assert_int_equal(value.slots[0].rule, 1);
+	assert_true(value.slots[1].lo > value.slots[1].hi);
+	/* A block, which is never displaced, and others until the map is full. */
+	assert_int_equal(learn(m, 2, NETWORK_NAME_BLOCKED, 1, &lost), 0);
+	for (unsigned int i = 3; i <= 8; i++)
+		assert_int_equal(learn(m, i, 0, 100 + i, &lost), 0);
+	assert_int_equal(lost, 0);
+	/* One more: that with the least time goes. */
+	assert_int_equal(learn(m, 9, 0, 300, &lost), 0);
+	assert_int_equal(lost, 1);
+	assert_false(has(fd, 1));
+	assert_true(has(fd, 2));
+	assert_true(has(fd, 9));
+	/* Another forwarder finds what is there. */
+	assert_int_equal(dns_map_open(fd, &again, &e), 0);
+	lost = 0;
+	assert_int_equal(learn(again, 10, 0, 300, &lost), 0);
+	assert_int_equal(lost, 1);
+	assert_false(has(fd, 3));
+	dns_map_close(again);
+	dns_map_close(m);
+}
+
+/* Against a plain list: many come and go, and what is in the map is what should be. */
+static void test_map_sweep(void **state)
+{
+	_close_ int fd = make_map(256);
+	unsigned int lost = 0, there = 0;
+	struct dns_map *m;
+	struct err e = {};
+
+	assert_int_equal(dns_map_open(fd, &m, &e), 0);
+	/* Every other one has expired when it comes. */
+	for (unsigned int i = 0; i < 256; i++)
+		assert_int_equal(learn(m, i * 7919, 0, i % 2 ? 1000 : 0, &lost), 0);
+	dns_map_sweep(m);
+	for (unsigned int i = 0; i < 256; i++) {
+		assert_int_equal(has(fd, i * 7919), i % 2);
+		there += has(fd, i * 7919);
+	}
+	assert_int_equal(there, 128);
+	for (unsigned int i = 1000; i < 1128; i++)
+		assert_int_equal(learn(m, i * 7919, 0, 1000, &lost), 0);
+	assert_int_equal(lost, 0);
+	for (unsigned int i = 1; i < 256; i += 2)
+		assert_true(has(fd, i * 7919));
+	dns_map_close(m);
+}
+
+static void test_map_full_of_blocks(void **state)
+{
+	_close_ int fd = make_map(4);
+	unsigned int lost = 0;
+	struct dns_map *m;
+	struct err e = {};
+
+	assert_int_equal(dns_map_open(fd, &m, &e), 0);
+	for (unsigned int i = 0; i < 4; i++)
+		assert_int_equal(learn(m, i, NETWORK_NAME_BLOCKED, 1000, &lost), 0);
+	assert_true(learn(m, 5, 0, 1000, &lost) < 0);
+	dns_map_close(m);
+}
+
+static void test_map_of_another_kind(void **state)
+{
+	_close_ int fd = make_map(4), other = -1;
+	struct dns_map *m;
+	struct err e = {};
+
+	other = bpf_map_create(BPF_MAP_TYPE_HASH, "other", 16, 8, 4, NULL);
+	assert_true(other >= 0);
+	assert_true(dns_map_open(other, &m, &e) < 0);
+	assert_non_null(strstr(e.msg, "another kind"));
+}
+
+/* --- the jail --- */
+
+static int map_fd;
+
+static void allowed_map(void)
+{
+	struct network_address a = address(1);
+	struct network_name value = {};
+
+	if (bpf_map_update_elem(map_fd, &a, &value, BPF_ANY) < 0 ||
+	    bpf_map_lookup_elem(map_fd, &a, &value) < 0 ||
+	    bpf_map_delete_elem(map_fd, &a) < 0)
+		_exit(1);
+}
+
+static void allowed_socket(void)
+{
+	if (socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) < 0)
+		_exit(1);
+}
+
+static void allowed_memory(void)
+{
+	free(memset(malloc(1 << 22), 1, 1 << 22));
+}
+
+static void call_open(void)
+{
+	syscall(SYS_openat, AT_FDCWD, "/", O_RDONLY);
+}
+static void call_fork(void)
+{
+	syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+}
+static void call_exec(void)
+{
+	char *const none[] = { NULL };
+
+	syscall(SYS_execve, "/bin/true", none, none);
+}
+static void call_map_create(void)
+{
+	syscall(SYS_bpf, 0 /* BPF_MAP_CREATE */, NULL, 0);
+}
+static void call_prog_load(void)
+{
+	syscall(SYS_bpf, 5 /* BPF_PROG_LOAD */, NULL, 0);
+}
+static void call_unix(void)
+{
+	syscall(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+static void call_raw(void)
+{
+	syscall(SYS_socket, AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+static void call_listen(void)
+{
+	syscall(SYS_listen, 3, 1);
+}
+static void call_exec_memory(void)
+{
+	syscall(SYS_mmap, NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
+		-1, 0);
+}
+static void call_setns(void)
+{
+	syscall(SYS_setns, 3, 0);
+}
+static void call_kill(void)
+{
+	syscall(SYS_kill, 1, 0);
+}
+static void call_ptrace(void)
+{
+	syscall(SYS_ptrace, 0, 1, 0, 0);
+}
+static void call_getdents(void)
+{
+	syscall(SYS_getdents64, 3, NULL, 0);
+}
+
+/* Jailed, then `call`: how it ended. 0: all is well. */
+static int jailed(void (*call)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct err e = {};
+
+		if (dns_jail_enter(map_fd, &e) < 0) {
+			fprintf(stderr, "%s\n", e.msg);
+			_exit(99);
+		}
+		call();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void test_jail_allows(void **state)
+{
+	_close_ int fd = make_map(4);
+
+	map_fd = fd;
+	assert_int_equal(jailed(allowed_map), 0);
+	assert_int_equal(jailed(allowed_socket), 0);
+	assert_int_equal(jailed(allowed_memory), 0);
+}
+
+static void test_jail_kills(void **state)
+{
+	static const struct {
+		const char *name;
+		void (*call)(void);
+	} calls[] = {
+#ifndef PURPLE_SANITIZED /* there, reports are written to files */
+		{ "open", call_open },
+#endif
+		{ "fork", call_fork },
+		{ "exec", call_exec },
+		{ "BPF_MAP_CREATE", call_map_create },
+		{ "BPF_PROG_LOAD", call_prog_load },
+		{ "socket(AF_UNIX)", call_unix },
+		{ "socket(SOCK_RAW)", call_raw },
+		{ "listen", call_listen },
+		{ "mmap(PROT_EXEC)", call_exec_memory },
+		{ "setns", call_setns },
+		{ "kill", call_kill },
+		{ "ptrace", call_ptrace },
+		{ "getdents64", call_getdents },
+	};
+	_close_ int fd = make_map(4);
+
+	map_fd = fd;
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+		int status = jailed(calls[i].call);
+
+		if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS)
+			fail_msg("%s is survived: %x", calls[i].name, (unsigned int)status);
+	}
+}
+
+/* It cannot be entered without privileges; nothing is let slip then. */
+static void test_jail_fails_closed(void **state)
+{
+	_close_ int fd = make_map(4);
+	int status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct err e = {};
+
+		if (setresuid(1, 1, 1) < 0)
+			_exit(2);
+		_exit(dns_jail_enter(fd, &e) < 0 && e.msg[0] ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_map),
+		cmocka_unit_test(test_map_sweep),
+		cmocka_unit_test(test_map_full_of_blocks),
+		cmocka_unit_test(test_map_of_another_kind),
+		cmocka_unit_test(test_jail_allows),
+		cmocka_unit_test(test_jail_kills),
+		cmocka_unit_test(test_jail_fails_closed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
