@@ -294,19 +294,23 @@ static int check_program(struct err *e)
 	return 0;
 }
 
-static void end_child(pid_t pid)
+void network_dns_end(struct network_dns *d)
 {
-	kill(pid, SIGKILL);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+	fd_close(&d->control_fd);
+	if (d->pid <= 0)
+		return;
+	kill(d->pid, SIGKILL);
+	while (waitpid(d->pid, NULL, 0) < 0 && errno == EINTR)
 		;
+	d->pid = -1;
 }
 
-int network_dns_start(const struct network_dns_start *start, bool stays,
+int network_dns_begin(const struct network_dns_start *start, bool stays,
 		      struct network_dns *ret, struct err *e)
 {
-	struct network_dns d = { .control_fd = -1 };
 	_close_ int ours = -1, theirs = -1;
 	int fds[2], r = check_program(e);
+	pid_t pid;
 
 	if (r < 0)
 		return r;
@@ -314,21 +318,41 @@ int network_dns_start(const struct network_dns_start *start, bool stays,
 		return err_sys(e, "cannot make a socket pair");
 	ours = fds[0];
 	theirs = fds[1];
-	d.pid = fork();
-	if (d.pid < 0)
+	pid = fork();
+	if (pid < 0)
 		return err_sys(e, "cannot fork");
-	if (d.pid == 0) {
+	if (pid == 0) {
 		fd_close(&ours);
 		child(start, stays, theirs);
 	}
-	fd_close(&theirs);
-	r = wait_ready(ours, &d, e);
+	*ret = (struct network_dns){ .pid = pid,
+				     .stays = stays,
+				     .control_fd = take_fd(&ours) };
+	return 0;
+}
+
+int network_dns_wait(struct network_dns *d, struct err *e)
+{
+	int r = wait_ready(d->control_fd, d, e);
+
 	if (r < 0) {
-		end_child(d.pid);
+		network_dns_end(d);
 		return err_wrap(e, "cannot start the forwarder of names");
 	}
-	if (!stays)
-		d.control_fd = take_fd(&ours);
-	*ret = d;
+	if (d->stays)
+		fd_close(&d->control_fd);
 	return 0;
+}
+
+int network_dns_start(const struct network_dns_start *start, bool stays,
+		      struct network_dns *ret, struct err *e)
+{
+	struct network_dns d;
+	int r = network_dns_begin(start, stays, &d, e);
+
+	if (r == 0)
+		r = network_dns_wait(&d, e);
+	if (r == 0)
+		*ret = d;
+	return r;
 }

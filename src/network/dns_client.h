@@ -28,17 +28,26 @@ struct network_dns {
 	pid_t pid; /* a child of the caller, who reaps it or leaves it to its own parent */
 	uint16_t port; /* UDP and TCP, on 127.0.0.1 and ::1 as far as the namespace has them */
 	bool ipv4, ipv6;
-	/* With it open, the forwarder ends when it is closed; -1: with the container alone. */
-	int control_fd;
+	/* Without it, the forwarder ends with the caller: when control_fd is closed. */
+	bool stays;
+	int control_fd; /* -1: the forwarder ends with the container alone */
 };
 
 /*
- * Starts purple-dns and waits until it is ready, at most 5 s. With `stays`, the end of the calling
- * process is not its end. On failure nothing is left of it.
+ * Starts purple-dns, and waits until it is ready: network_dns_begin() and network_dns_wait(). In
+ * between, the caller has some milliseconds for other things. All that `start` points to is of no
+ * more use after the first. On failure nothing is left of it.
  * Runs in: a process with one thread, as root. The caller's network namespace is the one from
  * which upstream servers are asked; it stays the caller's.
  */
 int network_dns_start(const struct network_dns_start *start, bool stays,
 		      struct network_dns *ret, struct err *e);
+int network_dns_begin(const struct network_dns_start *start, bool stays,
+		      struct network_dns *ret, struct err *e);
+/* Fills in the rest of *d. At most 5 s. */
+int network_dns_wait(struct network_dns *d, struct err *e);
+
+/* Ends and reaps it: the way back of a caller that fails later. */
+void network_dns_end(struct network_dns *d);
 
 #endif

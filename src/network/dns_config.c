@@ -44,6 +44,7 @@ static const struct json_field config_fields[] = {
 	JSON_FT(dns_config, names, "names", JSON_STRUCTS, &name_type),
 	JSON_F(dns_config, allow_unlisted, "allowUnlisted", JSON_BOOL),
 	JSON_F(dns_config, audit_unlisted, "auditUnlisted", JSON_BOOL),
+	JSON_F(dns_config, unlisted_rule, "unlistedRule", JSON_U32),
 	JSON_F(dns_config, learn_blocked, "learnBlocked", JSON_BOOL),
 	JSON_F(dns_config, denied_prefixes, "deniedPrefixes", JSON_STRV),
 	JSON_F(dns_config, open_prefixes, "openPrefixes", JSON_STRV),
@@ -189,6 +190,46 @@ static int make_prefixes(const struct network_tables *t, struct dns_config *c, s
 	return r;
 }
 
+/* What allows some port of every address: the verdict of 0.0.0.0/0 or ::/0; NULL: nothing does. */
+static const struct network_range *find_any(const struct network_tables *t,
+					    const struct network_table_entry *l, size_t n,
+					    enum network_verdict verdict)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct network_entry *x = &l[i].entry;
+
+		if (l[i].prefix_len != 0)
+			continue;
+		if (x->first.lo <= x->first.hi && x->first.verdict == verdict)
+			return &x->first;
+		for (uint32_t k = 0; k < x->more_count; k++)
+			if (t->ranges.v[x->more + k].verdict == verdict)
+				return &t->ranges.v[x->more + k];
+	}
+	return NULL;
+}
+
+/* A verdict that lets names that are not listed be resolved: from a rule or the fallback. */
+static bool may_resolve_any(const struct network_tables *t, enum network_verdict verdict,
+			    uint32_t *ret_rule)
+{
+	const struct network_range *r = find_any(t, t->v4.v, t->v4.n, verdict);
+
+	if (!r)
+		r = find_any(t, t->v6.v, t->v6.n, verdict);
+	*ret_rule = r ? r->rule : NETWORK_RULE_NONE;
+	return r || t->config.fallback == verdict;
+}
+
+static void make_unlisted(const struct network_tables *t, struct dns_config *c)
+{
+	c->allow_unlisted = may_resolve_any(t, NETWORK_ALLOW, &c->unlisted_rule);
+	if (c->allow_unlisted)
+		return;
+	c->audit_unlisted = may_resolve_any(t, NETWORK_AUDIT, &c->unlisted_rule);
+	c->allow_unlisted = c->audit_unlisted;
+}
+
 static int make_name(const struct network_table_name *from, struct dns_config *c,
 		     struct err *e)
 {
@@ -217,15 +258,13 @@ int dns_config_make(const struct network_tables *t, const struct strv *fallback_
 		    struct dns_config *ret, struct err *e)
 {
 	_dns_config_clear_ struct dns_config c = {
-		.allow_unlisted = t->config.fallback == NETWORK_ALLOW ||
-				  t->config.fallback == NETWORK_AUDIT,
-		.audit_unlisted = t->config.fallback == NETWORK_AUDIT,
 		.learn_blocked = t->config.flags & NETWORK_BLOCKS_NAMES,
 	};
 	const struct strv *upstreams = t->dns_servers.n ? &t->dns_servers :
 							  fallback_upstreams;
 	int r = make_prefixes(t, &c, e);
 
+	make_unlisted(t, &c);
 	for (size_t i = 0; r == 0 && i < t->names.n; i++)
 		r = make_name(&t->names.v[i], &c, e);
 	if (r == 0 && strv_copy(upstreams, &c.upstreams) < 0)

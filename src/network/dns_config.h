@@ -49,10 +49,12 @@ struct dns_name {
 
 struct dns_config {
 	LIST_OF(struct dns_name) names;
-	/* Of names that are not listed: they are resolved, and nothing is learned from them. */
+	/* Names that are not listed are resolved, and nothing is learned from them: rules allow
+	 * any address, by this rule, or what no rule speaks of (NETWORK_RULE_NONE). */
 	bool allow_unlisted;
 	bool audit_unlisted; /* with it: a policy that enforces would not allow them */
-	bool learn_blocked;  /* addresses of blocked names go to the map, to be denied */
+	uint32_t unlisted_rule;
+	bool learn_blocked; /* addresses of blocked names go to the map, to be denied */
 	struct strv denied_prefixes; /* "192.0.2.0/24", where answers may not point, */
 	struct strv open_prefixes; /* and where they may, inside of those; the longest one holds */
 	struct strv upstreams;	 /* addresses, asked on port 53 */

@@ -269,6 +269,8 @@ static const char *decide(const struct dns_server *s, const struct dns_query *q,
 	v->verdict = !s->config->allow_unlisted ? NETWORK_DENY :
 		     s->config->audit_unlisted	? NETWORK_AUDIT :
 						  NETWORK_ALLOW;
+	if (v->verdict != NETWORK_DENY)
+		v->rule = s->config->unlisted_rule;
 	return v->verdict == NETWORK_DENY ? "not listed" : NULL;
 }
 

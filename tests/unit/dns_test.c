@@ -430,6 +430,42 @@ static void test_names(void **state)
 	view_free(&v);
 }
 
+/* Names that no rule lists: what holds for every address, or for what no rule speaks of. */
+static void test_names_unlisted(void **state)
+{
+	const struct network_range some[] = { { 0, 79, 1, NETWORK_DENY },
+					      { 80, 80, 2, NETWORK_AUDIT },
+					      { 443, 443, 3, NETWORK_ALLOW } };
+	static const struct {
+		const char *prefix;
+		size_t ranges;
+		uint32_t fallback;
+		bool allow, audit;
+		uint32_t rule;
+	} cases[] = {
+		{ NULL, 0, NETWORK_DENY, false, false, NETWORK_RULE_NONE },
+		{ NULL, 0, NETWORK_ALLOW, true, false, NETWORK_RULE_NONE },
+		{ NULL, 0, NETWORK_AUDIT, true, true, NETWORK_RULE_NONE },
+		{ "0.0.0.0/0", 1, NETWORK_DENY, false, false, NETWORK_RULE_NONE },
+		{ "0.0.0.0/0", 2, NETWORK_DENY, true, true, 2 },
+		{ "0.0.0.0/0", 3, NETWORK_DENY, true, false, 3 },
+		{ "::/0", 3, NETWORK_DENY, true, false, 3 },
+		{ "0.0.0.0/1", 3, NETWORK_DENY, false, false, NETWORK_RULE_NONE },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct view v = { .t.config.fallback = cases[i].fallback };
+
+		if (cases[i].prefix)
+			add_prefix(&v.t, cases[i].prefix, some, cases[i].ranges);
+		view_make(&v);
+		assert_int_equal(v.c.allow_unlisted, cases[i].allow);
+		assert_int_equal(v.c.audit_unlisted, cases[i].audit);
+		assert_int_equal(v.c.unlisted_rule, cases[i].rule);
+		view_free(&v);
+	}
+}
+
 static void test_names_audit(void **state)
 {
 	struct view v = {};
@@ -560,6 +596,7 @@ int main(void)
 		cmocka_unit_test(test_prefixes_lifted),
 		cmocka_unit_test(test_plain_names),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_names_unlisted),
 		cmocka_unit_test(test_names_audit),
 		cmocka_unit_test(test_names_many_ranges),
 		cmocka_unit_test(test_slots_merge),
