@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The forwarder against this kernel, as root: the map of names, and what its jail leaves. */
+#include "config.h"
+
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -184,10 +186,12 @@ static void allowed_memory(void)
 	free(memset(malloc(1 << 22), 1, 1 << 22));
 }
 
+#ifndef PURPLE_SANITIZED /* there, reports are written to files */
 static void call_open(void)
 {
 	syscall(SYS_openat, AT_FDCWD, "/", O_RDONLY);
 }
+#endif
 static void call_fork(void)
 {
 	syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
@@ -277,7 +281,7 @@ static void test_jail_kills(void **state)
 		const char *name;
 		void (*call)(void);
 	} calls[] = {
-#ifndef PURPLE_SANITIZED /* there, reports are written to files */
+#ifndef PURPLE_SANITIZED
 		{ "open", call_open },
 #endif
 		{ "fork", call_fork },
