@@ -18,8 +18,6 @@
 
 /* 100,000 rules with long names. */
 #define CONFIG_MAX ((size_t)64 << 20)
-/* glibc takes three; policies may have some more. */
-#define UPSTREAMS_MAX 16
 
 static const struct json_field range_fields[] = {
 	JSON_F(dns_range, lo, "lo", JSON_U32),
@@ -295,7 +293,7 @@ int dns_config_host_upstreams(const char *path, struct strv *ret, struct err *e)
 		word = strtok_r(NULL, " \t\r", &more);
 		/* Not those with a scope ("fe80::1%eth0"): which device that is depends on who asks. */
 		if (word && dns_address_parse(word, &a, NULL) == 0 &&
-		    l.n < UPSTREAMS_MAX && strv_add(&l, word) < 0)
+		    l.n < DNS_UPSTREAMS_MAX && strv_add(&l, word) < 0)
 			return err_oom(e);
 	}
 	if (l.n == 0)
@@ -349,9 +347,9 @@ static int check(const struct dns_config *c, struct err *e)
 		r = check_addresses(&c->upstreams, false, e);
 	if (r < 0)
 		return r;
-	if (c->upstreams.n == 0 || c->upstreams.n > UPSTREAMS_MAX)
+	if (c->upstreams.n == 0 || c->upstreams.n > DNS_UPSTREAMS_MAX)
 		return err_set(e, ERR_CONFIG, EINVAL, "1 to %d upstream servers, not %zu",
-			       UPSTREAMS_MAX, c->upstreams.n);
+			       DNS_UPSTREAMS_MAX, c->upstreams.n);
 	if (!c->ipv4 && !c->ipv6)
 		return err_set(e, ERR_CONFIG, EINVAL, "no sockets");
 	return 0;

@@ -13,6 +13,9 @@
 #include "base/json.h"
 #include "network/rules.h"
 
+/* glibc takes three; policies may have some more. */
+#define DNS_UPSTREAMS_MAX 16
+
 /* Descriptors that purple-dns is started with. The sockets are bound in the container's network
  * namespace; those that the configuration does not announce are closed. */
 enum dns_fd {

@@ -12,6 +12,7 @@
 #include <grp.h>
 #include <linux/bpf.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
@@ -161,12 +162,22 @@ static int set_limits(struct err *e)
 
 /* --- system calls --- */
 
+/*
+ * A filter cannot look at the address that connect() is given, but at where it is. So the servers'
+ * addresses are in pages that cannot be written, and memory is had by brk() alone: what mmap(),
+ * mremap() or mprotect() could do is to put other pages in their place. Other libraries than glibc
+ * have no such setting, and the sanitizers need these calls: there that does not hold.
+ */
+#if defined(__GLIBC__) && !defined(PURPLE_SANITIZED)
+#define MEMORY_BY_BRK 1
+#else
+#define MEMORY_BY_BRK 0
+#endif
+
 static const int calls[] = {
 	SCMP_SYS(accept4),
 	SCMP_SYS(brk),
 	SCMP_SYS(clock_gettime),
-	SCMP_SYS(close),
-	SCMP_SYS(connect),
 	SCMP_SYS(epoll_ctl),
 	SCMP_SYS(epoll_pwait),
 	SCMP_SYS(epoll_wait),
@@ -174,27 +185,27 @@ static const int calls[] = {
 	SCMP_SYS(exit_group),
 	SCMP_SYS(futex),
 	SCMP_SYS(getrandom),
-	SCMP_SYS(madvise),
-	SCMP_SYS(mremap),
-	SCMP_SYS(munmap),
 	SCMP_SYS(read),
 	SCMP_SYS(recvfrom),
 	SCMP_SYS(restart_syscall),
 	SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(sendto),
 	SCMP_SYS(write),
-#ifdef PURPLE_SANITIZED
-	/* For reports. */
+#if !MEMORY_BY_BRK
+	SCMP_SYS(madvise),
+	SCMP_SYS(mremap),
+	SCMP_SYS(munmap),
+#endif
+#ifdef PURPLE_SANITIZED /* for reports */
 	SCMP_SYS(getpid),
 	SCMP_SYS(gettid),
 	SCMP_SYS(mprotect),
 	SCMP_SYS(openat),
+	SCMP_SYS(prctl),
 	SCMP_SYS(readlink),
 	SCMP_SYS(rt_sigaction),
 	SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(sigaltstack),
 	SCMP_SYS(sched_yield),
-	SCMP_SYS(prctl),
+	SCMP_SYS(sigaltstack),
 #endif
 };
 
@@ -226,14 +237,44 @@ static int add_bpf_rules(scmp_filter_ctx ctx)
 	return r;
 }
 
-/* Memory, and none that can be run. */
+/* Memory: none where brk() will do, which malloc() then is told; and none that can be run. */
 static int add_mmap_rule(scmp_filter_ctx ctx)
 {
+#if MEMORY_BY_BRK
+	return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOMEM), SCMP_SYS(mmap), 0);
+#else
 	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
 				SCMP_A2_32(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+#endif
 }
 
-static int load_filter(struct err *e)
+/* To where, and from which sockets. */
+static int add_address_rules(scmp_filter_ctx ctx, const struct dns_jail *j)
+{
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
+				 SCMP_A4(SCMP_CMP_EQ, 0));
+
+	for (size_t i = 0; r == 0 && i < j->answering_count; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
+				     SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)j->answering[i]));
+	for (size_t i = 0; r == 0 && i < j->server_count; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(connect), 1,
+				     SCMP_A1(SCMP_CMP_EQ, (uintptr_t)j->servers[i]));
+	return r;
+}
+
+/* The sockets above keep their numbers: no other socket can get one of them. */
+static int add_close_rules(scmp_filter_ctx ctx, const struct dns_jail *j)
+{
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(close), 1,
+				 SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)j->control_fd));
+
+	return r < 0 ? r :
+		       seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(close), 1,
+					SCMP_A0_32(SCMP_CMP_GE, (uint32_t)j->first_own_fd));
+}
+
+static int load_filter(const struct dns_jail *j, struct err *e)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int r = ctx ? 0 : -ENOMEM;
@@ -247,13 +288,26 @@ static int load_filter(struct err *e)
 	if (r == 0)
 		r = add_mmap_rule(ctx);
 	if (r == 0)
+		r = add_address_rules(ctx, j);
+	if (r == 0)
+		r = add_close_rules(ctx, j);
+	if (r == 0)
 		r = seccomp_load(ctx);
 	if (ctx)
 		seccomp_release(ctx);
 	return r < 0 ? err_errno(e, r, "cannot set the filter of system calls") : 0;
 }
 
-int dns_jail_enter(int map_fd, struct err *e)
+int dns_jail_prepare(struct err *e)
+{
+#if MEMORY_BY_BRK
+	if (mallopt(M_MMAP_MAX, 0) != 1)
+		return err_set(e, ERR_INTERNAL, EINVAL, "cannot set how memory is had");
+#endif
+	return 0;
+}
+
+int dns_jail_enter(const struct dns_jail *j, struct err *e)
 {
 	int r = enter_empty_root(e);
 
@@ -264,7 +318,7 @@ int dns_jail_enter(int map_fd, struct err *e)
 	if (r == 0)
 		r = become_nobody(e);
 	if (r == 0)
-		r = drop_caps(map_fd, e);
+		r = drop_caps(j->map_fd, e);
 	if (r < 0)
 		return r;
 	/* Becoming another user has done it already; nothing says that it stays so. */
@@ -272,5 +326,5 @@ int dns_jail_enter(int map_fd, struct err *e)
 		return err_sys(e, "cannot hide its memory");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_sys(e, "cannot set no_new_privs");
-	return load_filter(e);
+	return load_filter(j, e);
 }

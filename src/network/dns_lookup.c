@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 
@@ -47,8 +48,8 @@ struct lookup {
 
 struct dns_lookups {
 	int epoll;
-	struct server *servers;
-	size_t server_count;
+	struct server *servers; /* read-only pages: the jail allows to connect to these alone */
+	size_t server_count, servers_size;
 	size_t next_free;
 	struct lookup lookups[DNS_LOOKUPS_MAX];
 };
@@ -82,11 +83,17 @@ int dns_lookups_make(int epoll, const struct strv *upstreams, struct dns_lookups
 	l->epoll = epoll;
 	for (size_t i = 0; i < DNS_LOOKUPS_MAX; i++)
 		l->lookups[i].source.fd = -1;
-	l->servers = calloc(upstreams->n, sizeof(*l->servers));
-	if (!l->servers)
+	l->servers_size = upstreams->n * sizeof(*l->servers);
+	l->servers = mmap(NULL, l->servers_size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (l->servers == MAP_FAILED) {
+		l->servers = NULL;
 		r = err_oom(e);
+	}
 	for (size_t i = 0; r == 0 && i < upstreams->n; i++)
 		r = parse_server(upstreams->v[i], &l->servers[l->server_count++], e);
+	if (r == 0 && mprotect(l->servers, l->servers_size, PROT_READ) < 0)
+		r = err_sys(e, "cannot protect the addresses of name servers");
 	if (r < 0) {
 		dns_lookups_free(l);
 		return r;
@@ -108,8 +115,18 @@ void dns_lookups_free(struct dns_lookups *l)
 		return;
 	for (size_t i = 0; i < DNS_LOOKUPS_MAX; i++)
 		close_try(&l->lookups[i]);
-	free(l->servers);
+	if (l->servers)
+		munmap(l->servers, l->servers_size);
 	free(l);
+}
+
+size_t dns_lookups_servers(const struct dns_lookups *l, const void **ret, size_t max)
+{
+	size_t n = l->server_count < max ? l->server_count : max;
+
+	for (size_t i = 0; i < n; i++)
+		ret[i] = &l->servers[i].address;
+	return n;
 }
 
 static void finish(struct lookup *q, enum dns_found found, const struct dns_answer *a)

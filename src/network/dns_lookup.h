@@ -27,6 +27,9 @@ int dns_lookups_make(int epoll, const struct strv *upstreams, struct dns_lookups
 		     struct err *e);
 void dns_lookups_free(struct dns_lookups *l);
 
+/* Pointers to the servers' addresses, in memory that cannot be written. How many, at most `max`. */
+size_t dns_lookups_servers(const struct dns_lookups *l, const void **ret, size_t max);
+
 /* 0: `done` will be called, not before this returns. -EAGAIN: as many as can be are under way. */
 int dns_lookup_start(struct dns_lookups *l, const char *name, uint16_t type,
 		     dns_lookup_done done, void *arg);

@@ -116,7 +116,9 @@ static bool chain_is_blocked(struct request *rq, const struct dns_answer *a)
 		dns_names_find(rq->server->names, a->chain[i], &v);
 		if (!v.blocked)
 			continue;
-		rq->verdict = v;
+		/* What is learned remains the question's affair. */
+		rq->verdict.verdict = v.verdict;
+		rq->verdict.rule = v.rule;
 		if (v.verdict == NETWORK_DENY) {
 			want_blocked(rq->server, a->chain[i], &v);
 			return true;
@@ -307,6 +309,11 @@ static void on_question(void *arg, const struct dns_client *c, const uint8_t *da
 	} else {
 		ask(s, c, &q, &v);
 	}
+}
+
+size_t dns_server_upstreams(const struct dns_server *s, const void **ret, size_t max)
+{
+	return dns_lookups_servers(s->lookups, ret, max);
 }
 
 /* --- life --- */

@@ -16,6 +16,9 @@ struct dns_server;
 int dns_server_make(const struct dns_config *c, struct dns_server **ret, struct err *e);
 void dns_server_free(struct dns_server *s);
 
+/* Where the addresses of the upstream servers are, for the jail: see dns_jail.h. */
+size_t dns_server_upstreams(const struct dns_server *s, const void **ret, size_t max);
+
 /* Until the container's init is gone or, unless it is detached, the control connection ends. */
 int dns_server_run(struct dns_server *s, struct err *e);
 

@@ -208,6 +208,16 @@ map_has() {
 	learned 192.0.2.66
 }
 
+@test "a policy that only records: names that it does not list are resolved, and told" {
+	bad_upstream
+	start_forwarder fallback=audit 'allow=api.example.org=2' 'block=blocked.example=3'
+	expect n1.other.example NOERROR 198.51.0.1
+	assert_equal "$(event n1.other.example '[.verdict, .rcode] | join(" ")')" "audit NOERROR"
+	expect api.example.org NOERROR 192.0.2.7
+	assert_equal "$(event api.example.org '[.verdict, .rule] | join(" ")')" "allow 2"
+	expect www.blocked.example NXDOMAIN ""
+}
+
 @test "dnsmasq as the upstream server: addresses, aliases, names that there are not" {
 	start_dnsmasq 127.0.0.1 local=/example.org/ host-record=api.example.org,192.0.2.10,2001:db8::10 \
 		cname=alias.example.org,api.example.org local-ttl=600
@@ -603,8 +613,10 @@ resolve() {
 	assert_equal "$(grep -c socket: <<<"$output")" 5
 	assert_equal "$(grep -c bpf-map <<<"$output")" 1
 	assert_equal "$(grep -c pidfd <<<"$output")" 1
-	assert_equal "$(grep -c /dev/null <<<"$output")" 3
-	assert_equal "$(grep -c -- '->' <<<"$output")" 12
+	assert_equal "$(grep -c eventpoll <<<"$output")" 1
+	assert_equal "$(grep -c events.json <<<"$output")" 1
+	assert_equal "$(grep -c /dev/null <<<"$output")" 4
+	assert_equal "$(grep -c -- '->' <<<"$output")" 13
 }
 
 assert_contains_mount() {

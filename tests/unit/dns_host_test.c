@@ -5,6 +5,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -162,7 +163,64 @@ static void test_map_of_another_kind(void **state)
 
 /* --- the jail --- */
 
-static int map_fd;
+static int map_fd, server_fd, answering_fd;
+static struct sockaddr_in *server; /* the one that it may connect to */
+static struct sockaddr_in other = { .sin_family = AF_INET };
+
+static int make_socket(void)
+{
+	return socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+static void allowed_server(void)
+{
+	int fd = make_socket();
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)server, sizeof(*server)) < 0 ||
+	    send(fd, "", 1, 0) != 1)
+		_exit(1);
+	close(fd);
+}
+
+static void allowed_answer(void)
+{
+	if (sendto(answering_fd, "", 1, 0, (struct sockaddr *)server, sizeof(*server)) != 1)
+		_exit(1);
+}
+
+static void call_connect(void)
+{
+	connect(make_socket(), (struct sockaddr *)&other, sizeof(other));
+}
+static void call_sendto(void)
+{
+	sendto(make_socket(), "", 1, 0, (struct sockaddr *)&other, sizeof(other));
+}
+static void call_close(void)
+{
+	close(answering_fd);
+}
+static void call_bind(void)
+{
+	bind(make_socket(), (struct sockaddr *)&other, sizeof(other));
+}
+#ifndef PURPLE_SANITIZED
+static void call_mprotect(void)
+{
+	syscall(SYS_mprotect, server, 4096, PROT_READ | PROT_WRITE);
+}
+static void call_munmap(void)
+{
+	syscall(SYS_munmap, server, 4096);
+}
+static void refused_mmap(void)
+{
+	if (syscall(SYS_mmap, server, 4096, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != -1 ||
+	    errno != ENOMEM)
+		_exit(1);
+}
+#endif
 
 static void allowed_map(void)
 {
@@ -222,11 +280,13 @@ static void call_listen(void)
 {
 	syscall(SYS_listen, 3, 1);
 }
+#ifdef PURPLE_SANITIZED
 static void call_exec_memory(void)
 {
 	syscall(SYS_mmap, NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
 		-1, 0);
 }
+#endif
 static void call_setns(void)
 {
 	syscall(SYS_setns, 3, 0);
@@ -252,9 +312,17 @@ static int jailed(void (*call)(void))
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		const void *const servers[] = { server };
+		const struct dns_jail j = { .map_fd = map_fd,
+					    .servers = servers,
+					    .server_count = 1,
+					    .answering = &answering_fd,
+					    .answering_count = 1,
+					    .first_own_fd = server_fd + 1,
+					    .control_fd = map_fd };
 		struct err e = {};
 
-		if (dns_jail_enter(map_fd, &e) < 0) {
+		if (dns_jail_prepare(&e) < 0 || dns_jail_enter(&j, &e) < 0) {
 			fprintf(stderr, "%s\n", e.msg);
 			_exit(99);
 		}
@@ -265,14 +333,51 @@ static int jailed(void (*call)(void))
 	return status;
 }
 
+/* A map, a socket that listens on the loopback, and one that answers. */
+static void make_jail(void)
+{
+	socklen_t len = sizeof(*server);
+
+	map_fd = make_map(4);
+	server_fd = make_socket();
+	answering_fd = make_socket();
+	server = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		      0);
+	assert_true(server != MAP_FAILED);
+	*server = (struct sockaddr_in){ .sin_family = AF_INET,
+					.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	assert_int_equal(bind(server_fd, (struct sockaddr *)server, len), 0);
+	assert_int_equal(getsockname(server_fd, (struct sockaddr *)server, &len), 0);
+	assert_int_equal(mprotect(server, 4096, PROT_READ), 0);
+	/* Those that can be closed are above them. */
+	if (answering_fd > server_fd) {
+		int fd = answering_fd;
+
+		answering_fd = server_fd;
+		server_fd = fd;
+	}
+}
+
+static void free_jail(void)
+{
+	close(map_fd);
+	close(server_fd);
+	close(answering_fd);
+	munmap(server, 4096);
+}
+
 static void test_jail_allows(void **state)
 {
-	_close_ int fd = make_map(4);
-
-	map_fd = fd;
+	make_jail();
+	assert_int_equal(jailed(allowed_server), 0);
+	assert_int_equal(jailed(allowed_answer), 0);
+#ifndef PURPLE_SANITIZED
+	assert_int_equal(jailed(refused_mmap), 0);
+#endif
 	assert_int_equal(jailed(allowed_map), 0);
 	assert_int_equal(jailed(allowed_socket), 0);
 	assert_int_equal(jailed(allowed_memory), 0);
+	free_jail();
 }
 
 static void test_jail_kills(void **state)
@@ -291,21 +396,31 @@ static void test_jail_kills(void **state)
 		{ "socket(AF_UNIX)", call_unix },
 		{ "socket(SOCK_RAW)", call_raw },
 		{ "listen", call_listen },
+#ifdef PURPLE_SANITIZED
 		{ "mmap(PROT_EXEC)", call_exec_memory },
+#endif
 		{ "setns", call_setns },
 		{ "kill", call_kill },
 		{ "ptrace", call_ptrace },
 		{ "getdents64", call_getdents },
+		{ "connect to another address", call_connect },
+		{ "sendto another address", call_sendto },
+		{ "close of a socket that answers", call_close },
+		{ "bind", call_bind },
+#ifndef PURPLE_SANITIZED
+		{ "mprotect", call_mprotect },
+		{ "munmap", call_munmap },
+#endif
 	};
-	_close_ int fd = make_map(4);
 
-	map_fd = fd;
+	make_jail();
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
 		int status = jailed(calls[i].call);
 
 		if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS)
 			fail_msg("%s is survived: %x", calls[i].name, (unsigned int)status);
 	}
+	free_jail();
 }
 
 /* It cannot be entered without privileges; nothing is let slip then. */
@@ -317,11 +432,12 @@ static void test_jail_fails_closed(void **state)
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		const struct dns_jail j = { .map_fd = fd };
 		struct err e = {};
 
 		if (setresuid(1, 1, 1) < 0)
 			_exit(2);
-		_exit(dns_jail_enter(fd, &e) < 0 && e.msg[0] ? 0 : 1);
+		_exit(dns_jail_enter(&j, &e) < 0 && e.msg[0] ? 0 : 1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
