@@ -12,6 +12,7 @@
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -42,12 +43,31 @@ static bool apparmor_is_enabled(void)
 	       text[0] == 'Y';
 }
 
-static bool selinux_is_enabled(void)
+/* selinuxfs, as an O_PATH descriptor; -1 where the kernel does not have SELinux on. */
+static int open_selinuxfs(void)
 {
+	_close_ int fd = open("/sys/fs/selinux", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct statfs sfs;
 
-	return statfs("/sys/fs/selinux", &sfs) == 0 &&
-	       (unsigned int)sfs.f_type == SELINUX_MAGIC;
+	if (fd < 0 || fstatfs(fd, &sfs) < 0 || (unsigned int)sfs.f_type != SELINUX_MAGIC)
+		return -1;
+	return take_fd(&fd);
+}
+
+static bool selinux_is_enabled(void)
+{
+	_close_ int fd = open_selinuxfs();
+
+	return fd >= 0;
+}
+
+/* Whether the loaded policy knows this context. Who may not ask learns it when it is applied. */
+static bool selinux_knows(const char *context)
+{
+	_close_ int dir_fd = open_selinuxfs(), fd = -1;
+
+	fd = dir_fd < 0 ? -1 : openat(dir_fd, "context", O_RDWR | O_CLOEXEC);
+	return fd < 0 || write(fd, context, strlen(context) + 1) >= 0 || errno != EINVAL;
 }
 
 bool lsm_is_enabled(enum lsm m)
@@ -62,12 +82,17 @@ int lsm_check(enum lsm m, const char *member, const char *label, struct err *e)
 	if (strlen(label) > LABEL_MAX)
 		return err_set(e, ERR_CONFIG, ENAMETOOLONG, "%s: is longer than %d bytes",
 			       member, LABEL_MAX);
-	if (lsm_is_enabled(m))
-		return 0;
-	return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
-		       "%s '%s' is not possible: %s is not enabled on this host, so that "
-		       "`/proc/%s` takes no label",
-		       member, label, modules[m].name, modules[m].path);
+	if (!lsm_is_enabled(m))
+		return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
+			       "%s '%s' is not possible: %s is not enabled on this host, so "
+			       "that `/proc/%s` takes no label",
+			       member, label, modules[m].name, modules[m].path);
+	if (m == LSM_SELINUX && !selinux_knows(label))
+		return err_set(e, ERR_CONFIG, EINVAL,
+			       "%s '%s' is not possible: this host's SELinux policy has no such "
+			       "context, so that `/proc/%s` does not take it",
+			       member, label, modules[m].path);
+	return 0;
 }
 
 /* Before Linux 5.1 AppArmor has the file that modules share. *ret_path is the one that is open. */
@@ -133,4 +158,16 @@ int lsm_set_key_label(const char *member, const char *label, struct err *e)
 	fd = proc_open_file(proc_fd, path, O_WRONLY, e);
 	r = fd < 0 ? fd : write_label(fd, path, label, e);
 	return r < 0 ? err_wrap(e, "cannot label keys with %s '%s'", member, label) : 0;
+}
+
+int lsm_label_dir(int dir_fd, const char *label, struct err *e)
+{
+	_close_ int fd = -1;
+
+	if (!label || !*label)
+		return 0;
+	fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsetxattr(fd, "security.selinux", label, strlen(label) + 1, 0) < 0)
+		return err_sys(e, "cannot label it '%s'", label);
+	return 0;
 }

@@ -14,7 +14,8 @@ bool lsm_is_enabled(enum lsm m);
 
 /*
  * A label that was asked for (`member` is where: "process.apparmorProfile") and can never be
- * applied here is ERR_UNSUPPORTED; an absent or empty one asks for nothing.
+ * applied here is ERR_UNSUPPORTED; a SELinux context that the policy does not know is ERR_CONFIG;
+ * an absent or empty label asks for nothing. Runs on the host.
  */
 int lsm_check(enum lsm m, const char *member, const char *label, struct err *e);
 
@@ -29,5 +30,8 @@ int lsm_set_exec_label(enum lsm m, const char *member, const char *label, struct
  * label: its program could not use those of the runtime. Runs in the container.
  */
 int lsm_set_key_label(const char *member, const char *label, struct err *e);
+
+/* Gives a directory this SELinux context; an absent or empty one changes nothing. */
+int lsm_label_dir(int dir_fd, const char *label, struct err *e);
 
 #endif

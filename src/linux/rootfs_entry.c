@@ -20,6 +20,7 @@
 #include "base/fs.h"
 #include "base/str.h"
 #include "linux/idmap.h"
+#include "linux/lsm.h"
 #include "linux/mount.h"
 #include "linux/paths.h"
 #include "linux/tmpcopyup.h"
@@ -443,12 +444,12 @@ static int clone_host_sys(struct err *e)
 	return r < 0 ? err_errno(e, r, "cannot bind the host's /sys") : take_fd(&tree);
 }
 
-/* Read-only comes last for a tmpfs, which other mounts and devices still need directories in, and
- * for whatever is /dev; for bind mounts see oci_mount.late_ro. */
+/* Read-only comes last for a tmpfs, which other mounts and devices still need directories in, for
+ * an mqueue, which gets a label, and for whatever is /dev; for bind mounts see oci_mount.late_ro. */
 static bool is_late_ro(const struct oci_mount *m, const char *dest, uint64_t attrs)
 {
 	return (attrs & MOUNT_ATTR_RDONLY) &&
-	       (streq(m->type, "tmpfs") || streq(dest, "/dev"));
+	       (streq(m->type, "tmpfs") || streq(m->type, "mqueue") || streq(dest, "/dev"));
 }
 
 /* A file system on a device is read-only as a whole, not only in this mount; for those that live
@@ -467,6 +468,8 @@ static bool is_shared_instance(const char *type)
 	return false;
 }
 
+/* An mqueue is there with its ipc namespace, before it is mounted: too late for a context. Its
+ * directory gets the label. */
 static bool is_labelled(const char *type)
 {
 	return !streq(type, "proc") && !streq(type, "sysfs") && !streq(type, "mqueue");
@@ -516,6 +519,8 @@ static int mount_file_system(struct rootfs *r, const struct oci_spec *s,
 		return tree;
 	if (streq(m->type, "tmpfs"))
 		n = fill_tmpfs(tree, target, &rm->o, e);
+	else if (streq(m->type, "mqueue"))
+		n = lsm_label_dir(tree, s->linux_->mount_label, e);
 	if (n == 0 && rm->idmap_fd >= 0) {
 		n = idmap_apply(tree, rm->idmap_fd, rm->o.idmap_recursive);
 		if (n < 0)
