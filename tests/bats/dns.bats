@@ -20,7 +20,7 @@ setup() {
 
 teardown() {
 	[[ -z ${CTL:-} ]] || exec {CTL}>&-
-	[[ -z ${FORWARDER:-} ]] || wait_for 5 is_gone "$FORWARDER"
+	[[ -z ${FORWARDER:-} ]] || wait_for 5 ended "$FORWARDER"
 	spec_teardown
 }
 
@@ -637,6 +637,21 @@ assert_contains_mount() {
 	local init=$BACKGROUND
 	start_forwarder "init=$init" 'allow=*.example.org'
 	expect api.example.org NOERROR 192.0.2.7
+	kill -9 "$init"
+	wait_for 5 ended "$FORWARDER"
+}
+
+@test "started to stay, it ends with the container alone" {
+	bad_upstream
+	background sleep 1000
+	local init=$BACKGROUND i
+	start_forwarder stays=yes "init=$init" 'allow=*.example.org'
+	kill -9 "$STARTER"
+	wait_for 5 is_gone "$STARTER"
+	for i in 1 2 3; do
+		expect "n$i.example.org" NOERROR "198.51.0.$i"
+		expect "n$i.example.org" NOERROR "198.51.0.$i" +tcp
+	done
 	kill -9 "$init"
 	wait_for 5 ended "$FORWARDER"
 }

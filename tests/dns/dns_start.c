@@ -7,6 +7,7 @@
  *     block=NAME[=RULE]  deny=PREFIX  open=PREFIX  upstream=ADDRESS  fallback=allow|audit
  *     entries=N          how many addresses the map holds
  *     init=PID           what it ends with (else: with this program)
+ *     stays=yes          it does not end with this program
  * Prints "PID PORT" when it is ready, then for each line of stdin that says "dump" the map, and an
  * empty line; ends, and the forwarder with it, at the end of stdin.
  */
@@ -90,6 +91,7 @@ static void add_prefix(struct network_tables *t, char *text, enum network_verdic
 
 static uint32_t entries = 4096;
 static pid_t init;
+static bool stays;
 
 static void read_argument(struct network_tables *t, char *argument)
 {
@@ -114,6 +116,8 @@ static void read_argument(struct network_tables *t, char *argument)
 		entries = (uint32_t)atoi(value);
 	else if (streq(argument, "init"))
 		init = atoi(value);
+	else if (streq(argument, "stays"))
+		stays = streq(value, "yes");
 	else
 		die("odd argument", argument);
 }
@@ -170,13 +174,13 @@ int main(int argc, char **argv)
 	if (start.netns_fd < 0 || start.events_fd < 0 || start.init_fd < 0 ||
 	    start.names_fd < 0)
 		die("cannot open", NULL);
-	if (network_dns_start(&start, false, &d, &e) < 0)
+	if (network_dns_start(&start, stays, &d, &e) < 0)
 		die("cannot start", e.msg);
 	printf("%d %u\n", d.pid, d.port);
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin))
 		dump(start.names_fd);
-	close(d.control_fd);
+	fd_close(&d.control_fd);
 	waitpid(d.pid, NULL, 0);
 	return 0;
 }
