@@ -23,7 +23,7 @@
 #define NETWORK_PORTS_END 0x20000u
 
 /* The most that one container's maps hold, and how many keys there can be at a time. */
-#define NETWORK_PREFIXES_MAX 100000
+#define NETWORK_PREFIXES_MAX 131072 /* 100,000 rules, and the reserved ranges beside them */
 #define NETWORK_NAMES_MAX 16384
 #define NETWORK_RING_SIZE (128 << 10)
 #define NETWORK_KEYS_MAX 32768

@@ -63,16 +63,24 @@ static struct network_answer fallback(const struct network_tables *t)
 					t->config.fallback_rule };
 }
 
+/* Also the unspecified addresses, which the kernel takes for it. */
+bool network_is_loopback(const uint8_t address[16])
+{
+	static const uint8_t zero[15] = { 0 };
+
+	if (network_is_mapped(address))
+		return address[12] == 127 || memcmp(address + 12, zero, 4) == 0;
+	return memcmp(address, zero, 15) == 0 && address[15] <= 1;
+}
+
 struct network_answer network_decide_address(const struct network_tables *t,
 					     const uint8_t address[16], uint32_t port)
 {
-	static const uint8_t loopback6[16] = { [15] = 1 };
 	bool v4 = network_is_mapped(address);
-	bool loopback = v4 ? address[12] == 127 : memcmp(address, loopback6, 16) == 0;
 	uint8_t key[16] = { 0 };
 	struct network_answer a;
 
-	if (loopback && (t->config.flags & NETWORK_OWN_LOOPBACK))
+	if (network_is_loopback(address) && (t->config.flags & NETWORK_OWN_LOOPBACK))
 		return (struct network_answer){ NETWORK_ALLOW, NETWORK_RULE_NONE };
 	memcpy(key, v4 ? address + 12 : address, v4 ? 4 : 16);
 	a = look_up(t, v4 ? &t->v4 : &t->v6, key, v4 ? 32 : 128, port);

@@ -28,6 +28,8 @@ bool network_is_translated(const uint8_t address[16], uint8_t prefix_len);
 
 /* Whether the first `bits` bits are equal. */
 bool network_has_prefix(const uint8_t *address, const uint8_t *prefix, unsigned int bits);
+/* IPv4 as ::ffff:a.b.c.d. */
+bool network_is_loopback(const uint8_t address[16]);
 /* ::ffff:0:0/96 */
 bool network_is_mapped(const uint8_t address[16]);
 

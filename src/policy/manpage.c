@@ -217,6 +217,7 @@ static const char network[] =
 	"Of ranges inside each other the narrowest counts: 169.254.0.0/16 does not open\n"
 	"169.254.169.254.\n"
 	"A blocked or reserved IPv4 address is that also by its NAT64 name in 64:ff9b::/96.\n"
+	"The agent's own loopback is free; 0.0.0.0 and :: are other names of it.\n"
 	".SS Names\n"
 	"A rule with a name has the agent's questions answered by a resolver of Purple's, wherever they\n"
 	"are sent.\n"

@@ -494,7 +494,7 @@ static void more_prefixes_than_the_kernel_holds_are_refused(void **state)
 	}
 	assert_true(network_filter_make(&env.tables, "test.1", &env.filter, &e) < 0);
 	assert_int_equal(e.kind, ERR_POLICY);
-	assert_non_null(strstr(e.msg, "100001 prefixes of IPv4 are too many"));
+	assert_non_null(strstr(e.msg, "131073 prefixes of IPv4 are too many"));
 	containers = str_printf("%s/containers/test=1", network_pins_own());
 	assert_int_equal(access(containers, F_OK), -1);
 	env.tables.v4.n--;

@@ -123,12 +123,12 @@ static void test_reserved(void **state)
 	      "172.32.0.1 443 allow 443; 192.168.1.1 443 deny reserved;"
 	      "100.64.0.1 443 deny reserved; 169.254.169.254 80 deny reserved;"
 	      "169.254.1.1 443 deny reserved; 224.0.0.251 5353/udp deny reserved;"
-	      "255.255.255.255 67/udp deny reserved; 0.0.0.0 443 deny reserved;"
+	      "255.255.255.255 67/udp deny reserved; 0.0.0.0 443 allow -; 0.0.0.1 443 deny reserved;"
 	      "fd00:ec2::254 80 deny reserved; fe80::1 443 deny reserved;"
 	      "ff02::fb 5353/udp deny reserved; fd12::1 443 deny reserved;"
 	      "64:ff9b::808:808 443 deny reserved; 64:ff9b:1::1 443 deny reserved;"
 	      "2002:808:808::1 443 deny reserved; ::8.8.8.8 443 deny reserved;"
-	      ":: 443 deny reserved; 100.100.100.200 80 deny reserved;"
+	      ":: 443 allow -; 100.100.100.200 80 deny reserved;"
 	      "2606::1 9 allow ::/0; 8.8.8.8 9 allow 0.0.0.0/0");
 	/* A prefix equal to a reserved range, or inside of it, opens it as far as it goes. */
 	check("allow_outgoing: ['10.0.0.0/8:443', 192.168.7.0/24, 172.0.0.0/8]", NULL,

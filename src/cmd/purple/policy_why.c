@@ -74,13 +74,12 @@ static void target_address(const struct why *w, uint8_t ret[16])
 
 static bool is_loopback(const struct why *w)
 {
-	static const uint8_t loopback6[16] = { [15] = 1 };
+	uint8_t address[16];
 
 	if (!w->to.has_address)
 		return streq(w->to.domain, "localhost");
-	if (w->to.family == AF_INET)
-		return w->to.address[0] == 127;
-	return memcmp(w->to.address, loopback6, 16) == 0;
+	target_address(w, address);
+	return network_is_loopback(address);
 }
 
 static const char *list_name(const struct network_rule *rule)
