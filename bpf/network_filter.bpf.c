@@ -30,20 +30,34 @@
 static __always_inline bool came_in(const struct network_config *config,
 				    const struct packet *p, struct socket_state *state)
 {
-	bool is_current = state->incoming == config->generation;
+	bool is_new = state->incoming != config->generation;
 
 	if (!state->incoming || !config->key)
 		return false;
-	if (is_current && !(config->flags & NETWORK_BLOCKS_NAMES))
+	if (!is_new && !(config->flags & NETWORK_BLOCKS_NAMES))
 		return true;
 	if (VERDICT_WHAT(decide_incoming(config, p->peer.local)) == NETWORK_DENY ||
 	    is_blocked(config, &p->peer)) {
 		state->incoming = 0;
 		return false;
 	}
-	if (!is_current)
+	if (is_new)
 		state->incoming = config->generation;
 	return true;
+}
+
+static __always_inline bool is_target(const struct socket_state *state,
+				      const struct packet *p)
+{
+	return state->port == p->peer.port && same_address(state->address, p->peer.address);
+}
+
+/* Whether what a socket was allowed still holds. Addresses of blocked names come at any time. */
+static __always_inline bool is_current(const struct network_config *config,
+				       const struct socket_state *state)
+{
+	return config->key && state->generation == config->generation &&
+	       !(config->flags & NETWORK_BLOCKS_NAMES);
 }
 
 /* The verdict for the remote end of a TCP connection. */
@@ -51,13 +65,10 @@ static __always_inline __u64 decide_connection(const struct network_config *conf
 					       const struct packet *p,
 					       struct socket_state *state)
 {
-	bool same = state && state->port == p->peer.port &&
-		    same_address(state->address, p->peer.address);
+	bool same = state && is_target(state, p);
 	__u64 v;
 
-	/* Addresses of blocked names may be learned at any time. */
-	if (same && config->key && state->generation == config->generation &&
-	    !(config->flags & NETWORK_BLOCKS_NAMES))
+	if (same && is_current(config, state))
 		return VERDICT(NETWORK_ALLOW, state->rule, state->named);
 	v = decide(config, &p->peer, same && state->named);
 	if (same && VERDICT_WHAT(v) == NETWORK_ALLOW) {
@@ -92,10 +103,15 @@ static __always_inline __u64 decide_tcp_out(struct __sk_buff *skb,
 
 static __always_inline __u64 decide_udp_out(struct __sk_buff *skb,
 					    const struct network_config *config,
-					    const struct packet *p)
+					    const struct packet *p,
+					    const struct socket_state *state)
 {
-	__u64 v = decide(config, &p->peer, false);
+	__u64 v;
 
+	if (state && !state->named && is_target(state, p) && is_current(config, state))
+		v = VERDICT(NETWORK_ALLOW, state->rule, 0);
+	else
+		v = decide(config, &p->peer, false);
 	if (VERDICT_WHAT(v) == NETWORK_ALLOW) {
 		if (VERDICT_NAMED(v) || skb->len > FRAGMENT_FROM)
 			note_passed(skb, config, p, false);
@@ -154,7 +170,7 @@ int network_out(struct __sk_buff *skb)
 	else if (p.peer.protocol == IPPROTO_TCP)
 		v = decide_tcp_out(skb, config, &p, state_of(sk, 0));
 	else
-		v = decide_udp_out(skb, config, &p);
+		v = decide_udp_out(skb, config, &p, state_of(sk, 0));
 	if (VERDICT_WHAT(v) == NETWORK_ALLOW)
 		return 1;
 	report_packet(config, &p, state_of(sk, 0), v);

@@ -60,6 +60,18 @@ static __always_inline void set_loopback(struct bpf_sock_addr *ctx, bool is_v6_c
 	ctx->user_port = bpf_htons(port);
 }
 
+static __always_inline void remember_target(const struct network_config *config,
+					    struct socket_state *state,
+					    const struct target *t, __u64 v)
+{
+	state->generation = 0;
+	state->rule = VERDICT_RULE(v);
+	copy_address(state->address, t->address);
+	state->port = t->port;
+	state->named = VERDICT_NAMED(v);
+	state->generation = config->generation;
+}
+
 /* connect(), also of UDP, and sendmsg() with an address. */
 static __always_inline int on_target(struct bpf_sock_addr *ctx, struct target *t,
 				     bool is_v6_call)
@@ -72,11 +84,11 @@ static __always_inline int on_target(struct bpf_sock_addr *ctx, struct target *t
 
 	t->protocol = ctx->protocol == IPPROTO_MPTCP ? IPPROTO_TCP : ctx->protocol;
 	t->port = bpf_ntohs(ctx->user_port);
-	ask_who(&who);
 	if (config->key)
 		state = bpf_sk_storage_get(&sockets, ctx->sk, NULL,
 					   BPF_SK_STORAGE_GET_F_CREATE);
 	if (!transport_of(ctx, &space)) {
+		ask_who(&who);
 		report(config, t, &who, VERDICT(NETWORK_DENY, NETWORK_RULE_PROTOCOL, 0));
 		return 0;
 	}
@@ -84,15 +96,13 @@ static __always_inline int on_target(struct bpf_sock_addr *ctx, struct target *t
 	if (t->is_v4 && v4_of(t->address) == bpf_htonl(NETWORK_SELF_TEST_ADDRESS) &&
 	    t->port == NETWORK_SELF_TEST_PORT)
 		return 0;
-	if (state) {
-		state->who = who;
-		if (t->hook == NETWORK_HOOK_CONNECT) {
-			state->generation = 0;
-			state->incoming = 0;
-			state->named = 0;
-			state->tls = TLS_UNKNOWN;
-			state->redirected = 0;
-		}
+	if (state && t->hook == NETWORK_HOOK_CONNECT) {
+		ask_who(&state->who);
+		state->generation = 0;
+		state->incoming = 0;
+		state->named = 0;
+		state->tls = TLS_UNKNOWN;
+		state->redirected = 0;
 	}
 	if ((config->flags & NETWORK_REDIRECT_DNS) && config->dns_port &&
 	    (t->port & 0xffff) == 53) {
@@ -114,16 +124,13 @@ static __always_inline int on_target(struct bpf_sock_addr *ctx, struct target *t
 		/* Without a memory there is no check of the name in TLS. */
 		if (VERDICT_NAMED(v) && !state)
 			return 0;
-		if (state && t->hook == NETWORK_HOOK_CONNECT) {
-			state->generation = config->generation;
-			state->rule = VERDICT_RULE(v);
-			copy_address(state->address, t->address);
-			state->port = t->port;
-			state->named = VERDICT_NAMED(v);
-		}
+		/* A datagram's packet follows at once, and need not be decided again. */
+		if (state && (t->hook == NETWORK_HOOK_CONNECT || !VERDICT_NAMED(v)))
+			remember_target(config, state, t, v);
 		count_allowed(config, VERDICT_RULE(v));
 		return 1;
 	}
+	ask_who(&who);
 	report(config, t, &who, v);
 	return VERDICT_WHAT(v) == NETWORK_AUDIT;
 }
