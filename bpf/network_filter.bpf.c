@@ -30,7 +30,7 @@
 static __always_inline bool came_in(const struct network_config *config,
 				    const struct packet *p, struct socket_state *state)
 {
-	bool is_new = state->incoming != config->generation;
+	bool is_new = state->incoming != config->key;
 
 	if (!state->incoming || !config->key)
 		return false;
@@ -42,22 +42,8 @@ static __always_inline bool came_in(const struct network_config *config,
 		return false;
 	}
 	if (is_new)
-		state->incoming = config->generation;
+		state->incoming = config->key;
 	return true;
-}
-
-static __always_inline bool is_target(const struct socket_state *state,
-				      const struct packet *p)
-{
-	return state->port == p->peer.port && same_address(state->address, p->peer.address);
-}
-
-/* Whether what a socket was allowed still holds. Addresses of blocked names come at any time. */
-static __always_inline bool is_current(const struct network_config *config,
-				       const struct socket_state *state)
-{
-	return config->key && state->generation == config->generation &&
-	       !(config->flags & NETWORK_BLOCKS_NAMES);
 }
 
 /* The verdict for the remote end of a TCP connection. */
@@ -65,14 +51,14 @@ static __always_inline __u64 decide_connection(const struct network_config *conf
 					       const struct packet *p,
 					       struct socket_state *state)
 {
-	bool same = state && is_target(state, p);
+	bool same = state && is_target(state, &p->peer);
 	__u64 v;
 
 	if (same && is_current(config, state))
 		return VERDICT(NETWORK_ALLOW, state->rule, state->named);
 	v = decide(config, &p->peer, same && state->named);
 	if (same && VERDICT_WHAT(v) == NETWORK_ALLOW) {
-		state->generation = config->generation;
+		state->key = config->key;
 		state->rule = VERDICT_RULE(v);
 		if (VERDICT_NAMED(v) && !state->named)
 			state->tls = TLS_UNKNOWN;
@@ -108,7 +94,8 @@ static __always_inline __u64 decide_udp_out(struct __sk_buff *skb,
 {
 	__u64 v;
 
-	if (state && !state->named && is_target(state, p) && is_current(config, state))
+	if (state && !state->named && is_target(state, &p->peer) &&
+	    is_current(config, state))
 		v = VERDICT(NETWORK_ALLOW, state->rule, 0);
 	else
 		v = decide(config, &p->peer, false);
@@ -133,9 +120,10 @@ static __always_inline enum packet_kind parse(struct __sk_buff *skb, __u32 proto
 	return PACKET_BAD;
 }
 
-static __always_inline struct socket_state *state_of(struct bpf_sock *sk, __u64 flags)
+static __always_inline struct socket_state *state_of(const struct network_config *config,
+						     struct bpf_sock *sk, __u64 flags)
 {
-	return sk ? bpf_sk_storage_get(&sockets, sk, NULL, flags) : NULL;
+	return sk ? own_state(config, bpf_sk_storage_get(&sockets, sk, NULL, flags)) : NULL;
 }
 
 static __always_inline void report_packet(const struct network_config *config,
@@ -168,12 +156,12 @@ int network_out(struct __sk_buff *skb)
 	if (kind != PACKET_TRANSPORT)
 		v = VERDICT(NETWORK_DENY, NETWORK_RULE_PROTOCOL, 0);
 	else if (p.peer.protocol == IPPROTO_TCP)
-		v = decide_tcp_out(skb, config, &p, state_of(sk, 0));
+		v = decide_tcp_out(skb, config, &p, state_of(config, sk, 0));
 	else
-		v = decide_udp_out(skb, config, &p, state_of(sk, 0));
+		v = decide_udp_out(skb, config, &p, state_of(config, sk, 0));
 	if (VERDICT_WHAT(v) == NETWORK_ALLOW)
 		return 1;
-	report_packet(config, &p, state_of(sk, 0), v);
+	report_packet(config, &p, state_of(config, sk, 0), v);
 	if (VERDICT_WHAT(v) != NETWORK_AUDIT)
 		return 0;
 	note_passed(skb, config, &p, false);
@@ -207,15 +195,15 @@ static __always_inline __u64 decide_tcp_in(struct __sk_buff *skb,
 		if (VERDICT_WHAT(v) == NETWORK_DENY)
 			return v;
 		/* The connection's socket gets a copy of this. */
-		state = state_of(sk, BPF_SK_STORAGE_GET_F_CREATE);
+		state = state_of(config, sk, BPF_SK_STORAGE_GET_F_CREATE);
 		if (!state)
 			return VERDICT(NETWORK_DENY, NETWORK_RULE_INCOMING, 0);
-		if (state->incoming != config->generation)
-			state->incoming = config->generation;
+		if (state->incoming != config->key)
+			state->incoming = config->key;
 		count_allowed(config, VERDICT_RULE(v));
 		return v;
 	}
-	state = state_of(sk, 0);
+	state = state_of(config, sk, 0);
 	if (state && came_in(config, p, state))
 		return VERDICT(NETWORK_ALLOW, NETWORK_RULE_NONE, 0);
 	return decide_connection(config, p, state);
@@ -253,7 +241,7 @@ int network_in(struct __sk_buff *skb)
 	/* Of the sender's port nothing is to be learned, and a scan would be as many events. */
 	if (kind == PACKET_TRANSPORT)
 		p.peer.port = p.peer.local;
-	report_packet(config, &p, state_of(sk, 0), v);
+	report_packet(config, &p, state_of(config, sk, 0), v);
 	return VERDICT_WHAT(v) == NETWORK_AUDIT;
 }
 

@@ -121,6 +121,7 @@ struct network_config {
 	__u16 dns_port; /* of the forwarder, on 127.0.0.1 and ::1; 0: there is none */
 	__u16 reserved;
 	__u32 rules; /* how many are numbered: NETWORK_RULE_... stand behind them in `hits` */
+	__u64 cgroup; /* id of the group: whose the memory of a socket is */
 };
 
 /* Value of `wires`, by the class id of the filter at a device. */
@@ -136,7 +137,7 @@ struct network_wire {
  */
 #define NETWORK_RULES_SPECIAL 5
 struct network_hits {
-	__u64 allowed; /* calls: connect(), sendto(), connections that came in */
+	__u64 allowed; /* connect(), sendto() elsewhere than before, connections that came in */
 	__u64 denied; /* calls and packets; with the verdict NETWORK_AUDIT also counted here */
 	__u64 events, lost; /* written to the ring; not written since it was full */
 };

@@ -64,12 +64,12 @@ static __always_inline void remember_target(const struct network_config *config,
 					    struct socket_state *state,
 					    const struct target *t, __u64 v)
 {
-	state->generation = 0;
+	state->key = 0;
 	state->rule = VERDICT_RULE(v);
 	copy_address(state->address, t->address);
 	state->port = t->port;
 	state->named = VERDICT_NAMED(v);
-	state->generation = config->generation;
+	state->key = config->key;
 }
 
 /* connect(), also of UDP, and sendmsg() with an address. */
@@ -85,8 +85,8 @@ static __always_inline int on_target(struct bpf_sock_addr *ctx, struct target *t
 	t->protocol = ctx->protocol == IPPROTO_MPTCP ? IPPROTO_TCP : ctx->protocol;
 	t->port = bpf_ntohs(ctx->user_port);
 	if (config->key)
-		state = bpf_sk_storage_get(&sockets, ctx->sk, NULL,
-					   BPF_SK_STORAGE_GET_F_CREATE);
+		state = own_state(config, bpf_sk_storage_get(&sockets, ctx->sk, NULL,
+							     BPF_SK_STORAGE_GET_F_CREATE));
 	if (!transport_of(ctx, &space)) {
 		ask_who(&who);
 		report(config, t, &who, VERDICT(NETWORK_DENY, NETWORK_RULE_PROTOCOL, 0));
@@ -98,7 +98,7 @@ static __always_inline int on_target(struct bpf_sock_addr *ctx, struct target *t
 		return 0;
 	if (state && t->hook == NETWORK_HOOK_CONNECT) {
 		ask_who(&state->who);
-		state->generation = 0;
+		state->key = 0;
 		state->incoming = 0;
 		state->named = 0;
 		state->tls = TLS_UNKNOWN;
@@ -115,6 +115,10 @@ static __always_inline int on_target(struct bpf_sock_addr *ctx, struct target *t
 		return 1;
 	}
 	if ((config->flags & NETWORK_OWN_LOOPBACK) && is_loopback(t))
+		return 1;
+	/* The next datagram to where the last one went. Names have their time. */
+	if (t->hook == NETWORK_HOOK_SEND && state && !state->named &&
+	    is_target(state, t) && is_current(config, state))
 		return 1;
 	v = decide(config, t, false);
 	if (VERDICT_WHAT(v) != NETWORK_ALLOW && space == NETWORK_UDP &&
@@ -295,8 +299,10 @@ int network_socket(struct bpf_sock *ctx)
 	     (ctx->protocol == IPPROTO_TCP || ctx->protocol == IPPROTO_MPTCP)) ||
 	    (ctx->type == SOCK_DGRAM && ctx->protocol == IPPROTO_UDP)) {
 		state = bpf_sk_storage_get(&sockets, ctx, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-		if (state)
+		if (state) {
 			state->who = who;
+			state->cgroup = config->cgroup;
+		}
 		return 1;
 	}
 	t.is_v4 = ctx->family == AF_INET;

@@ -108,13 +108,14 @@ struct who {
 
 struct socket_state {
 	struct who who;
-	/* The remote end that was allowed, and by which generation of the rules; 0: none. */
-	__u32 generation;
-	__u32 rule;
+	__u64 cgroup; /* the filter that all the following is of */
+	/* The remote end that was allowed, and by which rules, as in config.key; 0: none. */
+	__u64 key;
+	__u64 incoming; /* rules that let others connect to the local port; 0: none did */
 	__u8 address[16];
 	__u32 port;
-	__u32 incoming; /* generation that let others connect to the local port; 0: none did */
-	__u8 named; /* allowed by a name; stays when `generation` has passed */
+	__u32 rule;
+	__u8 named; /* allowed by a name; stays when `key` has passed */
 	__u8 tls;   /* enum tls_state */
 	__u8 redirected;
 	__u8 reserved;

@@ -275,4 +275,35 @@ static __noinline bool was_heard(const struct network_config *config,
 	       !is_blocked(config, t);
 }
 
+/*
+ * The memory of a socket, for one filter. Where groups with filters stand one below the other, all
+ * of them see it: what another one allowed says nothing here.
+ */
+static __always_inline struct socket_state *own_state(const struct network_config *config,
+						      struct socket_state *state)
+{
+	if (state && state->cgroup != config->cgroup) {
+		state->cgroup = config->cgroup;
+		state->key = 0;
+		state->incoming = 0;
+		state->named = 0;
+		state->tls = TLS_UNKNOWN;
+	}
+	return state;
+}
+
+static __always_inline bool is_target(const struct socket_state *state,
+				      const struct target *t)
+{
+	return state->port == t->port && same_address(state->address, t->address);
+}
+
+/* Whether what a socket was allowed still holds. Addresses of blocked names come at any time. */
+static __always_inline bool is_current(const struct network_config *config,
+				       const struct socket_state *state)
+{
+	return config->key && state->key == config->key &&
+	       !(config->flags & NETWORK_BLOCKS_NAMES);
+}
+
 #endif

@@ -365,6 +365,7 @@ int network_filter_attach(struct network_filter *f, int cgroup, uint16_t dns_por
 			return r;
 	}
 	f->cgroup = id;
+	f->config.cgroup = id;
 	f->config.dns_port = dns_port;
 	return publish(f, e);
 }
@@ -440,6 +441,7 @@ int network_filter_make_next(const struct network_tables *now,
 	r = make_generation(tables, &f, e);
 	if (r == 0) {
 		f.cgroup = old.cgroup;
+		f.config.cgroup = old.cgroup;
 		f.config.generation = old.config.generation + 1;
 		f.config.dns_port = old.config.dns_port;
 		r = network_fill_learned(now, tables, old.maps[NETWORK_MAP_NAMES],

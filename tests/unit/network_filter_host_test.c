@@ -424,6 +424,47 @@ static void groups_below_it_are_filtered_too(void **state)
 	assert_int_equal(access(below, F_OK), -1);
 }
 
+/* What a filter further down allows says nothing further up, and the other way round. */
+static void of_two_filters_both_hold(void **state)
+{
+	struct network_filter inner = NETWORK_FILTER_EMPTY;
+	struct network_tables tables = {};
+	_free_ char *below = NULL;
+	_close_ int dir = -1, server = -1, fd = -1, udp = -1;
+	struct err e;
+
+	needs_root();
+	add_rule(&env.tables, OUT4, 32, TCP(440), TCP(443), NETWORK_ALLOW, 0);
+	add_rule(&env.tables, OTHER4, 32, UDP(2000), UDP(2000), NETWORK_ALLOW, 0);
+	attach(0);
+	below = str_printf("%s/below", env.dir);
+	assert_int_equal(mkdir(below, 0755), 0);
+	dir = open(below, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	tables.config = env.tables.config;
+	add_rule(&tables, OUT4, 32, TCP(443), UDP(2000), NETWORK_ALLOW, 0);
+	add_rule(&tables, OTHER4, 32, UDP(2000), UDP(2001), NETWORK_ALLOW, 0);
+	assert_ok(network_filter_make(&tables, "inner", &inner, &e));
+	assert_ok(network_filter_attach(&inner, dir, 0, &e));
+	server = outside_socket(SOCK_STREAM, OUT4, 443);
+	fd = socket_in(below, AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect_to(fd, OUT4, 442), -EPERM);
+	assert_int_equal(connect_to(fd, OUT4, 444), -EPERM);
+	assert_int_equal(connect_to(fd, OUT4, 443), 0);
+	udp = socket_in(below, AF_INET, SOCK_DGRAM, 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(send_to(udp, OTHER4, 2000), 0);
+		assert_int_equal(send_to(udp, OTHER4, 2001), -EPERM);
+		assert_int_equal(send_to(udp, OUT4, 2000), -EPERM);
+	}
+	network_filter_clear(&inner);
+	assert_ok(network_filter_detach("inner", &e));
+	clear_tables(&tables);
+	fd_close(&dir);
+	for (int i = 0; i < 500 && rmdir(below) < 0; i++)
+		usleep(10000);
+	assert_int_equal(access(below, F_OK), -1);
+}
+
 static void the_self_test_finds_out_whether_it_denies(void **state)
 {
 	struct err e;
@@ -720,6 +761,7 @@ int main(void)
 		TEST(an_open_udp_port_answers_whom_it_heard_from),
 		TEST(blocked_addresses_do_not_come_in),
 		TEST(groups_below_it_are_filtered_too),
+		TEST(of_two_filters_both_hold),
 		TEST(the_self_test_finds_out_whether_it_denies),
 		TEST(pins_hold_it_and_detach_leaves_nothing),
 		TEST(more_prefixes_than_the_kernel_holds_are_refused),
