@@ -23,7 +23,8 @@
 #define NETWORK_PORTS_END 0x20000u
 
 /* The most that one container's maps hold, and how many keys there can be at a time. */
-#define NETWORK_PREFIXES_MAX 131072 /* 100,000 rules, and the reserved ranges beside them */
+#define NETWORK_PREFIXES_MAX \
+	131072 /* 100,000 rules, and the reserved ranges beside them */
 #define NETWORK_NAMES_MAX 16384
 #define NETWORK_RING_SIZE (128 << 10)
 #define NETWORK_KEYS_MAX 32768
@@ -32,17 +33,19 @@
 #define NETWORK_SPARE_HITS 1024
 
 enum network_verdict {
-	NETWORK_NONE = 0,  /* no rule speaks: learned names decide, then config.fallback */
+	NETWORK_NONE = 0, /* no rule speaks: learned names decide, then config.fallback */
 	NETWORK_ALLOW = 1,
-	NETWORK_DENY = 2,  /* a block, or a built-in one: wins over names */
+	NETWORK_DENY = 2, /* a block, or a built-in one: wins over names */
 	NETWORK_AUDIT = 3, /* a rule would deny, and its policy only records: an event, and passes */
 };
 
 /* Rules that stand in no policy. Others are indexes into the container's table of rules. */
-#define NETWORK_RULE_NONE 0xffffffffu	  /* denied since nothing allows it */
-#define NETWORK_RULE_RESERVED 0xfffffffeu /* metadata, link-local, multicast, private ... */
-#define NETWORK_RULE_PROTOCOL 0xfffffffdu /* neither TCP nor UDP; raw sockets; IP options ... */
-#define NETWORK_RULE_NAME 0xfffffffcu	  /* TLS: the name is missing or not an allowed one */
+#define NETWORK_RULE_NONE 0xffffffffu /* denied since nothing allows it */
+#define NETWORK_RULE_RESERVED \
+	0xfffffffeu /* metadata, link-local, multicast, private ... */
+#define NETWORK_RULE_PROTOCOL \
+	0xfffffffdu /* neither TCP nor UDP; raw sockets; IP options ... */
+#define NETWORK_RULE_NAME 0xfffffffcu /* TLS: the name is missing or not an allowed one */
 #define NETWORK_RULE_INCOMING 0xfffffffbu /* a port that the policy does not open */
 
 /* Keys of the tries; the address of IPv4 stands in the first four bytes of `address`. */
@@ -78,10 +81,11 @@ struct network_entry {
 struct network_name_slot {
 	__u32 lo, hi; /* as in network_range; lo > hi: the slot is free */
 	__u32 rule;
-	__u32 flags; /* NETWORK_NAME_... */
+	__u32 flags;   /* NETWORK_NAME_... */
 	__u64 expires; /* CLOCK_BOOTTIME, seconds; UINT64_MAX: never */
 };
-#define NETWORK_NAME_BLOCKED 1u /* the address of a blocked name: denied, whatever else allows */
+#define NETWORK_NAME_BLOCKED \
+	1u /* the address of a blocked name: denied, whatever else allows */
 struct network_name {
 	struct network_name_slot slots[NETWORK_NAME_SLOTS];
 };
@@ -102,19 +106,23 @@ struct network_tls_name {
 };
 
 /* config.flags */
-#define NETWORK_OWN_LOOPBACK 1u	 /* a network namespace of its own: the loopback device is free */
-#define NETWORK_USES_NAMES 2u	 /* look into `names` */
-#define NETWORK_BLOCKS_NAMES 4u	 /* also for what an address rule or the fallback allows */
-#define NETWORK_REDIRECT_DNS 8u	 /* port 53 goes to the forwarder, other DNS ports nowhere */
-#define NETWORK_CHECK_TLS 16u	 /* TCP 443 by name: the first bytes must name an allowed one */
-#define NETWORK_ANY_INCOMING 32u /* no rule about incoming: what the fallback says holds */
+#define NETWORK_OWN_LOOPBACK \
+	1u /* a network namespace of its own: the loopback device is free */
+#define NETWORK_USES_NAMES 2u	/* look into `names` */
+#define NETWORK_BLOCKS_NAMES 4u /* also for what an address rule or the fallback allows */
+#define NETWORK_REDIRECT_DNS \
+	8u /* port 53 goes to the forwarder, other DNS ports nowhere */
+#define NETWORK_CHECK_TLS \
+	16u /* TCP 443 by name: the first bytes must name an allowed one */
+#define NETWORK_ANY_INCOMING \
+	32u /* no rule about incoming: what the fallback says holds */
 
 /* Value of `storage`, BPF_MAP_TYPE_CGROUP_STORAGE with a __u64 key; replaced as a whole. */
 struct network_config {
 	__u64 key; /* of this generation of the container's maps; 0: nothing is allowed */
 	__u32 flags;
-	__u32 generation;    /* from 1, one more at each reload */
-	__u32 fallback;	     /* enum network_verdict for what no rule and no name speaks of */
+	__u32 generation; /* from 1, one more at each reload */
+	__u32 fallback; /* enum network_verdict for what no rule and no name speaks of */
 	__u32 fallback_rule; /* of the events of a fallback that denies or audits */
 	/* Local ports others may reach: `incoming_count` ranges in `ranges` from `incoming`. */
 	__u32 incoming, incoming_count;

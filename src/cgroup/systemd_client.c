@@ -66,7 +66,9 @@ static int start_program(struct unit_bus *b, struct err *e)
 			       "--systemd-cgroup: this build has no support for systemd "
 			       "(./configure --with-systemd)");
 	if (access(PROGRAM, X_OK) < 0)
-		return err_sys(e, "--systemd-cgroup needs the program '%s'", PROGRAM);
+		return err_set(e, ERR_UNSUPPORTED, ENOENT,
+			       "--systemd-cgroup needs the program '%s', which is not there",
+			       PROGRAM);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
 		return err_sys(e, "cannot make a socket pair");
 	ours = fds[0];

@@ -35,6 +35,7 @@ static void create_clear(struct create *k)
 	rootfs_clear(&k->rootfs);
 	seccomp_plan_clear(&k->seccomp);
 	netdevices_clear(&k->netdevices);
+	container_network_clear(&k->network);
 	strmap_free(&k->init.cgroup_view.v1);
 	fd_close(&k->sync_fd);
 	fd_close(&k->cgroup_fd);
@@ -59,6 +60,12 @@ static int make_cgroup(struct create *k, struct undo *u, struct err *e)
 	if (made)
 		undo_push(u, create_undo_cgroup, k);
 	return r < 0 ? r : cgroup_open(k->c.st.cgroup, &k->cgroup_fd, e);
+}
+
+static int make_network(struct create *k, struct undo *u, struct err *e)
+{
+	undo_push(u, create_undo_network, k);
+	return container_network_make(&k->network, &k->plan, &k->c, k->cgroup_fd, e);
 }
 
 static int make_rdt(struct create *k, struct undo *u, struct err *e)
@@ -261,6 +268,8 @@ static int guide_init(struct create *k, struct undo *u, struct err *e)
 	}
 	if (r == 0)
 		r = sync_expect(k->sync_fd, SYNC_READY, NULL, e);
+	if (r == 0)
+		r = container_network_enter(&k->network, &k->plan, &k->c, k->pid, e);
 	return r == 0 ? attributes_set_of(k->pid, k->spec->process, e) : r;
 }
 
@@ -304,6 +313,7 @@ int container_create(const struct container_create_request *rq, pid_t *ret_pid,
 		.sync_fd = -1,
 		.cgroup_fd = -1,
 		.netdevices = NETDEVICES_EMPTY,
+		.network = CONTAINER_NETWORK_EMPTY,
 		.init = { .sync_fd = -1,
 			  .start_fd = -1,
 			  .console_fd = -1,
@@ -321,6 +331,8 @@ int container_create(const struct container_create_request *rq, pid_t *ret_pid,
 		r = create_make_state(&k, &u, e);
 	if (r == 0)
 		r = make_cgroup(&k, &u, e);
+	if (r == 0)
+		r = make_network(&k, &u, e);
 	if (r == 0)
 		r = make_rdt(&k, &u, e);
 	if (r == 0)

@@ -14,6 +14,7 @@
 #include "container/container.h"
 #include "container/init.h"
 #include "container/netdevices.h"
+#include "container/network.h"
 #include "container/undo.h"
 #include "linux/ns.h"
 #include "linux/rootfs.h"
@@ -38,6 +39,7 @@ struct create {
 	pid_t pid;
 	struct attributes_rdt rdt;
 	struct netdevices netdevices;
+	struct container_network network;
 	pid_t holder; /* see cgroup_create_unit(); 0: none */
 	bool in_cgroup;
 	bool hooks_began; /* poststop hooks are to undo what those of create did */
@@ -59,6 +61,7 @@ int create_fill_shared(struct create *k, struct err *e);
 void create_undo_state(void *arg);
 void create_undo_hooks(void *arg);
 void create_undo_cgroup(void *arg);
+void create_undo_network(void *arg);
 void create_undo_rdt(void *arg);
 void create_undo_netdevices(void *arg);
 void create_undo_init(void *arg);

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "container/create.h"
 #include "container/process.h"
+#include "container/usernet.h"
 #include "linux/sysctl.h"
 
 /*
@@ -158,7 +159,9 @@ static int check_plan(struct create *k, struct err *e)
 	const struct oci_linux *l = k->spec->linux_;
 	int r;
 
-	r = check_console(k, e);
+	r = k->plan.user_network ? usernet_check(e) : 0;
+	if (r == 0)
+		r = check_console(k, e);
 	if (r == 0)
 		r = check_joined_mounts(k->spec, e);
 	if (r == 0 && l->seccomp)

@@ -43,6 +43,14 @@ void create_undo_cgroup(void *arg)
 	cgroup_destroy(k->c.st.cgroup, &unused);
 }
 
+void create_undo_network(void *arg)
+{
+	struct create *k = arg;
+	struct err unused;
+
+	container_network_remove(&k->c, &unused);
+}
+
 void create_undo_rdt(void *arg)
 {
 	struct create *k = arg;

@@ -18,6 +18,7 @@
 #include "container/attributes.h"
 #include "container/container.h"
 #include "container/group.h"
+#include "container/network.h"
 #include "oci/hooks.h"
 
 #define KILL_WAIT_MS 10000
@@ -140,6 +141,9 @@ static int remove_container(struct container *c, struct err *e)
 
 	if (r == 0 && c->st.cgroup)
 		r = cgroup_kill(c->st.cgroup, SIGKILL, e);
+	/* Before its group, which may be another's when it is gone. */
+	if (r == 0)
+		r = container_network_remove(c, e);
 	if (r == 0 && c->st.cgroup)
 		r = cgroup_destroy(c->st.cgroup, e);
 	if (r == 0 && spec)

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "container/container.h"
+#include "container/network.h"
 #include "container/notify.h"
 #include "container/sync.h"
 #include "oci/hooks.h"
@@ -84,6 +85,8 @@ int container_start(const char *root, const char *id, const char *notify_socket,
 			       container_status_name(status));
 	if (notify_socket)
 		r = notify_open(notify_socket, &c, &notify, e);
+	if (r == 0)
+		r = container_network_start(&c, e);
 	if (r == 0)
 		r = connect_init(&c, &fd, e);
 	if (r < 0)

@@ -48,6 +48,11 @@ struct container_state {
 	bool no_new_keyring; /* processes keep the session keyring of who runs them */
 	int32_t supervisor; /* `purple run`: pid of the process in front of it; 0: none */
 	uint64_t supervisor_start;
+	char *network_filter; /* its name (network/filter.h); NULL: none */
+	int32_t dns_pid;      /* the forwarder of names; 0: none */
+	uint64_t dns_start;
+	int32_t usernet_pid; /* usernet.h; 0: none */
+	uint64_t usernet_start;
 };
 
 enum container_status {

@@ -289,7 +289,8 @@ static int check_program(struct err *e)
 		       "(./configure --with-dns)");
 #endif
 	if (access(PROGRAM, X_OK) < 0)
-		return err_sys(e, "names in a network policy need the program '%s'",
+		return err_set(e, ERR_UNSUPPORTED, ENOENT,
+			       "names in a network policy need the program '%s', which is not there",
 			       PROGRAM);
 	return 0;
 }

@@ -370,6 +370,12 @@ int network_filter_attach(struct network_filter *f, int cgroup, uint16_t dns_por
 	return publish(f, e);
 }
 
+int network_filter_set_dns_port(struct network_filter *f, uint16_t port, struct err *e)
+{
+	f->config.dns_port = port;
+	return publish(f, e);
+}
+
 /* The group of a link below `dir`; 0: it is gone. */
 static int group_of(const char *dir, uint64_t *ret, struct err *e)
 {

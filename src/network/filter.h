@@ -57,6 +57,9 @@ int network_filter_make(const struct network_tables *tables, const char *name,
 int network_filter_attach(struct network_filter *f, int cgroup, uint16_t dns_port,
 			  struct err *e);
 
+/* Says where the forwarder is, once that is known; until then DNS is denied. */
+int network_filter_set_dns_port(struct network_filter *f, uint16_t port, struct err *e);
+
 /*
  * Whether the filter denies: a child that is started in the group must get EPERM for a datagram to
  * TEST-NET. An error where it does not, or where that cannot be found out.

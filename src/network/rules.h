@@ -24,13 +24,13 @@ enum network_rule_kind {
 struct network_rule {
 	enum network_rule_kind kind;
 	char *text;
-	char *place; /* "FILE:LINE:COLUMN" */
+	char *place;	     /* "FILE:LINE:COLUMN" */
 	bool has_address;    /* address/prefix_len hold */
 	int family;	     /* AF_INET or AF_INET6 */
 	uint8_t address[16]; /* network byte order, 4 bytes used for AF_INET */
 	uint8_t prefix_len;
-	char *domain;		   /* lower case, without "*."; NULL: no name */
-	bool wildcard;		   /* "*.domain": subdomains only; a blocked domain has those always */
+	char *domain;  /* lower case, without "*."; NULL: no name */
+	bool wildcard; /* "*.domain": subdomains only; a blocked domain has those always */
 	uint16_t port_lo, port_hi; /* 0, 0: any port */
 	uint8_t protocol;	   /* 0 any, IPPROTO_TCP, IPPROTO_UDP */
 };
@@ -111,8 +111,9 @@ struct network_tables {
  * Fails with ERR_POLICY beyond NETWORK_RULES_MAX or NETWORK_RANGES_MAX, naming the first rule that
  * is too much. The tables point into the policies' rules.
  */
-int network_compile(const network_policies *policies, const struct network_surroundings *around,
-		    struct network_tables *ret, struct err *e);
+int network_compile(const network_policies *policies,
+		    const struct network_surroundings *around, struct network_tables *ret,
+		    struct err *e);
 void network_tables_clear(struct network_tables *t);
 
 /* The verdict for one address or name and port, as the kernel would find it. */

@@ -314,6 +314,7 @@ static int sandbox_fill(const struct sandbox_request *sandbox, const char *profi
 	}
 	if (r == 0)
 		r = plan_add_network(plan, admin.policy, own.policy, sandbox->network, e);
+	plan->user_network = plan->network.n > 0;
 	if (r == 0)
 		r = policy_output_dirs(own.policy, admin.policy, &plan->output_dirs, e);
 	return r ? r : plan_add_source(plan, &own.source, e);

@@ -14,7 +14,7 @@
  * with rules for the network are refused by the runtime, as they are by who makes a plan without
  * policy_request.network_filter.
  */
-#define POLICY_NETWORK_FILTER false
+#define POLICY_NETWORK_FILTER true
 
 /* Where policies and settings are looked up; tests use their own. */
 struct policy_dirs {
@@ -57,6 +57,7 @@ struct policy_plan {
 	struct oci_resources *limits; /* of the policies alone: what an update may not exceed */
 	/* 0: none. Only policy_plan_sandbox() sets it; whoever runs the plan must keep it. */
 	uint64_t timeout_seconds;
+	bool user_network; /* `purple run`: the new network namespace gets a way out, by pasta */
 };
 
 /*

@@ -195,9 +195,8 @@ static int sandbox_check(const struct policy *p, const struct sandbox_request *r
 		pos = p->network.pos;
 	return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
 		       POLICY_AT
-		       "network.isolated: false needs user-mode networking in 'purple run', "
-		       "which this version of Purple does not have yet; under an engine it leaves "
-		       "the engine's network",
+		       "network.isolated: false needs root in 'purple run', since the filter of "
+		       "the network is in the kernel; an isolated one does not",
 		       policy_at(p, pos));
 }
 

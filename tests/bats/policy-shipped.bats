@@ -49,26 +49,18 @@ REFUSED=(ai-dev-safe ai-dev-team api-monitoring budget-enforcement data-retrieve
 		run purple_rt state "$ID"
 		assert_contains "container does not exist"
 	done <<-END
-		ai-dev-safe network.allow_outgoing
-		ai-dev-team network.allow_outgoing
+		ai-dev-safe ai_policy.budget
+		ai-dev-team audit
 		api-monitoring audit
 		budget-enforcement audit
-		data-retriever network.allow_outgoing
-		production-secure network.allow_outgoing
+		data-retriever resources.session_timeout_seconds
+		production-secure audit
 	END
 }
 
 @test "each key that this version cannot enforce is refused with its line" {
 	make_bundle
 	local text
-	policy t <<<$'network:\n  allow_outgoing:\n    - "443"'
-	assert_refused t 4:7 network.allow_outgoing
-	policy t <<<$'network:\n  allow_incoming: [8080]'
-	assert_refused t 3:20 network.allow_incoming
-	policy t <<<$'network:\n  isolated: false\n  blocked_ips: [10.0.0.0/8]'
-	assert_refused t 4:17 network.blocked_ips
-	policy t <<<$'network:\n  isolated: false\n  blocked_domains: [example.com]'
-	assert_refused t 4:21 network.blocked_domains
 	policy t <<<$'audit:\n  enabled: true'
 	assert_refused t 3:3 audit
 	policy t <<<$'ai_policy:\n  budget:\n    max_tokens: 5'

@@ -84,7 +84,7 @@ tree_with() { # FILE HEADER
 	local file bad=0
 	cd "$PURPLE_SRCDIR"
 	grep -hoE '[A-Za-z0-9_/.-]+\.[ch]\b' Makefile.am src/*/Makefile.inc src/cmd/*/Makefile.inc \
-		tests/unit/Makefile.inc docs/Makefile.inc >"$BATS_TEST_TMPDIR/listed"
+		tests/*/Makefile.inc docs/Makefile.inc >"$BATS_TEST_TMPDIR/listed"
 	for file in $(find src tests/unit -name '*.[ch]' | sort); do
 		if ! grep -qxF "$file" "$BATS_TEST_TMPDIR/listed"; then
 			echo "not listed: $file"

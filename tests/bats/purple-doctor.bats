@@ -24,6 +24,7 @@ finding() {
 	local check
 	for check in kernel seccomp landlock 'BPF cgroup programs' namespaces 'user namespaces' \
 		'mount API' 'cgroup memory' 'swap accounting' 'cgroup cpu' 'cgroup pids' 'cgroup io' \
+		'network filter' 'network names' \
 		settings 'policy folders' policies pasta podman 'leftover states' 'leftover cgroups'; do
 		[[ $output =~ (^|$'\n')(ok|missing|absent|broken)\ +$check\  ]] || {
 			echo "no line for $check in:"
@@ -125,4 +126,17 @@ finding() {
 	run "$PURPLE" doctor --format xml
 	assert_status 1
 	assert_contains xml
+}
+
+@test "network filter: loaded where it can be, missing without bpffs, and what to mount is said" {
+	doctor
+	assert_equal "$(finding 'network filter')" ok
+	assert_equal "$(finding 'network names')" ok
+	while mountpoint -q /sys/fs/bpf; do
+		umount -l /sys/fs/bpf
+	done
+	doctor
+	mount -t bpf -o mode=0700 purple-test /sys/fs/bpf
+	[[ $(finding 'network filter') != ok ]]
+	assert_contains "mount -t bpf bpf /sys/fs/bpf"
 }

@@ -167,14 +167,14 @@ gone() {
 }
 
 @test "a policy that needs what is not built does not start, and the error names the line" {
-	profile <<<'network: { allow_outgoing: ["443"] }'
+	profile <<<'audit: { enabled: true }'
 	local line
-	line=$(grep -n allow_outgoing p.yaml | cut -d: -f1)
+	line=$(grep -n audit p.yaml | cut -d: -f1)
 	agent 'echo started'
 	assert_status 125
 	assert_lacks started
 	assert_contains "p.yaml:$line:"
-	assert_contains "network.allow_outgoing"
+	assert_contains "audit needs"
 	nothing_left
 }
 

@@ -133,9 +133,7 @@ static char *find_program(const char *name)
 static void check_pasta(struct doctor *d)
 {
 	const struct doctor_subject s = { "pasta",
-					  "network.isolated: false in 'purple run', of a "
-					  "later version",
-					  false };
+					  "network.isolated: false in 'purple run'", false };
 	_free_ char *path = find_program("pasta");
 
 	if (path)

@@ -112,10 +112,9 @@ static int load_bpf(void *arg)
 
 static void check_bpf(struct doctor *d)
 {
-	const struct doctor_subject s = {
-		"BPF cgroup programs",
-		"device lists on cgroup v2; address rules of later versions", false
-	};
+	const struct doctor_subject s = { "BPF cgroup programs",
+					  "device lists on cgroup v2; the network filter",
+					  false };
 	int r = doctor_try(load_bpf, NULL);
 
 	if (r == 0)

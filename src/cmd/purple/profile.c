@@ -35,6 +35,7 @@ static const struct option_row rows[] = {
 static int try_plan(const char *path, struct err *e)
 {
 	struct sandbox_request rq = { .uid = geteuid(),
+				      .network = geteuid() == 0,
 				      .gid = getegid(),
 				      .rootless = geteuid() != 0,
 				      .rootfs = "rootfs" };

@@ -381,12 +381,17 @@ static int cmd_abstract(char **argv)
 /* connect ADDRESS PORT: over TCP. udp ADDRESS PORT: sends one datagram. */
 static int inet(char **argv, int type)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET,
-				 .sin_port = htons((uint16_t)atoi(argv[1])) };
-	int fd = socket(AF_INET, type, 0);
+	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6,
+				   .sin6_port = htons((uint16_t)atoi(argv[1])) };
+	struct sockaddr_in a4 = { .sin_family = AF_INET, .sin_port = a6.sin6_port };
+	int is_v4 = inet_pton(AF_INET, argv[0], &a4.sin_addr) == 1;
+	int fd = socket(is_v4 ? AF_INET : AF_INET6, type, 0);
 
-	inet_pton(AF_INET, argv[0], &a.sin_addr);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	if (!is_v4 && inet_pton(AF_INET6, argv[0], &a6.sin6_addr) != 1)
+		return 2;
+	if (fd < 0 ||
+	    connect(fd, is_v4 ? (struct sockaddr *)&a4 : (struct sockaddr *)&a6,
+		    is_v4 ? sizeof(a4) : sizeof(a6)) < 0 ||
 	    (type == SOCK_DGRAM && send(fd, "x", 1, 0) < 0))
 		puts(answer(-1));
 	else

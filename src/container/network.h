@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The network rules of a container's policies in its life: the filter in the kernel, the forwarder
+ * for names, and for `purple run` the way out. Needs a policy whose network is not isolated; for
+ * others all of this does nothing.
+ */
+#ifndef PURPLE_CONTAINER_NETWORK_H
+#define PURPLE_CONTAINER_NETWORK_H
+
+#include "base/err.h"
+#include "container/state.h"
+#include "network/filter.h"
+#include "network/rules.h"
+#include "policy/plan.h"
+
+/* What create has of it. */
+struct container_network {
+	struct network_tables tables;
+	struct network_filter filter;
+};
+#define CONTAINER_NETWORK_EMPTY                \
+	{                                      \
+		.filter = NETWORK_FILTER_EMPTY \
+	}
+
+/*
+ * Before the first process is in the group: fills and attaches the filter, and sees that it denies.
+ * Notes its name in c->st before it is made. `cgroup` is the group's directory in cgroup2, or -1.
+ */
+int container_network_make(struct container_network *n, const struct policy_plan *plan,
+			   struct container *c, int cgroup, struct err *e);
+
+/*
+ * When init is in its network namespace, and before the container's program can run: starts
+ * pasta where the plan asks for it, and the forwarder where the rules have names.
+ */
+int container_network_enter(struct container_network *n, const struct policy_plan *plan,
+			    struct container *c, pid_t init, struct err *e);
+
+/*
+ * At start, when engines have plugged in what they will: the filter of its devices. A namespace
+ * that others are in too (a pod's) keeps its devices as they are.
+ */
+int container_network_start(struct container *c, struct err *e);
+
+void container_network_clear(struct container_network *n);
+
+/* When its processes are gone, or after a create that failed. */
+int container_network_remove(struct container *c, struct err *e);
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The network of `purple run` with a policy that is not isolated: see usernet.h. Runs in the
+ * runtime, as root.
+ *
+ * pasta opens the namespace by a path, after it has given up what it would take to go through
+ * another process's /proc: so the namespace is bound to a file, as `ip netns` does. It ends when
+ * that file goes, which is why a killed Purple leaves none behind for good. It drops all
+ * capabilities and has namespaces and a seccomp filter of its own, but must begin as root, since
+ * the namespace is root's.
+ */
+#include "container/usernet.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/num.h"
+#include "base/signals.h"
+
+#define NAMESPACE_FILE "netns"
+#define PID_FILE "pasta.pid"
+#define START_MS 10000
+
+static const char *const places[] = { "/usr/bin/pasta", "/usr/local/bin/pasta",
+				      "/bin/pasta" };
+
+static const char *find_program(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if (access(places[i], X_OK) == 0)
+			return places[i];
+	return NULL;
+}
+
+int usernet_check(struct err *e)
+{
+	if (find_program())
+		return 0;
+	return err_set(e, ERR_UNSUPPORTED, ENOENT,
+		       "network.isolated: false needs the program pasta for 'purple run' "
+		       "(install the package passt)");
+}
+
+static int bind_namespace(struct container *c, pid_t pid, struct err *e)
+{
+	_free_ char *path = fs_join(c->dir, NAMESPACE_FILE);
+	_close_ int ns = -1, file = -1;
+	char text[64];
+
+	if (!path)
+		return err_oom(e);
+	snprintf(text, sizeof(text), "/proc/%d/ns/net", (int)pid);
+	ns = open(text, O_RDONLY | O_CLOEXEC);
+	if (ns < 0)
+		return err_sys(e, "cannot open '%s'", text);
+	file = openat(c->dirfd, NAMESPACE_FILE, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+		      0600);
+	if (file < 0)
+		return err_sys(e, "cannot make '%s'", path);
+	snprintf(text, sizeof(text), "/proc/self/fd/%d", ns);
+	if (mount(text, path, NULL, MS_BIND, NULL) < 0)
+		return err_sys(e, "cannot bind the network namespace to '%s'", path);
+	return 0;
+}
+
+/* Nothing of ours is left to it but where it writes its errors. */
+static void __attribute__((noreturn))
+become_pasta(const char *program, int errors, const char *netns, const char *pid_file)
+{
+	const char *const argv[] = {
+		"pasta",  "--quiet", "--config-net", "--no-map-gw", "-t",
+		"none",	  "-u",	     "none",	     "-T",	    "none",
+		"-U",	  "none",    "--runas",	     "0:0",	    "--pid",
+		pid_file, "--netns", netns,	     NULL
+	};
+	char *const env[] = { NULL };
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(errors, STDOUT_FILENO) >= 0 &&
+	    dup2(errors, STDERR_FILENO) >= 0 && syscall(SYS_close_range, 3U, ~0U, 0) == 0 &&
+	    prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && chdir("/") == 0) {
+		signals_reset();
+		execve(program, (char *const *)argv, env);
+	}
+	_exit(127);
+}
+
+/* What it said, on one line. */
+static void read_errors(int fd, char *to, size_t size)
+{
+	ssize_t n = pread(fd, to, size - 1, 0);
+	size_t len = n > 0 ? (size_t)n : 0;
+
+	while (len > 0 && to[len - 1] == '\n')
+		len--;
+	to[len] = '\0';
+	for (char *p = to; *p; p++)
+		if ((unsigned char)*p < ' ')
+			*p = ' ';
+}
+
+/* The process that we start ends when its copy in the background is ready. */
+static int wait_ready(pid_t pid, int errors, struct err *e)
+{
+	struct pollfd ready = { .events = POLLIN };
+	_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	char text[256];
+	int status, n;
+
+	ready.fd = pidfd;
+	do
+		n = pidfd < 0 ? -1 : poll(&ready, 1, START_MS);
+	while (n < 0 && pidfd >= 0 && errno == EINTR);
+	if (n <= 0)
+		kill(pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (n > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	read_errors(errors, text, sizeof(text));
+	if (*text)
+		return err_set(e, ERR_KERNEL, EIO,
+			       "pasta could not set up the network: %s", text);
+	return err_set(e, ERR_KERNEL, EIO, "pasta %s",
+		       n <= 0 ? "took too long to set up the network" :
+				"ended without a word");
+}
+
+static int note_process(struct container *c, struct err *e)
+{
+	_free_ char *text = NULL;
+	uint32_t pid;
+	int r = fs_read(c->dirfd, PID_FILE, 32, &text, NULL, e);
+
+	if (r < 0)
+		return r;
+	text[strcspn(text, "\n")] = '\0';
+	if (num_u32(text, &pid) < 0 || pid == 0)
+		return err_set(e, ERR_KERNEL, EPROTO, "pasta wrote no pid");
+	c->st.usernet_pid = (int32_t)pid;
+	c->st.usernet_start = process_start_time((pid_t)pid);
+	unlinkat(c->dirfd, PID_FILE, 0);
+	return 0;
+}
+
+int usernet_start(struct container *c, pid_t pid, struct err *e)
+{
+	const char *program = find_program();
+	_free_ char *netns = fs_join(c->dir, NAMESPACE_FILE),
+		    *pid_file = fs_join(c->dir, PID_FILE);
+	_close_ int errors = memfd_create("pasta", MFD_CLOEXEC);
+	pid_t child;
+	int r;
+
+	if (!program)
+		return usernet_check(e);
+	if (!netns || !pid_file)
+		return err_oom(e);
+	if (errors < 0)
+		return err_sys(e, "cannot make a file in memory");
+	r = bind_namespace(c, pid, e);
+	if (r < 0)
+		return r;
+	child = fork();
+	if (child < 0)
+		return err_sys(e, "cannot fork");
+	if (child == 0)
+		become_pasta(program, errors, netns, pid_file);
+	r = wait_ready(child, errors, e);
+	return r < 0 ? r : note_process(c, e);
+}
+
+void usernet_stop(struct container *c)
+{
+	_free_ char *path = fs_join(c->dir, NAMESPACE_FILE);
+
+	if (c->st.usernet_pid > 0 &&
+	    process_is_alive(c->st.usernet_pid, c->st.usernet_start))
+		kill(c->st.usernet_pid, SIGKILL);
+	if (path)
+		umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
+	unlinkat(c->dirfd, NAMESPACE_FILE, 0);
+}
