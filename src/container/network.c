@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "container/usernet.h"
 #include "network/dns_client.h"
+#include "network/rules_json.h"
 #include "network/wire.h"
 
 void container_network_clear(struct container_network *n)
@@ -105,6 +106,8 @@ int container_network_make(struct container_network *n, const struct policy_plan
 	if (!c->st.network_filter)
 		return err_oom(e);
 	r = container_state_save(c, e);
+	if (r == 0)
+		r = network_policies_save(c->dirfd, &plan->network, e);
 	if (r == 0)
 		r = network_filter_make(&n->tables, c->st.network_filter, &n->filter, e);
 	if (r == 0)

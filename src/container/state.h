@@ -6,6 +6,7 @@
  *   state.json   struct container_state
  *   config.json  the effective configuration: the engine's, tightened by its policies
  *   start.sock   where init waits to be started; gone once it was
+ *   network.json the rules of its policies for the network, where it has a filter
  *   rootfs       `purple run`: the directory on which the sandbox's root is built
  *
  * The folder is made before anything else and removed after everything else, so whatever is left

@@ -206,6 +206,30 @@ tries() {
 	assert_lacks "ok"$'\n'"ok"
 }
 
+@test "purple network show: the rules with their places and counts, and what names led to" {
+	rules 'allow_outgoing: ["api.test:8080", "192.0.2.12:80"], dns_servers: [198.51.100.1]'
+	start_under t 'exec sleep 1000'
+	purple_rt exec "$ID" sh -c 'nslookup api.test >/dev/null; agent connect 192.0.2.10 8080; agent connect 192.0.2.12 80
+		agent connect 192.0.2.12 80; agent connect 192.0.2.11 80; agent connect 169.254.169.254 80'
+	run purple_ network show "$ID"
+	assert_status 0
+	assert_contains "generation 1; what none speaks of is denied"
+	[[ $output =~ \ 1\ +0\ \ allow_outgoing:\ api.test:8080\ \ \(/etc/purple/policies/t.yaml:2: ]]
+	[[ $output =~ \ 2\ +0\ \ allow_outgoing:\ 192.0.2.12:80 ]]
+	[[ $output =~ \ 0\ +1\ \ no\ rule ]]
+	[[ $output =~ \ 0\ +1\ \ reserved\ addresses ]]
+	assert_contains "192.0.2.10 allowed for api.test:8080, "
+	assert_contains "2001:db8:9::10 allowed for api.test:8080, "
+	policy t <<<'network: { isolated: true }'
+	start_under t 'exec sleep 1000'
+	run purple_ network show "$ID"
+	assert_status 1
+	assert_contains "has no network filter"
+	run purple_ network show nobody
+	assert_status 1
+	assert_contains "does not exist"
+}
+
 @test "a process that is added is filtered, sockets of other kinds are refused, and links cannot be undone" {
 	rules 'allow_outgoing: ["192.0.2.10:80"]'
 	start_under t 'exec sleep 1000'
