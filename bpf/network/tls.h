@@ -46,14 +46,20 @@ static __always_inline __u32 hello_extensions(struct __sk_buff *skb, __u32 offse
 	return *ret_end == hello_end ? offset + 2 : 0;
 }
 
+/*
+ * Not static, so that the verifier looks at each of the two loops once, and not at one for each
+ * turn of the other (Linux 6.1 gives up on that).
+ */
+__noinline __u32 network_tls_name_rule(struct __sk_buff *skb, __u64 key, __u32 offset,
+				       __u32 len);
+__noinline __u32 network_hello_rule(struct __sk_buff *skb, __u64 key, __u32 offset);
+
 /* The rule that allows the name of `len` bytes at `offset`; NETWORK_RULE_NAME: none. */
-static __noinline __u32 tls_name_rule(struct __sk_buff *skb,
-				      const struct network_config *config, __u32 offset,
-				      __u32 len)
+__noinline __u32 network_tls_name_rule(struct __sk_buff *skb, __u64 key, __u32 offset,
+				       __u32 len)
 {
 	__u64 last = len - 1, n;
 	__u32 zero = 0, *rule;
-	__u64 key = config->key;
 	struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
 	void *map = bpf_map_lookup_elem(&tls_names, &key);
 
@@ -88,8 +94,7 @@ static __noinline __u32 tls_name_rule(struct __sk_buff *skb,
 }
 
 /* The rule that allows the ClientHello at `offset`; NETWORK_RULE_NAME: none. */
-static __noinline __u32 hello_rule(struct __sk_buff *skb,
-				   const struct network_config *config, __u32 offset)
+__noinline __u32 network_hello_rule(struct __sk_buff *skb, __u64 key, __u32 offset)
 {
 	__u32 end = 0, record_end = 0,
 	      at = hello_extensions(skb, offset, &end, &record_end);
@@ -116,7 +121,7 @@ static __noinline __u32 hello_rule(struct __sk_buff *skb,
 		if (((__u32)e[4] << 8 | e[5]) != name_len + 3 ||
 		    ((__u32)e[2] << 8 | e[3]) != name_len + 5 || at + 9 + name_len > end)
 			break;
-		return tls_name_rule(skb, config, at + 9, name_len);
+		return network_tls_name_rule(skb, key, at + 9, name_len);
 	}
 	return NETWORK_RULE_NAME;
 }
@@ -141,7 +146,8 @@ static __always_inline bool may_speak(struct __sk_buff *skb,
 	if (offset_flags[1] & TCP_URGENT)
 		state->tls = TLS_DENIED;
 	if (state->tls == TLS_UNKNOWN)
-		state->tls = hello_rule(skb, config, payload) == NETWORK_RULE_NAME ?
+		state->tls = network_hello_rule(skb, config->key, payload) ==
+					     NETWORK_RULE_NAME ?
 				     TLS_DENIED :
 				     TLS_ALLOWED;
 	return state->tls == TLS_ALLOWED;
