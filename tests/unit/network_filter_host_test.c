@@ -618,7 +618,8 @@ static void nobody_mounted_bpffs(void **state)
 	needs_root();
 	pid = fork();
 	if (pid == 0) {
-		if (unshare(CLONE_NEWNS) < 0 || umount2(NETWORK_BPFFS, MNT_DETACH) < 0)
+		if (unshare(CLONE_NEWNS) < 0 ||
+		    mount("tmpfs", NETWORK_BPFFS, "tmpfs", 0, NULL) < 0)
 			_exit(2);
 		if (network_filter_make(&env.tables, "test.1", &env.filter, &e) >= 0)
 			_exit(3);
