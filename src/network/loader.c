@@ -45,9 +45,9 @@ int network_loader_run(struct err *e)
 	pid_t pid;
 
 	if (access(PROGRAM, X_OK) < 0)
-		return err_sys(e,
-			       "the network filter needs the program '%s' (Purple built without clang "
-			       "has none)",
+		return err_set(e, ERR_UNSUPPORTED, ENOENT,
+			       "the network filter needs the program '%s', which is not there (Purple "
+			       "built without clang has none)",
 			       PROGRAM);
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return err_sys(e, "cannot make a pipe");
