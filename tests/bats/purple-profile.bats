@@ -16,7 +16,7 @@ setup() {
 	assert_status 0
 	[[ $output =~ secure-agent\ +ok\ +system\ +Strict ]]
 	[[ $output =~ ai-dev-team\ +unsupported\ +system ]]
-	assert_contains "network.allow_outgoing needs"
+	assert_contains "audit needs"
 }
 
 @test "list says why a profile cannot be read" {
