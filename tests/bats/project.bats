@@ -156,6 +156,20 @@ tree_with() { # FILE HEADER
 	assert_output "purple $PURPLE_RUNTIME"
 }
 
+@test "what configure fills in is filled in, in the files that are installed" {
+	local file
+	[[ -e $PURPLE_BUILDDIR/Makefile ]] || skip "needs a build folder"
+	for file in contrib/50-purple.conf oci-hooks/purple-policy.json docs/purple.1 docs/purple-runtime.8 \
+		docs/purple-policy-hook.8 docs/purple-policy.5; do
+		echo "$file"
+		[[ -s $PURPLE_BUILDDIR/$file ]]
+		run grep -nE '@[A-Za-z_]+@' "$PURPLE_BUILDDIR/$file"
+		assert_output ""
+	done
+	grep -qE '"/.*bin/purple-runtime"' "$PURPLE_BUILDDIR/contrib/50-purple.conf"
+	grep -qE '"/.*bin/purple-policy-hook"' "$PURPLE_BUILDDIR/oci-hooks/purple-policy.json"
+}
+
 @test "the programs are position independent, with full RELRO and no executable stack" {
 	local program
 	command -v readelf >/dev/null || skip "needs the program readelf"
