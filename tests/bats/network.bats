@@ -275,6 +275,25 @@ tries() {
 	assert_equal "$(pinned)" 0
 }
 
+@test "what a container left whose state is lost is found by doctor, and removed by --fix" {
+	pinned() { find /sys/fs/bpf/purple/*/containers -mindepth 1 2>/dev/null | wc -l; }
+	leftovers() { purple_ doctor --format json "$@" 2>/dev/null | jq -r '.[] | select(.check == "leftover filters") | .status'; }
+	rules 'allow_outgoing: ["192.0.2.10:80"]'
+	start_under t 'exec sleep 1000'
+	assert_equal "$(leftovers || true)" ok
+	local dir groups
+	groups=$(jq -r '.cgroup | [.unified, .v1[]?] | unique | .[]' "$PURPLE_ROOT/$ID/state.json")
+	kill -KILL "$PID"
+	for dir in $groups; do
+		wait_for 10 eval "rmdir '$dir' 2>/dev/null || [[ ! -d '$dir' ]]"
+	done
+	rm -r "${PURPLE_ROOT:?}/$ID"
+	assert_equal "$(leftovers || true)" broken
+	assert_equal "$(leftovers --fix || true)" ok
+	assert_equal "$(pinned)" 0
+	assert_equal "$(leftovers || true)" ok
+}
+
 @test "where the filter cannot be had, the container does not start" {
 	rules 'allow_outgoing: ["api.test:8080"]'
 	refused() {

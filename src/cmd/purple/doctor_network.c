@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* purple doctor: whether rules for the network can be enforced. Runs in `purple`. */
+#include <errno.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "cmd/purple/doctor.h"
+#include "network/filter.h"
 #include "network/loader.h"
 
 #define FORWARDER PKGLIBEXECDIR "/purple-dns"
@@ -35,8 +39,72 @@ static void check_names(struct doctor *d)
 			   "'%s' is not there", FORWARDER);
 }
 
+/* --- filters of containers that are gone --- */
+
+static int add_if_gone(const char *name, uint64_t cgroup, void *arg)
+{
+	return cgroup || strv_add(arg, name) == 0 ? 0 : -ENOMEM;
+}
+
+static int list_gone(struct strv *ret, struct err *e)
+{
+	int r = network_filter_list(add_if_gone, ret, e);
+
+	return r == -ENOMEM ? err_oom(e) : r;
+}
+
+/* One that is being made has no group yet: what is without one a moment later too is left over. */
+static int list_leftovers(struct strv *ret, struct err *e)
+{
+	const struct timespec moment = { .tv_nsec = 500 * 1000 * 1000 };
+	_strv_free_ struct strv first = {}, second = {};
+	int r = list_gone(&first, e);
+
+	if (r < 0 || first.n == 0)
+		return r;
+	nanosleep(&moment, NULL);
+	r = list_gone(&second, e);
+	for (size_t i = 0; r == 0 && i < second.n; i++)
+		if (strv_contains(&first, second.v[i]) && strv_add(ret, second.v[i]) < 0)
+			r = err_oom(e);
+	return r;
+}
+
+static int remove_leftovers(const struct strv *names, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < names->n; i++)
+		r = network_filter_detach(names->v[i], e);
+	network_filter_tidy();
+	return r;
+}
+
+static void check_leftovers(struct doctor *d)
+{
+	const struct doctor_subject s = { "leftover filters", "containers", true };
+	_strv_free_ struct strv names = {};
+	struct err e = {};
+
+	if (d->ordinary)
+		return;
+	if (list_leftovers(&names, &e) < 0)
+		doctor_bad(d, &s, DOCTOR_BROKEN, NULL, "%s", e.msg);
+	else if (names.n == 0)
+		doctor_ok(d, &s, "none of containers that are gone");
+	else if (!d->may_fix)
+		doctor_bad(d, &s, DOCTOR_BROKEN, "purple doctor --fix",
+			   "%zu of containers that are gone: %s%s", names.n, names.v[0],
+			   names.n > 1 ? ", ..." : "");
+	else if (remove_leftovers(&names, &e) < 0)
+		doctor_bad(d, &s, DOCTOR_BROKEN, NULL, "%s", e.msg);
+	else
+		doctor_ok(d, &s, "%zu removed", names.n);
+}
+
 void doctor_check_network(struct doctor *d)
 {
 	check_filter(d);
 	check_names(d);
+	check_leftovers(d);
 }
