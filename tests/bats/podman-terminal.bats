@@ -66,12 +66,12 @@ gone() {
 @test "a terminal that changes its size changes that of the container" {
 	resize() {
 		new_id
-		# The command tells when it has seen the new size.
-		run on_a_terminal "(sleep 1.5; stty -F /dev/tty rows 44 cols 122) &
+		# Rows and columns change one by one, when the program has seen what was before: it
+		# sleeps for another time then.
+		run on_a_terminal "(until pgrep -f '^sleep 0.2$$\$'; do sleep 0.1; done >/dev/null; stty -F /dev/tty rows 44 cols 122) &
 			podman run --rm -it --name $ID ${WITH[*]} $IMAGE sh -c '
-			sleep 0.5; stty size; i=0
-			while [ \$i -lt 100 ] && [ \"\$(stty size)\" = \"33 111\" ]; do sleep 0.1; i=\$((i + 1)); done
-			stty size'"
+			wait_for() { i=0; while [ \$i -lt 300 ] && [ \"\$(stty size)\" != \"\$1\" ]; do sleep \$2; i=\$((i + 1)); done; stty size; }
+			wait_for \"33 111\" 0.1; wait_for \"44 122\" 0.2$$'"
 		assert_status 0
 		assert_contains "33 111"
 		assert_contains "44 122"
