@@ -57,9 +57,9 @@ start_sleeper() {
 	terminal() {
 		start_sleeper
 		run on_a_terminal "podman exec -it $ID sh" < <(
-			sleep 0.7
+			wait_for 10 eval 'podman_ top "$ID" args | grep -q "^sh *$"'
 			printf 'tty; stty size; echo $((6 * 7)) is it; echo x >/dev/tty; exit 5\n'
-			sleep 1
+			wait_for 10 eval '! podman_ top "$ID" args | grep -q "^sh *$"'
 		)
 		assert_status 5
 		assert_contains /dev/pts/0

@@ -85,7 +85,9 @@ start() {
 	new_id
 	run script -qec "podman run -it --rm --name $ID localhost/busybox \
 		sh -c 'trap \"echo interrupted; exit 7\" INT; echo ready; while :; do sleep 0.1; done'" /dev/null \
-		< <(sleep 2; printf '\003'; sleep 2)
+		< <(wait_for 10 eval 'podman logs "$ID" 2>/dev/null | grep -q ready'
+			printf '\003'
+			wait_for 10 eval '! podman container exists "$ID"')
 	assert_status 7
 	assert_contains interrupted
 }

@@ -51,9 +51,9 @@ gone() {
 	interrupt() {
 		new_id
 		run on_a_terminal "podman run --rm -it --name $ID ${WITH[*]} $IMAGE sh -c '
-			trap \"echo interrupted; exit 6\" INT; while :; do sleep 0.1; done'" < <(
+			trap \"echo interrupted; exit 6\" INT; echo ready; while :; do sleep 0.1; done'" < <(
 			wait_for 10 runs
-			sleep 0.5
+			wait_for 10 eval 'podman_ logs "$ID" 2>/dev/null | grep -q ready'
 			printf '\003'
 			wait_for 10 gone
 		)

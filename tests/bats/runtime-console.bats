@@ -135,7 +135,11 @@ start_receiver() { # [TEXT]
 	printf '#!/bin/sh\nstty rows 33 cols 77\n"%s" --root "%s" run --bundle "%s" "%s"\necho "code $?"\n' \
 		"$PURPLE_RUNTIME" "$PURPLE_ROOT" "$BUNDLE" "$ID" >session
 	chmod 0755 session
-	(sleep 0.7; echo word; sleep 0.5) | script -qec ./session /dev/null >typed 2>&1
+	(
+		wait_for 10 is_status running "$ID"
+		echo word
+		wait_for 10 eval '! purple_rt state "$ID" >/dev/null 2>&1'
+	) 2>/dev/null | script -qec ./session /dev/null >typed 2>&1
 	grep -q '^33 77' typed
 	grep -q '^got word' typed
 	grep -q '^code 7' typed
