@@ -83,9 +83,12 @@ gone() {
 	attach() {
 		start_podman -t -i "$IMAGE" sh -c 'read -r line; echo "read $line from $(tty)"; exit 8'
 		run on_a_terminal "podman attach $ID" < <(
-			sleep 0.5
-			printf 'hello\n'
-			sleep 1
+			# What comes before attach reads is lost.
+			for _ in {1..40}; do
+				printf 'hello\n'
+				sleep 0.5
+				runs || break
+			done
 		)
 		assert_contains "read hello from /dev/pts/0"
 		assert_equal "$(podman_ wait "$ID")" 8
