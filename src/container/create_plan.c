@@ -53,7 +53,7 @@ static int load_plan(struct create *k, struct err *e)
 	struct policy_request pr = { .admin_policy = rq->admin_policy,
 				     .admin_chosen_by = rq->admin_chosen_by,
 				     .dirs = &policy_default_dirs,
-				     .network_filter = POLICY_NETWORK_FILTER };
+				     .network_filter = true };
 	int r;
 
 	if (rq->plan) {

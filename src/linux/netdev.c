@@ -20,24 +20,14 @@
 
 #include "base/fd.h"
 #include "base/list.h"
+#include "base/rtnl.h"
 #include "base/str.h"
 
-/* A message of the kernel has 32 KiB at most. */
-#define ANSWER_MAX 32768
 /* Attributes of an address that are its own, and not of where it was. */
 #define ADDRESS_FLAGS                                                               \
 	(IFA_F_NOPREFIXROUTE | IFA_F_NODAD | IFA_F_HOMEADDRESS | IFA_F_MCAUTOJOIN | \
 	 IFA_F_MANAGETEMPADDR | IFA_F_PERMANENT)
 #define TEMPLATE_NUMBERS 1000
-
-struct request {
-	struct nlmsghdr h;
-	union {
-		struct ifinfomsg link;
-		struct ifaddrmsg addr;
-	};
-	char attributes[512];
-};
 
 /* An address as it is set again: of what netdevice(7) shows, what belongs to the address. */
 struct address {
@@ -85,28 +75,6 @@ void netdev_close(struct netdev_ns *n)
 	fd_close(&n->ns);
 }
 
-static int open_socket(struct err *e)
-{
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-
-	return fd < 0 ? err_sys(e, "cannot open a netlink socket") : fd;
-}
-
-/* A socket stays in the namespace in which it was made. */
-static int open_socket_in(int ns, struct err *e)
-{
-	_close_ int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), fd = -1;
-
-	if (own < 0)
-		return err_sys(e, "cannot open the own network namespace");
-	if (setns(ns, CLONE_NEWNET) < 0)
-		return err_sys(e, "cannot enter the container's network namespace");
-	fd = open_socket(e);
-	if (setns(own, CLONE_NEWNET) < 0)
-		return err_sys(e, "cannot go back to the own network namespace");
-	return take_fd(&fd);
-}
-
 int netdev_open(pid_t pid, struct netdev_ns *ret, struct err *e)
 {
 	struct netdev_ns n = NETDEV_NS_EMPTY;
@@ -119,7 +87,7 @@ int netdev_open(pid_t pid, struct netdev_ns *ret, struct err *e)
 	n.ns = open(path, O_RDONLY | O_CLOEXEC);
 	if (n.ns < 0)
 		return err_sys(e, "cannot open the network namespace");
-	n.sock = pid ? open_socket_in(n.ns, e) : open_socket(e);
+	n.sock = rtnl_open(pid ? n.ns : -1, e);
 	if (n.sock < 0) {
 		int r = n.sock;
 
@@ -128,80 +96,6 @@ int netdev_open(pid_t pid, struct netdev_ns *ret, struct err *e)
 	}
 	*ret = n;
 	return 0;
-}
-
-static void request_begin(struct request *q, uint16_t type, uint16_t flags, size_t head)
-{
-	static uint32_t sequence;
-
-	*q = (struct request){};
-	q->h.nlmsg_len = (uint32_t)NLMSG_LENGTH(head);
-	q->h.nlmsg_type = type;
-	q->h.nlmsg_flags = flags | NLM_F_REQUEST;
-	q->h.nlmsg_seq = ++sequence;
-}
-
-/* All that is ever added fits by far: names, addresses, numbers. */
-static void request_add(struct request *q, uint16_t type, const void *data, size_t len)
-{
-	struct rtattr *a = (struct rtattr *)((char *)q + NLMSG_ALIGN(q->h.nlmsg_len));
-
-	a->rta_type = type;
-	a->rta_len = (uint16_t)RTA_LENGTH(len);
-	memcpy(RTA_DATA(a), data, len);
-	q->h.nlmsg_len = (uint32_t)(NLMSG_ALIGN(q->h.nlmsg_len) + RTA_ALIGN(a->rta_len));
-}
-
-/*
- * Sends, and gives every message of the answer to `each` (may be NULL) until the kernel says that
- * it is done. 0 or -errno, which may be the kernel's.
- */
-static int talk(int sock, const struct request *q,
-		int (*each)(const struct nlmsghdr *h, void *arg), void *arg)
-{
-	_free_ char *answer = malloc(ANSWER_MAX);
-	ssize_t n;
-
-	if (!answer)
-		return -ENOMEM;
-	do
-		n = send(sock, q, q->h.nlmsg_len, 0);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	for (;;) {
-		struct sockaddr_nl sender = {};
-		socklen_t len = sizeof(sender);
-		size_t left;
-
-		n = recvfrom(sock, answer, ANSWER_MAX, MSG_TRUNC,
-			     (struct sockaddr *)&sender, &len);
-		/* A process in a namespace that is joined can send us something, too. */
-		if ((n < 0 && errno == EINTR) || (n >= 0 && sender.nl_pid != 0))
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0 || n > ANSWER_MAX)
-			return -EMSGSIZE;
-		left = (size_t)n;
-		for (struct nlmsghdr *h = (struct nlmsghdr *)answer; NLMSG_OK(h, left);
-		     h = NLMSG_NEXT(h, left)) {
-			int r = 0;
-
-			if (h->nlmsg_seq != q->h.nlmsg_seq)
-				continue;
-			if (h->nlmsg_type == NLMSG_DONE)
-				return 0;
-			if (h->nlmsg_type == NLMSG_ERROR)
-				return h->nlmsg_len < NLMSG_LENGTH(sizeof(struct nlmsgerr)) ?
-					       -EPROTO :
-					       ((struct nlmsgerr *)NLMSG_DATA(h))->error;
-			if (each)
-				r = each(h, arg);
-			if (r < 0)
-				return r;
-		}
-	}
 }
 
 static int take_index(const struct nlmsghdr *h, void *arg)
@@ -216,12 +110,12 @@ static int take_index(const struct nlmsghdr *h, void *arg)
 /* The index of a device, -ENODEV when there is none of this name. */
 static int find_index(int sock, const char *name)
 {
-	struct request q;
+	struct rtnl_request q;
 	int index = 0, r;
 
-	request_begin(&q, RTM_GETLINK, NLM_F_ACK, sizeof(q.link));
-	request_add(&q, IFLA_IFNAME, name, strlen(name) + 1);
-	r = talk(sock, &q, take_index, &index);
+	rtnl_begin(&q, RTM_GETLINK, NLM_F_ACK, sizeof(q.link));
+	rtnl_add(&q, IFLA_IFNAME, name, strlen(name) + 1);
+	r = rtnl_talk(sock, &q, take_index, &index);
 	if (r < 0)
 		return r;
 	return index > 0 ? index : -ENODEV;
@@ -290,47 +184,47 @@ static int take_address(const struct nlmsghdr *h, void *arg)
 static int set_address(int sock, int index, const struct address *a)
 {
 	uint32_t flags = a->flags & ADDRESS_FLAGS;
-	struct request q;
+	struct rtnl_request q;
 
-	request_begin(&q, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
-		      sizeof(q.addr));
+	rtnl_begin(&q, RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
+		   sizeof(q.addr));
 	q.addr = (struct ifaddrmsg){ .ifa_family = a->head.ifa_family,
 				     .ifa_prefixlen = a->head.ifa_prefixlen,
 				     .ifa_flags = (uint8_t)flags,
 				     .ifa_scope = a->head.ifa_scope,
 				     .ifa_index = (uint32_t)index };
 	if (a->local_len)
-		request_add(&q, IFA_LOCAL, a->local, a->local_len);
+		rtnl_add(&q, IFA_LOCAL, a->local, a->local_len);
 	if (a->address_len)
-		request_add(&q, IFA_ADDRESS, a->address, a->address_len);
+		rtnl_add(&q, IFA_ADDRESS, a->address, a->address_len);
 	if (a->broadcast_len)
-		request_add(&q, IFA_BROADCAST, a->broadcast, a->broadcast_len);
+		rtnl_add(&q, IFA_BROADCAST, a->broadcast, a->broadcast_len);
 	if (a->has_metric)
-		request_add(&q, IFA_RT_PRIORITY, &a->metric, sizeof(a->metric));
-	request_add(&q, IFA_FLAGS, &flags, sizeof(flags));
-	return talk(sock, &q, NULL, NULL);
+		rtnl_add(&q, IFA_RT_PRIORITY, &a->metric, sizeof(a->metric));
+	rtnl_add(&q, IFA_FLAGS, &flags, sizeof(flags));
+	return rtnl_talk(sock, &q, NULL, NULL);
 }
 
 static int set_up(int sock, int index)
 {
-	struct request q;
+	struct rtnl_request q;
 
-	request_begin(&q, RTM_NEWLINK, NLM_F_ACK, sizeof(q.link));
+	rtnl_begin(&q, RTM_NEWLINK, NLM_F_ACK, sizeof(q.link));
 	q.link.ifi_index = index;
 	q.link.ifi_flags = IFF_UP;
 	q.link.ifi_change = IFF_UP;
-	return talk(sock, &q, NULL, NULL);
+	return rtnl_talk(sock, &q, NULL, NULL);
 }
 
 static int move_link(int sock, int index, int to_ns, const char *new_name)
 {
-	struct request q;
+	struct rtnl_request q;
 
-	request_begin(&q, RTM_NEWLINK, NLM_F_ACK, sizeof(q.link));
+	rtnl_begin(&q, RTM_NEWLINK, NLM_F_ACK, sizeof(q.link));
 	q.link.ifi_index = index;
-	request_add(&q, IFLA_NET_NS_FD, &to_ns, sizeof(to_ns));
-	request_add(&q, IFLA_IFNAME, new_name, strlen(new_name) + 1);
-	return talk(sock, &q, NULL, NULL);
+	rtnl_add(&q, IFLA_NET_NS_FD, &to_ns, sizeof(to_ns));
+	rtnl_add(&q, IFLA_IFNAME, new_name, strlen(new_name) + 1);
+	return rtnl_talk(sock, &q, NULL, NULL);
 }
 
 /* The name with its %d replaced by the first number that is free. */
@@ -376,11 +270,11 @@ static int set_addresses(int sock, int index, const addresses *l, struct err *e)
 static int move_found(const struct netdev_ns *from, const struct netdev_ns *to,
 		      const char *new_name, struct address_search *s, struct err *e)
 {
-	struct request q;
+	struct rtnl_request q;
 	int r;
 
-	request_begin(&q, RTM_GETADDR, NLM_F_DUMP, sizeof(q.addr));
-	r = talk(from->sock, &q, take_address, s);
+	rtnl_begin(&q, RTM_GETADDR, NLM_F_DUMP, sizeof(q.addr));
+	r = rtnl_talk(from->sock, &q, take_address, s);
 	if (r < 0)
 		return err_errno(e, r, "cannot read its addresses");
 	r = move_link(from->sock, s->index, to->ns, new_name);

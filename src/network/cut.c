@@ -16,7 +16,7 @@
 
 #include "base/fd.h"
 #include "base/list.h"
-#include "network/rtnl.h"
+#include "base/rtnl.h"
 
 /* Of <netinet/tcp.h>, all states but those of which nobody has a descriptor any more. */
 #define STATE_TIME_WAIT 6

@@ -24,8 +24,8 @@
 
 #include "base/fd.h"
 #include "base/list.h"
+#include "base/rtnl.h"
 #include "base/str.h"
-#include "network/rtnl.h"
 
 /* Before all other filters, and one of a device: the number replaces what it finds. */
 #define FILTER_PRIORITY 1

@@ -9,13 +9,6 @@
 #include "network/rules.h"
 #include "oci/spec.h"
 
-/*
- * Whether container/ carries out policy_plan.network. The one switch: while it is false, policies
- * with rules for the network are refused by the runtime, as they are by who makes a plan without
- * policy_request.network_filter.
- */
-#define POLICY_NETWORK_FILTER true
-
 /* Where policies and settings are looked up; tests use their own. */
 struct policy_dirs {
 	const char *settings;	/* default /etc/purple/purple.yaml */

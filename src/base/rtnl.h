@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests to the kernel by netlink: links, traffic control (wire.c), sockets (cut.c). */
-#ifndef PURPLE_NETWORK_RTNL_H
-#define PURPLE_NETWORK_RTNL_H
+/* Requests to the kernel by netlink: links, addresses, traffic control, sockets. */
+#ifndef PURPLE_BASE_RTNL_H
+#define PURPLE_BASE_RTNL_H
 
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
@@ -15,6 +15,7 @@ struct rtnl_request {
 	struct nlmsghdr h;
 	union {
 		struct ifinfomsg link;
+		struct ifaddrmsg addr;
 		struct tcmsg tc;
 		struct rtgenmsg gen;
 		struct inet_diag_req_v2 diag;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See rtnl.h. The answers come from the kernel: they are parsed with its own bounds. */
-#include "network/rtnl.h"
+#include "base/rtnl.h"
 
 #include <errno.h>
 #include <fcntl.h>
