@@ -10,19 +10,15 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/signals.h"
+#include "base/spawn.h"
 #include "cgroup/systemd_wire.h"
 
 #define PROGRAM PKGLIBEXECDIR "/purple-systemd"
@@ -39,21 +35,6 @@ bool cgroup_has_systemd(void)
 #else
 	return false;
 #endif
-}
-
-/* Its stdin is the connection; nothing else of ours is left to it. */
-static void __attribute__((noreturn)) become_program(int fd)
-{
-	char *const argv[] = { PROGRAM, NULL };
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (null >= 0 && dup2(fd, STDIN_FILENO) >= 0 && dup2(null, STDOUT_FILENO) >= 0 &&
-	    dup2(null, STDERR_FILENO) >= 0 && syscall(SYS_close_range, 3U, ~0U, 0) == 0 &&
-	    prctl(PR_SET_PDEATHSIG, SIGKILL) == 0) {
-		signals_reset();
-		execve(PROGRAM, argv, environ);
-	}
-	_exit(127);
 }
 
 static int start_program(struct unit_bus *b, struct err *e)
@@ -76,8 +57,13 @@ static int start_program(struct unit_bus *b, struct err *e)
 	b->pid = fork();
 	if (b->pid < 0)
 		return err_sys(e, "cannot fork");
+	/* Its stdin is the connection; of ours it has the environment, where the bus's address is. */
 	if (b->pid == 0)
-		become_program(theirs);
+		spawn_exec_or_exit(&(struct spawn){ .program = PROGRAM,
+						    .envp = (const char *const *)environ,
+						    .fds = &theirs,
+						    .n = 1,
+						    .dies_with_parent = true });
 	b->fd = take_fd(&ours);
 	return 0;
 }

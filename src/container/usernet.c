@@ -20,7 +20,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -29,7 +28,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/num.h"
-#include "base/signals.h"
+#include "base/spawn.h"
 
 #define NAMESPACE_FILE "netns"
 #define PID_FILE "pasta.pid"
@@ -87,16 +86,12 @@ become_pasta(const char *program, int errors, const char *netns, const char *pid
 		"-U",	  "none",    "--runas",	     "0:0",	    "--pid",
 		pid_file, "--netns", netns,	     NULL
 	};
-	char *const env[] = { NULL };
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	if (null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(errors, STDOUT_FILENO) >= 0 &&
-	    dup2(errors, STDERR_FILENO) >= 0 && syscall(SYS_close_range, 3U, ~0U, 0) == 0 &&
-	    prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && chdir("/") == 0) {
-		signals_reset();
-		execve(program, (char *const *)argv, env);
-	}
-	_exit(127);
+	spawn_exec_or_exit(&(struct spawn){ .program = program,
+					    .argv = argv,
+					    .fds = (const int[]){ -1, errors, errors },
+					    .n = 3,
+					    .dies_with_parent = true });
 }
 
 /* What it said, on one line. */

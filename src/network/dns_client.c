@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/signals.h"
+#include "base/spawn.h"
 
 #ifdef PURPLE_DNS_PROGRAM /* of the build, in tests */
 #define PROGRAM PURPLE_DNS_PROGRAM
@@ -155,33 +155,10 @@ static int make_config(const struct network_dns_start *start, bool stays,
 	return 0;
 }
 
-/* Puts descriptors where the program expects them: first out of each other's way. */
-static int place(const int from[], size_t n, struct err *e)
-{
-	int high[DNS_FD_END - DNS_FD_CONTROL];
-
-	for (size_t i = 0; i < n; i++) {
-		high[i] = from[i] < 0 ? -1 : fcntl(from[i], F_DUPFD_CLOEXEC, DNS_FD_END);
-		if (from[i] >= 0 && high[i] < 0)
-			return err_sys(e, "cannot copy a descriptor");
-	}
-	for (size_t i = 0; i < n; i++) {
-		int to = DNS_FD_CONTROL + (int)i;
-
-		if (high[i] < 0)
-			close(to);
-		else if (dup2(high[i], to) < 0)
-			return err_sys(e, "cannot place a descriptor");
-	}
-	return fd_close_all_but(DNS_FD_END, NULL, 0, e);
-}
-
 static int become_program(const struct network_dns_start *start, bool stays, int *control,
 			  struct err *e)
 {
 	struct sockets s = { { -1, -1, -1, -1 } };
-	char *const argv[] = { (char *)PROGRAM, NULL };
-	char *const env[] = { NULL };
 	struct port_message m = { .letter = DNS_SAYS_PORT };
 	int config = -1, r;
 
@@ -194,15 +171,18 @@ static int become_program(const struct network_dns_start *start, bool stays, int
 	m.ipv6 = s.fd[2] >= 0;
 	if (send(*control, &m, sizeof(m), MSG_NOSIGNAL) < 0)
 		return err_sys(e, "cannot report");
-	r = place((const int[]){ *control, start->init_fd, s.fd[0], s.fd[1], s.fd[2],
-				 s.fd[3], start->names_fd, config, start->events_fd },
-		  DNS_FD_END - DNS_FD_CONTROL, e);
-	if (r < 0)
-		return r;
-	*control = DNS_FD_CONTROL;
-	signals_reset();
-	execve(PROGRAM, argv, env);
-	return err_sys(e, "cannot start '%s'", PROGRAM);
+	/* Out of the way of what the program gets: failure is still to be told by it. */
+	*control = fcntl(*control, F_DUPFD_CLOEXEC, DNS_FD_END);
+	if (*control < 0)
+		return err_sys(e, "cannot copy a descriptor");
+	return spawn_exec(&(struct spawn){ .program = PROGRAM,
+					   .fds = (const int[]){ -1, -1, -1, *control,
+								 start->init_fd, s.fd[0],
+								 s.fd[1], s.fd[2], s.fd[3],
+								 start->names_fd, config,
+								 start->events_fd },
+					   .n = DNS_FD_END },
+			  e);
 }
 
 static void __attribute__((noreturn))

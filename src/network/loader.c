@@ -9,32 +9,22 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/signals.h"
+#include "base/spawn.h"
 #include "network/filter.h"
 #include "network/pins.h"
 
 #define PROGRAM PKGLIBEXECDIR "/purple-network-load"
 #define ANSWER_MAX 4096
 
-/* `err` < 0: nothing is to be said. */
+/* In a child. `err` < 0: nothing is to be said. */
 static void __attribute__((noreturn)) become_program(int err)
 {
-	char *const argv[] = { PROGRAM, NULL }, *const envp[] = { NULL };
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(null, STDOUT_FILENO) >= 0 &&
-	    dup2(err < 0 ? null : err, STDERR_FILENO) >= 0 &&
-	    syscall(SYS_close_range, 3U, ~0U, 0) == 0 && chdir("/") == 0) {
-		signals_reset();
-		execve(PROGRAM, argv, envp);
-	}
-	_exit(127);
+	spawn_exec_or_exit(&(struct spawn){
+		.program = PROGRAM, .fds = (const int[]){ -1, -1, err }, .n = 3 });
 }
 
 int network_loader_run(struct err *e)

@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,6 +24,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "base/spawn.h"
 #include "base/str.h"
 
 /* --- errors --- */
@@ -605,6 +608,94 @@ static void test_log_open_fails(void **state)
 	assert_non_null(strstr(e.msg, "no/such/folder/log"));
 }
 
+/* What a shell, started by `s` with fds placed, says of itself on its descriptor 3. */
+static void spawn_says(const char *script, bool swapped, char *ret, size_t size)
+{
+	const char *const argv[] = { "sh", "-c", script, NULL };
+	const char *const envp[] = { "A=1", NULL };
+	int pipe_fds[2], other = open("/dev/zero", O_RDONLY | O_CLOEXEC), status;
+	_free_ char *text = NULL;
+	struct err e = { 0 };
+	pid_t pid;
+
+	assert_true(other >= 0);
+	assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		int out = pipe_fds[1], in = other;
+
+		/* Each stands where the other one belongs. */
+		if (swapped &&
+		    (dup2(other, 20) < 0 || dup2(pipe_fds[1], 4) < 0 || dup2(20, 3) < 0))
+			_exit(1);
+		if (swapped)
+			out = 4, in = 3;
+		signal(SIGTERM, SIG_IGN);
+		spawn_exec(&(struct spawn){ .program = "/bin/sh",
+					    .argv = argv,
+					    .envp = envp,
+					    .fds = (const int[]){ -1, -1, -1, out, in },
+					    .n = 5 },
+			   &e);
+		_exit(1);
+	}
+	close(pipe_fds[1]);
+	assert_int_equal(fd_read_all(pipe_fds[0], size, &text, NULL, &e), 0);
+	snprintf(ret, size, "%s", text);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(pipe_fds[0]);
+	close(other);
+}
+
+static void test_spawn(void **state)
+{
+	char said[512];
+
+	for (int swapped = 0; swapped < 2; swapped++) {
+		/* The shell itself opens what it reads, once it is asked to. */
+		spawn_says("for f in /proc/$$/fd/*; do echo ${f##*/} $(readlink $f); done |"
+			   " grep -v ' pipe:' >&3",
+			   swapped, said, sizeof(said));
+		assert_string_equal(said,
+				    "0 /dev/null\n1 /dev/null\n2 /dev/null\n4 /dev/zero\n");
+	}
+	spawn_says("pwd >&3; echo $A $HOME >&3; trap 'echo caught >&3' TERM; kill -TERM $$",
+		   false, said, sizeof(said));
+	assert_string_equal(said, "/\n1\ncaught\n");
+}
+
+static void test_spawn_fails(void **state)
+{
+	int fds[2], status;
+	struct err e = { 0 };
+	pid_t pid;
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		int high = fcntl(fds[1], F_DUPFD_CLOEXEC, 50);
+		int r = spawn_exec(&(struct spawn){ .program = "/no/such/program" }, &e);
+
+		/* What the caller has is still there, to tell of it. */
+		if (r != -ENOENT || write(high, e.msg, strlen(e.msg)) < 0)
+			_exit(1);
+		_exit(0);
+	}
+	close(fds[1]);
+	memset(e.msg, 0, sizeof(e.msg));
+	assert_true(read(fds[0], e.msg, sizeof(e.msg) - 1) > 0);
+	assert_non_null(strstr(e.msg, "cannot start '/no/such/program'"));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(fds[0]);
+	pid = fork();
+	if (pid == 0)
+		spawn_exec_or_exit(&(struct spawn){ .program = "/no/such/program" });
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 127);
+}
+
 #define in_dir(f) cmocka_unit_test_setup_teardown(f, make_dir, remove_dir)
 
 int main(void)
@@ -634,6 +725,8 @@ int main(void)
 		in_dir(test_fs_links),
 		cmocka_unit_test(test_fs_paths),
 		cmocka_unit_test(test_fd_pipe),
+		cmocka_unit_test(test_spawn),
+		cmocka_unit_test(test_spawn_fails),
 		in_dir(test_log_json),
 		in_dir(test_log_text),
 		in_dir(test_log_open_fails),
