@@ -208,7 +208,7 @@ def main():
                                    request_serializer=lambda v: encode(request, v),
                                    response_deserializer=lambda d: decode(response, d))
         try:
-            print(json.dumps(call(values, timeout=60)))
+            print(json.dumps(call(values, timeout=180)))
         except grpc.RpcError as e:
             print(e.details(), file=sys.stderr)
             return 1
