@@ -3,6 +3,7 @@
 #include "base/num.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 static int digit_value(char c)
@@ -98,4 +99,42 @@ int num_u64_any_base(const char *s, uint64_t *ret)
 	if (s[1] == 'o')
 		return parse_digits(s + 2, 8, ret);
 	return -EINVAL;
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+int num_decimal(const char **s, int decimals, uint64_t *ret)
+{
+	const char *p = *s;
+	bool overflow = false;
+	uint64_t v = 0;
+	int part = -1;
+
+	if (!is_digit(*p))
+		return -EINVAL;
+	for (;; p++) {
+		if (*p == '.' && part < 0 && is_digit(p[1])) {
+			part = 0;
+			continue;
+		}
+		if (!is_digit(*p))
+			break;
+		if (part >= 0 && ++part > decimals)
+			return -EINVAL;
+		if (__builtin_mul_overflow(v, 10, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)(*p - '0'), &v))
+			overflow = true;
+	}
+	for (part = part < 0 ? 0 : part; part < decimals; part++) {
+		if (__builtin_mul_overflow(v, 10, &v))
+			overflow = true;
+	}
+	*s = p;
+	if (overflow)
+		return -ERANGE;
+	*ret = v;
+	return 0;
 }

@@ -14,4 +14,10 @@ int num_i32(const char *s, int32_t *ret);
 /* Decimal, 0x hexadecimal or 0o octal. A leading 0 alone is an error (ambiguous). */
 int num_u64_any_base(const char *s, uint64_t *ret);
 
+/*
+ * "12.345" at *s as an exact multiple of 10^-decimals: 12345 with 3 decimals. Goes on to the
+ * first character after the number. -EINVAL: no number, or more decimals than that; -ERANGE.
+ */
+int num_decimal(const char **s, int decimals, uint64_t *ret);
+
 #endif

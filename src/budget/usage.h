@@ -2,7 +2,8 @@
 /*
  * What one LLM call used, in the one form that prices and the ledger work with, whatever the
  * provider's own figures look like. Every token stands in exactly one of the members that are
- * summed: `reasoning` and `out_audio` are parts of `out`, and no other member is part of another.
+ * summed: `reasoning` and `out_audio` are parts of `out`, `cache_audio` of `cache_read`, and no other
+ * member is part of another.
  *
  *   OpenAI's prompt_tokens includes what was read from and written to the cache, Anthropic's
  *   input_tokens does not; Gemini's candidatesTokenCount leaves thoughts out, OpenAI's

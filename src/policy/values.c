@@ -15,6 +15,7 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "base/yaml.h"
+#include "budget/money.h"
 
 static const char lower[] = "abcdefghijklmnopqrstuvwxyz";
 static const char upper[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -337,43 +338,6 @@ int value_register(const char *s, uint64_t *ret, struct fault *f)
 	return 0;
 }
 
-/*
- * "12.345" at *s as an exact multiple of 10^-decimals: 12345 with 3 decimals. Goes on to the
- * first character after the number. -EINVAL: no number, or more decimals than that; -ERANGE.
- */
-static int read_decimal(const char **s, int decimals, uint64_t *ret)
-{
-	const char *p = *s;
-	bool overflow = false;
-	uint64_t v = 0;
-	int part = -1;
-
-	if (!strchr(digits, *p) || !*p)
-		return -EINVAL;
-	for (;; p++) {
-		if (*p == '.' && part < 0 && p[1] && strchr(digits, p[1])) {
-			part = 0;
-			continue;
-		}
-		if (!*p || !strchr(digits, *p))
-			break;
-		if (part >= 0 && ++part > decimals)
-			return -EINVAL;
-		if (__builtin_mul_overflow(v, 10, &v) ||
-		    __builtin_add_overflow(v, (uint64_t)(*p - '0'), &v))
-			overflow = true;
-	}
-	for (part = part < 0 ? 0 : part; part < decimals; part++) {
-		if (__builtin_mul_overflow(v, 10, &v))
-			overflow = true;
-	}
-	*s = p;
-	if (overflow)
-		return -ERANGE;
-	*ret = v;
-	return 0;
-}
-
 /* The power of 1024 of a unit letter at *s, which is skipped with an 'i' after it. */
 static unsigned int read_unit(const char **s)
 {
@@ -395,7 +359,7 @@ static int read_scaled(const char *s, const char **ret_rest, uint64_t *ret)
 	uint64_t millionths;
 	int r;
 
-	r = read_decimal(&s, 6, &millionths);
+	r = num_decimal(&s, 6, &millionths);
 	if (r < 0)
 		return r;
 	v = (unsigned __int128)millionths << read_unit(&s);
@@ -472,7 +436,7 @@ int value_cpus(const char *s, uint64_t *ret_millis, struct fault *f)
 
 	if (is_negative_number(s))
 		return fault_set(f, "'%s' is negative", yaml_show(s).s);
-	r = read_decimal(&p, 3, &v);
+	r = num_decimal(&p, 3, &v);
 	if (r == -EINVAL || *p)
 		return fault_set(f, "'%s' is not a number of CPUs (at most 3 decimals: 0.5)",
 				 yaml_show(s).s);
@@ -485,20 +449,18 @@ int value_cpus(const char *s, uint64_t *ret_millis, struct fault *f)
 int value_money(const char *s, int64_t *ret_picodollars, struct fault *f)
 {
 	const char *p = *s == '$' ? s + 1 : s;
-	uint64_t v = 0;
 	int r;
 
 	if (is_negative_number(p) || (*s == '-' && s[1] == '$'))
 		return fault_set(f, "'%s' is negative", yaml_show(s).s);
-	r = read_decimal(&p, 12, &v);
-	if (r == -EINVAL || (r == 0 && *p))
+	r = money_parse(s, ret_picodollars);
+	if (r == -EINVAL)
 		return fault_set(f,
 				 "'%s' is not a sum of US dollars (at most 12 decimals: "
 				 "\"$5.00\")",
 				 yaml_show(s).s);
-	if (r < 0 || v > INT64_MAX)
+	if (r < 0)
 		return fault_set(f, "'%s' is out of range (at most $9223372)",
 				 yaml_show(s).s);
-	*ret_picodollars = (int64_t)v;
 	return 0;
 }

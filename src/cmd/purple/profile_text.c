@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 
+#include "budget/money.h"
 #include "cmd/purple/purple.h"
 
 static void write_names(const policy_names *l, struct buf *out)
@@ -118,9 +119,7 @@ static void write_budget(const struct policy *p, struct buf *out)
 	if (b->has_max_tokens)
 		buf_addf(out, " %" PRIu64 " tokens;", b->max_tokens);
 	if (b->has_max_cost)
-		buf_addf(out, " $%" PRId64 ".%02" PRId64 ";",
-			 b->max_cost_picodollars / 1000000000000,
-			 b->max_cost_picodollars / 10000000000 % 100);
+		buf_addf(out, " %s;", money_text(b->max_cost_picodollars).s);
 	buf_adds(out, "\n");
 }
 
