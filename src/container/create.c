@@ -222,6 +222,9 @@ static int spawn_init(struct create *k, struct undo *u, struct err *e)
 		r = attributes_enter_rdt(k->spec->linux_, k->rq->id, k->pid, e);
 	if (r == 0)
 		r = create_fill_shared(k, e);
+	if (r == 0)
+		r = container_network_begin(&k->network, &k->ns, k->pid,
+					    init_waits_for_hooks(&k->init), e);
 	/* An init that has given up is the reason, not the trouble we had with it. */
 	if (r < 0)
 		sync_take_failure(k->sync_fd, e);

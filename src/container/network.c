@@ -13,6 +13,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,15 +25,18 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/rtnl.h"
 #include "container/usernet.h"
-#include "network/dns_client.h"
 #include "network/rules_json.h"
 #include "network/wire.h"
+
+#define LOOPBACK_INDEX 1 /* in each network namespace */
 
 void container_network_clear(struct container_network *n)
 {
 	network_tables_clear(&n->tables);
 	network_filter_clear(&n->filter);
+	network_dns_end(&n->dns);
 }
 
 /* The same id may be in use below two state roots: the name has a number of the folder's in it. */
@@ -117,43 +122,109 @@ int container_network_make(struct container_network *n, const struct policy_plan
 	return r < 0 ? err_wrap(e, "policy %s: network", policy) : 0;
 }
 
-static int start_forwarder(struct container_network *n, struct container *c, pid_t init,
-			   struct err *e)
+static bool has_forwarder(const struct container_network *n)
 {
-	struct network_dns dns = { .control_fd = -1 };
-	_close_ int netns = -1, pidfd = -1;
-	char path[64];
-	int r;
+	return n->tables.config.flags & NETWORK_REDIRECT_DNS;
+}
 
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)init);
-	netns = open(path, O_RDONLY | O_CLOEXEC);
-	pidfd = (int)syscall(SYS_pidfd_open, init, 0);
-	if (netns < 0 || pidfd < 0)
-		return err_sys(e, "cannot open the network namespace of the container");
-	r = network_dns_start(
+static int begin_forwarder(struct container_network *n, int netns, pid_t init, struct err *e)
+{
+	_close_ int pidfd = (int)syscall(SYS_pidfd_open, init, 0);
+
+	if (pidfd < 0)
+		return err_sys(e, "cannot open the container's init");
+	return network_dns_begin(
 		&(struct network_dns_start){ .netns_fd = netns,
 					     .init_fd = pidfd,
 					     .names_fd = n->filter.maps[NETWORK_MAP_NAMES],
 					     .events_fd = -1,
 					     .tables = &n->tables },
-		true, &dns, e);
+		true, &n->dns, e);
+}
+
+static int open_netns_of(pid_t init, struct err *e)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)init);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? err_sys(e, "cannot open the network namespace of the container") :
+			fd;
+}
+
+/* As init does it, too, a moment later. */
+static int set_loopback_up(int netns, struct err *e)
+{
+	_close_ int sock = rtnl_open(netns, e);
+	struct rtnl_request q;
+	int r;
+
+	if (sock < 0)
+		return sock;
+	rtnl_begin(&q, RTM_NEWLINK, NLM_F_ACK, sizeof(q.link));
+	q.link.ifi_index = LOOPBACK_INDEX;
+	q.link.ifi_flags = IFF_UP;
+	q.link.ifi_change = IFF_UP;
+	r = rtnl_talk(sock, &q, NULL, NULL);
+	return r < 0 ? err_errno(e, r, "cannot bring up the loopback device") : 0;
+}
+
+static int begin_in_joined(struct container_network *n, const struct ns_plan *ns,
+			   pid_t init, struct err *e)
+{
+	for (size_t i = 0; i < ns->joins.n; i++)
+		if (ns->joins.v[i].flag == CLONE_NEWNET)
+			return begin_forwarder(n, ns->joins.v[i].fd, init, e);
+	return 0;
+}
+
+int container_network_begin(struct container_network *n, const struct ns_plan *ns,
+			    pid_t init, bool hooks_come, struct err *e)
+{
+	_close_ int netns = -1;
+	int r;
+
+	/* With a stage in between, it is not init that was started. */
+	if (!has_forwarder(n) || ns->needs_stage)
+		return 0;
+	if (!ns_plan_has_new(ns, CLONE_NEWNET))
+		return hooks_come ? 0 : begin_in_joined(n, ns, init, e);
+	netns = open_netns_of(init, e);
+	if (netns < 0)
+		return netns;
+	r = set_loopback_up(netns, e);
+	return r == 0 ? begin_forwarder(n, netns, init, e) : r;
+}
+
+static int wait_for_forwarder(struct container_network *n, struct container *c,
+			      struct err *e)
+{
+	int r = network_dns_wait(&n->dns, e);
+
 	if (r < 0)
 		return r;
-	c->st.dns_pid = dns.pid;
-	c->st.dns_start = process_start_time(dns.pid);
-	return network_filter_set_dns_port(&n->filter, dns.port, e);
+	c->st.dns_pid = n->dns.pid;
+	c->st.dns_start = process_start_time(n->dns.pid);
+	n->dns.pid = -1;
+	return network_filter_set_dns_port(&n->filter, n->dns.port, e);
 }
 
 int container_network_enter(struct container_network *n, const struct policy_plan *plan,
 			    struct container *c, pid_t init, struct err *e)
 {
+	_close_ int netns = -1;
 	int r = 0;
 
 	if (plan->user_network)
 		r = usernet_start(c, init, e);
-	if (r == 0 && (n->tables.config.flags & NETWORK_REDIRECT_DNS))
-		r = start_forwarder(n, c, init, e);
-	return r;
+	if (r < 0 || !has_forwarder(n))
+		return r;
+	if (n->dns.pid <= 0) {
+		netns = open_netns_of(init, e);
+		r = netns < 0 ? netns : begin_forwarder(n, netns, init, e);
+	}
+	return r == 0 ? wait_for_forwarder(n, c, e) : r;
 }
 
 /* Whether a process other than init, which has no children yet, is in the network namespace. */
@@ -183,7 +254,7 @@ int container_network_start(struct container *c, struct err *e)
 {
 	struct network_filter f = NETWORK_FILTER_EMPTY;
 	struct network_wires wires = {};
-	bool shared = true;
+	bool shared = true, has_devices = false;
 	_close_ int netns = -1;
 	char path[64];
 	int r;
@@ -197,7 +268,10 @@ int container_network_start(struct container *c, struct err *e)
 	netns = open(path, O_RDONLY | O_CLOEXEC);
 	if (netns < 0)
 		r = err_sys(e, "cannot open '%s'", path);
-	if (r == 0 && (f.config.flags & NETWORK_OWN_LOOPBACK))
+	/* Without any, as `none` networks are, there is nothing to look for in all processes. */
+	if (r == 0)
+		r = network_wire_has_devices(netns, &has_devices, e);
+	if (r == 0 && has_devices && (f.config.flags & NETWORK_OWN_LOOPBACK))
 		r = is_shared(netns, c->st.pid, &shared, e);
 	if (r == 0 && !shared)
 		r = network_wire_attach(&f, netns, &wires, e);

@@ -9,6 +9,8 @@
 
 #include "base/err.h"
 #include "container/state.h"
+#include "linux/ns.h"
+#include "network/dns_client.h"
 #include "network/filter.h"
 #include "network/rules.h"
 #include "policy/plan.h"
@@ -17,10 +19,11 @@
 struct container_network {
 	struct network_tables tables;
 	struct network_filter filter;
+	struct network_dns dns; /* pid > 0: begun, and not the container's yet */
 };
-#define CONTAINER_NETWORK_EMPTY                \
-	{                                      \
-		.filter = NETWORK_FILTER_EMPTY \
+#define CONTAINER_NETWORK_EMPTY                                              \
+	{                                                                    \
+		.filter = NETWORK_FILTER_EMPTY, .dns = { .control_fd = -1 }, \
 	}
 
 /*
@@ -31,8 +34,16 @@ int container_network_make(struct container_network *n, const struct policy_plan
 			   struct container *c, int cgroup, struct err *e);
 
 /*
+ * When init has been started: begins to start the forwarder where the rules have names and the
+ * network namespace is known already, so that it gets ready while init does its work. `ns`: as init
+ * was started with. `hooks_come`: something may yet be done to a namespace that init joins.
+ */
+int container_network_begin(struct container_network *n, const struct ns_plan *ns,
+			    pid_t init, bool hooks_come, struct err *e);
+
+/*
  * When init is in its network namespace, and before the container's program can run: starts
- * pasta where the plan asks for it, and the forwarder where the rules have names.
+ * pasta where the plan asks for it, and sees that the forwarder is ready, where there is to be one.
  */
 int container_network_enter(struct container_network *n, const struct policy_plan *plan,
 			    struct container *c, pid_t init, struct err *e);

@@ -27,26 +27,6 @@
 
 #define MAKE_TRIES 8
 
-static const struct {
-	const char *name;
-	enum bpf_attach_type type;
-} hooks[] = {
-	{ "network_out", BPF_CGROUP_INET_EGRESS },
-	{ "network_in", BPF_CGROUP_INET_INGRESS },
-	{ "network_socket", BPF_CGROUP_INET_SOCK_CREATE },
-	{ "network_connect4", BPF_CGROUP_INET4_CONNECT },
-	{ "network_connect6", BPF_CGROUP_INET6_CONNECT },
-	{ "network_sendmsg4", BPF_CGROUP_UDP4_SENDMSG },
-	{ "network_sendmsg6", BPF_CGROUP_UDP6_SENDMSG },
-	{ "network_recvmsg4", BPF_CGROUP_UDP4_RECVMSG },
-	{ "network_recvmsg6", BPF_CGROUP_UDP6_RECVMSG },
-	{ "network_peername4", BPF_CGROUP_INET4_GETPEERNAME },
-	{ "network_peername6", BPF_CGROUP_INET6_GETPEERNAME },
-	{ "network_bind4", BPF_CGROUP_INET4_BIND },
-	{ "network_bind6", BPF_CGROUP_INET6_BIND },
-	{ "network_option", BPF_CGROUP_SETSOCKOPT },
-};
-
 /* "OWN/containers/NAME" or a file in it. */
 static char *container_path(const char *name, const char *file)
 {
@@ -304,8 +284,8 @@ static int check_group(int cgroup, uint64_t *ret_id, struct err *e)
 
 static int attach_hook(const char *name, size_t hook, int cgroup, struct err *e)
 {
-	_close_ int program = open_own(hooks[hook].name, e), link = -1;
-	_free_ char *path = container_path(name, hooks[hook].name);
+	_close_ int program = open_own(network_hooks[hook].name, e), link = -1;
+	_free_ char *path = container_path(name, network_hooks[hook].name);
 	struct bpf_prog_info info;
 	int r;
 
@@ -313,23 +293,23 @@ static int attach_hook(const char *name, size_t hook, int cgroup, struct err *e)
 		return program;
 	if (!path)
 		return err_oom(e);
-	link = kbpf_link_create(program, cgroup, hooks[hook].type);
+	link = kbpf_link_create(program, cgroup, network_hooks[hook].type);
 	if (link < 0)
 		return err_errno(e, link, "network filter: cannot attach '%s' to the group",
-				 hooks[hook].name);
+				 network_hooks[hook].name);
 	r = kbpf_pin(link, path);
 	if (r < 0)
 		return err_errno(e, r, "network filter: cannot pin '%s'", path);
 	r = kbpf_info(program, &info, sizeof(info));
 	if (r == 0)
-		r = kbpf_is_attached(cgroup, hooks[hook].type, info.id);
+		r = kbpf_is_attached(cgroup, network_hooks[hook].type, info.id);
 	if (r < 0)
 		return err_errno(e, r, "network filter: cannot see whether '%s' is attached",
-				 hooks[hook].name);
+				 network_hooks[hook].name);
 	if (r == 0)
 		return err_set(e, ERR_KERNEL, ENOENT,
 			       "network filter: '%s' is not attached, though the kernel said so",
-			       hooks[hook].name);
+			       network_hooks[hook].name);
 	return 0;
 }
 
@@ -359,7 +339,7 @@ int network_filter_attach(struct network_filter *f, int cgroup, uint16_t dns_por
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < ARRAY_SIZE(hooks); i++) {
+	for (size_t i = 0; i < NETWORK_HOOKS; i++) {
 		r = attach_hook(f->name, i, cgroup, e);
 		if (r < 0)
 			return r;
@@ -379,7 +359,7 @@ int network_filter_set_dns_port(struct network_filter *f, uint16_t port, struct 
 /* The group of a link below `dir`; 0: it is gone. */
 static int group_of(const char *dir, uint64_t *ret, struct err *e)
 {
-	_free_ char *path = str_printf("%s/%s", dir, hooks[0].name);
+	_free_ char *path = str_printf("%s/%s", dir, network_hooks[0].name);
 	_close_ int link = path ? kbpf_get(path) : -ENOMEM;
 	struct bpf_link_info info;
 	int r;

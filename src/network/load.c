@@ -21,6 +21,7 @@
 #include "base/fs.h"
 #include "base/str.h"
 #include "network/filter_object.h"
+#include "network/keep.h"
 #include "network/pins.h"
 #include "network/spare.h"
 
@@ -208,9 +209,12 @@ int network_load(struct err *e)
 		return err_sys(e, "cannot lock '" NETWORK_PINS "'");
 	if (access(own, F_OK) < 0) {
 		r = load_at(own, e);
-		if (r == 0)
-			remove_unused(own);
-		return r;
+		if (r < 0)
+			return r;
+		network_keep(own);
+		remove_unused(own);
+		return 0;
 	}
+	network_keep(own);
 	return network_spare_tidy(own, e);
 }

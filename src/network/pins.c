@@ -40,6 +40,23 @@ const struct kbpf_map_shape network_map_shapes[NETWORK_MAPS] = {
 	[NETWORK_MAP_RINGS] = { BPF_MAP_TYPE_RINGBUF, 0, 0, NETWORK_RING_SIZE, 0 },
 };
 
+const struct network_hook_point network_hooks[NETWORK_HOOKS] = {
+	{ "network_out", BPF_CGROUP_INET_EGRESS },
+	{ "network_in", BPF_CGROUP_INET_INGRESS },
+	{ "network_socket", BPF_CGROUP_INET_SOCK_CREATE },
+	{ "network_connect4", BPF_CGROUP_INET4_CONNECT },
+	{ "network_connect6", BPF_CGROUP_INET6_CONNECT },
+	{ "network_sendmsg4", BPF_CGROUP_UDP4_SENDMSG },
+	{ "network_sendmsg6", BPF_CGROUP_UDP6_SENDMSG },
+	{ "network_recvmsg4", BPF_CGROUP_UDP4_RECVMSG },
+	{ "network_recvmsg6", BPF_CGROUP_UDP6_RECVMSG },
+	{ "network_peername4", BPF_CGROUP_INET4_GETPEERNAME },
+	{ "network_peername6", BPF_CGROUP_INET6_GETPEERNAME },
+	{ "network_bind4", BPF_CGROUP_INET4_BIND },
+	{ "network_bind6", BPF_CGROUP_INET6_BIND },
+	{ "network_option", BPF_CGROUP_SETSOCKOPT },
+};
+
 const char *network_pins_own(void)
 {
 	return NETWORK_PINS "/" NETWORK_FILTER_HASH;

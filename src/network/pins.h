@@ -10,6 +10,7 @@
  *		containers/NAME/	  the links of a container, and
  *		containers/NAME/KEY/	  its maps
  *		trash/KEY/		  maps of a container that is gone
+ *		kept/			  links to a group without processes: network/keep.h
  *
  * Spares are there because to put a map into a map of maps waits for a grace period of RCU, ten
  * milliseconds and more for each of the seven maps: a container takes a spare with one rename().
@@ -41,6 +42,14 @@ enum network_map {
 /* Names of the maps of maps, and shapes of what they hold: as in network_filter.bpf.c. */
 extern const char *const network_map_names[NETWORK_MAPS];
 extern const struct kbpf_map_shape network_map_shapes[NETWORK_MAPS];
+
+/* The programs at a container's group: their names, and where they are attached. */
+#define NETWORK_HOOKS 14
+struct network_hook_point {
+	const char *name;
+	enum bpf_attach_type type;
+};
+extern const struct network_hook_point network_hooks[NETWORK_HOOKS];
 
 /* "NETWORK_PINS/OBJECT" of this build. */
 const char *network_pins_own(void);

@@ -24,6 +24,7 @@
 #include "network/pins.h"
 
 #define SPARES 4
+#define BACKGROUND 10 /* as nice(1) has it */
 
 typedef LIST_OF(uint64_t) keys;
 
@@ -245,13 +246,14 @@ int network_spare_tidy(const char *pins, struct err *e)
 
 	if (!spare || !made)
 		return err_oom(e);
-	r = fs_remove_tree(AT_FDCWD, made, e);
-	if (r < 0)
-		return r;
-	r = empty_trash(pins, e);
-	if (r < 0)
-		return r;
 	r = list_keys(spare, &l, e);
+	/* Nobody waits while there are spares: the next container's start goes first. */
+	if (r == 0 && l.n)
+		(void)!nice(BACKGROUND);
+	if (r == 0)
+		r = fs_remove_tree(AT_FDCWD, made, e);
+	if (r == 0)
+		r = empty_trash(pins, e);
 	if (r == 0 && l.n < SPARES)
 		r = make_spares(pins, SPARES - l.n, e);
 	free(l.v);

@@ -246,6 +246,11 @@ static bool is_idle_tunnel(const struct device *d)
 	       d->type != ARPHRD_NONE && d->type != ARPHRD_RAWIP;
 }
 
+static bool is_filtered(const struct device *d)
+{
+	return !(d->flags & IFF_LOOPBACK) && !is_idle_tunnel(d);
+}
+
 static int attach_all(const struct network_filter *f, int sock, int host_sock, int ns_id,
 		      const devices *inside, const devices *host, const struct pins *pins,
 		      struct network_wires *ret, struct err *e)
@@ -254,7 +259,7 @@ static int attach_all(const struct network_filter *f, int sock, int host_sock, i
 		const struct device *d = &inside->v[i], *end;
 		int r;
 
-		if ((d->flags & IFF_LOOPBACK) || is_idle_tunnel(d))
+		if (!is_filtered(d))
 			continue;
 		end = find_host_end(d, host, ns_id);
 		if (end)
@@ -326,5 +331,18 @@ int network_wire_attach(const struct network_filter *f, int ns, struct network_w
 	free(host.v);
 	if (r == 0)
 		*ret = found;
+	return r;
+}
+
+int network_wire_has_devices(int ns, bool *ret, struct err *e)
+{
+	_close_ int sock = rtnl_open(ns, e);
+	devices l = {};
+	int r = sock < 0 ? sock : list_devices(sock, &l, e);
+
+	*ret = false;
+	for (size_t i = 0; r == 0 && i < l.n; i++)
+		*ret |= is_filtered(&l.v[i]);
+	free(l.v);
 	return r;
 }

@@ -3,6 +3,8 @@
 #ifndef PURPLE_NETWORK_WIRE_H
 #define PURPLE_NETWORK_WIRE_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "network/filter.h"
 
@@ -22,5 +24,8 @@ struct network_wires {
  */
 int network_wire_attach(const struct network_filter *f, int ns, struct network_wires *ret,
 			struct err *e);
+
+/* Whether network_wire_attach() would find any device in the namespace. Runs in: as above. */
+int network_wire_has_devices(int ns, bool *ret, struct err *e);
 
 #endif
