@@ -47,6 +47,7 @@ enum network_verdict {
 	0xfffffffdu /* neither TCP nor UDP; raw sockets; IP options ... */
 #define NETWORK_RULE_NAME 0xfffffffcu /* TLS: the name is missing or not an allowed one */
 #define NETWORK_RULE_INCOMING 0xfffffffbu /* a port that the policy does not open */
+#define NETWORK_RULE_ALL 0xfffffffau /* in `hits` alone: the sum of what was denied */
 
 /* Keys of the tries; the address of IPv4 stands in the first four bytes of `address`. */
 struct network_prefix4 {
@@ -140,15 +141,21 @@ struct network_wire {
 };
 
 /*
- * Value of the container's `hits`, an array by rule; its last five are those of NETWORK_RULE_...,
- * from the end: the last is NETWORK_RULE_NONE's.
+ * Value of the container's `hits`, an array by rule; its last six are those of NETWORK_RULE_...,
+ * from the end: the last is NETWORK_RULE_NONE's. All of `denied` is in `events` (by their counts),
+ * in `lost`, in `limited`, or waits to be counted in the next event of its like.
  */
-#define NETWORK_RULES_SPECIAL 5
+#define NETWORK_RULES_SPECIAL 6
 struct network_hits {
 	__u64 allowed; /* connect(), sendto() elsewhere than before, connections that came in */
 	__u64 denied; /* calls and packets; with the verdict NETWORK_AUDIT also counted here */
 	__u64 events, lost; /* written to the ring; not written since it was full */
+	__u64 limited;	    /* not written since there were too many of the rule */
+	__u64 paced; /* when its next event would come if they came evenly; CLOCK_BOOTTIME */
 };
+/* Events of one rule: so many at once, and one each so many nanoseconds. */
+#define NETWORK_EVENTS_BURST 200ull
+#define NETWORK_EVENTS_PAUSE 100000000ull
 /* Index in `hits`, of any rule. */
 #define NETWORK_HITS_INDEX(rule, rules) \
 	((rule) < (rules) ? (rule) : (rule) + (rules) + NETWORK_RULES_SPECIAL)
@@ -181,6 +188,8 @@ struct network_event {
 	__u16 local_port; /* of a packet; 0: unknown */
 	__u32 rule;
 	__u32 count;
+	__u32 generation; /* of the rules that `rule` is one of */
+	__u32 reserved;
 };
 
 #endif

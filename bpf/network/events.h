@@ -53,31 +53,59 @@ static __always_inline __u32 due(const struct network_config *config,
 	return count;
 }
 
+/*
+ * Whether the rule may have another event now: each address and port that is tried is one, and who
+ * tries them all must not drive what others tell out of the log.
+ */
+static __always_inline bool may_write(struct network_hits *h, const struct target *t,
+				      __u64 now)
+{
+	__u64 next = h->paced;
+
+	/* Each connection that hangs is one to be ended. */
+	if (t->hook == NETWORK_HOOK_OUT && t->protocol == IPPROTO_TCP)
+		return true;
+	if (next < now)
+		next = now;
+	if (next - now >= NETWORK_EVENTS_BURST * NETWORK_EVENTS_PAUSE)
+		return false;
+	h->paced = next + NETWORK_EVENTS_PAUSE;
+	return true;
+}
+
 /* Counts what is denied (or would be), and writes an event. */
 static __noinline void report(const struct network_config *config, const struct target *t,
 			      const struct who *who, __u64 v)
 {
 	__u32 rule = VERDICT_RULE(v), count;
 	struct network_event *event;
-	struct network_hits *h;
+	struct network_hits *h, *all;
 	__u64 now = bpf_ktime_get_boot_ns(), key = config->key;
 	void *ring;
 
 	if (!key)
 		return;
 	h = hits_of(config, rule);
-	if (h)
-		__sync_fetch_and_add(&h->denied, 1);
+	all = hits_of(config, NETWORK_RULE_ALL);
+	if (!h || !all)
+		return;
+	__sync_fetch_and_add(&h->denied, 1);
+	__sync_fetch_and_add(&all->denied, 1);
 	count = due(config, t, rule, now);
 	if (!count)
 		return;
+	if (!may_write(h, t, now)) {
+		__sync_fetch_and_add(&h->limited, count);
+		__sync_fetch_and_add(&all->limited, count);
+		return;
+	}
 	ring = bpf_map_lookup_elem(&rings, &key);
 	if (!ring)
 		return;
 	event = bpf_ringbuf_reserve(ring, sizeof(*event), 0);
 	if (!event) {
-		if (h)
-			__sync_fetch_and_add(&h->lost, count);
+		__sync_fetch_and_add(&h->lost, count);
+		__sync_fetch_and_add(&all->lost, count);
 		return;
 	}
 	__builtin_memset(event, 0, sizeof(*event));
@@ -95,9 +123,10 @@ static __noinline void report(const struct network_config *config, const struct 
 	event->verdict = VERDICT_WHAT(v);
 	event->rule = rule;
 	event->count = count;
+	event->generation = config->generation;
 	bpf_ringbuf_submit(event, 0);
-	if (h)
-		__sync_fetch_and_add(&h->events, 1);
+	__sync_fetch_and_add(&h->events, 1);
+	__sync_fetch_and_add(&all->events, 1);
 }
 
 static __always_inline void ask_who(struct who *ret)

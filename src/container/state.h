@@ -7,6 +7,8 @@
  *   config.json  the effective configuration: the engine's, tightened by its policies
  *   start.sock   where init waits to be started; gone once it was
  *   network.json the rules of its policies for the network, where it has a filter
+ *   events.jsonl what the filter denied and the forwarder was asked (monitor.h)
+ *   monitor.sock where who writes that takes requests
  *   rootfs       `purple run`: the directory on which the sandbox's root is built
  *
  * The folder is made before anything else and removed after everything else, so whatever is left
@@ -52,6 +54,8 @@ struct container_state {
 	char *network_filter; /* its name (network/filter.h); NULL: none */
 	int32_t dns_pid;      /* the forwarder of names; 0: none */
 	uint64_t dns_start;
+	int32_t monitor_pid; /* purple-monitor (monitor.h); 0: none */
+	uint64_t monitor_start;
 	int32_t usernet_pid; /* usernet.h; 0: none */
 	uint64_t usernet_start;
 };

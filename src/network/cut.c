@@ -75,6 +75,9 @@ static int find_sockets(int sock, uint8_t family, struct search *s)
 	struct rtnl_request q;
 
 	begin(&q, SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, family);
+	/* The others are not even told. */
+	q.diag.id.idiag_sport = htons(s->event->local_port);
+	q.diag.id.idiag_dport = htons(s->event->port);
 	return rtnl_talk(sock, &q, take_socket, s);
 }
 
@@ -98,18 +101,19 @@ static int end_sockets(int sock, const struct search *s)
 	return n;
 }
 
-int network_cut(int ns, const struct network_event *event, struct err *e)
+int network_cut_open(int ns, struct err *e)
+{
+	return rtnl_open_for(ns, NETLINK_SOCK_DIAG, e);
+}
+
+int network_cut(int sock, const struct network_event *event, struct err *e)
 {
 	struct search s = { .event = event };
-	_close_ int sock = -1;
 	int r;
 
 	if (event->hook != NETWORK_HOOK_OUT || event->protocol != IPPROTO_TCP ||
-	    event->verdict != NETWORK_DENY || !event->local_port)
+	    event->verdict != NETWORK_DENY || !event->local_port || !event->port)
 		return 0;
-	sock = rtnl_open_for(ns, NETLINK_SOCK_DIAG, e);
-	if (sock < 0)
-		return sock;
 	r = find_sockets(sock, AF_INET6, &s);
 	/* Sockets of IPv6 talk to addresses of IPv4, too. */
 	if (r == 0 && event->family == AF_INET)

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 
@@ -268,6 +269,13 @@ int network_policies_save(int dirfd, const network_policies *policies, struct er
 	int r = network_policies_write(policies, &out, e);
 
 	return r < 0 ? r : fs_write_atomic(dirfd, FILE_NAME, out.s, out.len, 0600, e);
+}
+
+int network_policies_open(int dirfd, struct err *e)
+{
+	int fd = openat(dirfd, FILE_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? err_sys(e, "cannot open '%s'", FILE_NAME) : fd;
 }
 
 int network_policies_load(int dirfd, network_policies *ret, struct err *e)

@@ -10,6 +10,8 @@ int network_policies_write(const network_policies *policies, struct buf *out, st
 int network_policies_read(const char *text, size_t len, const char *name,
 			  network_policies *ret, struct err *e);
 
+/* Opens "network.json" in the folder for reading: a descriptor. */
+int network_policies_open(int dirfd, struct err *e);
 /* "network.json" in the folder: what was there is replaced as a whole. */
 int network_policies_save(int dirfd, const network_policies *policies, struct err *e);
 /* -ENOENT where the folder has none: its container has no filter. */

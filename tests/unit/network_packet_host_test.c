@@ -530,22 +530,72 @@ static void alike_denials_are_counted(void **state)
 
 static void events_that_find_no_room_are_counted(void **state)
 {
-	struct network_hits hits = {};
+	struct network_hits hits = {}, one = {};
 	struct events l = {};
+	uint64_t events = 0;
+	char address[16];
 	int fd;
 
 	needs_root();
+	for (unsigned int rule = 0; rule < 20; rule++) {
+		snprintf(address, sizeof(address), "10.9.7.%u", rule);
+		add_rule(&env.tables, address, 32, TCP(0), UDP(65535), NETWORK_DENY, rule);
+	}
+	attach(0);
+	fd = inside_socket(AF_INET, SOCK_DGRAM);
+	for (unsigned int rule = 0; rule < 20; rule++) {
+		snprintf(address, sizeof(address), "10.9.7.%u", rule);
+		for (unsigned int port = 1; port <= 150; port++)
+			assert_int_equal(send_to(fd, address, (uint16_t)port), -EPERM);
+		assert_int_equal(network_filter_hits(&env.filter, rule, &one), 0);
+		assert_int_equal(one.denied, 150);
+		assert_int_equal(one.events + one.lost, 150);
+		events += one.events;
+	}
+	close(fd);
+	assert_int_equal(network_filter_hits(&env.filter, NETWORK_RULE_ALL, &hits), 0);
+	assert_int_equal(hits.denied, 3000);
+	assert_true(hits.lost > 0);
+	assert_int_equal(hits.limited, 0);
+	assert_int_equal(hits.events, events);
+	assert_int_equal(hits.events + hits.lost, 3000);
+	read_events(&l);
+	assert_int_equal(l.n, EVENTS_MAX);
+}
+
+/* Who tries all addresses leaves room for what other rules have to tell. */
+static void a_rule_has_so_many_events_and_no_more(void **state)
+{
+	struct network_hits hits = {}, all = {};
+	int fd;
+
+	needs_root();
+	add_rule(&env.tables, OTHER4, 32, TCP(0), UDP(65535), NETWORK_DENY, 3);
 	attach(0);
 	fd = inside_socket(AF_INET, SOCK_DGRAM);
 	for (unsigned int port = 1; port <= 5000; port++)
 		assert_int_equal(send_to(fd, OUT4, (uint16_t)port), -EPERM);
-	close(fd);
 	assert_int_equal(network_filter_hits(&env.filter, NETWORK_RULE_NONE, &hits), 0);
 	assert_int_equal(hits.denied, 5000);
-	assert_true(hits.lost > 0);
-	assert_int_equal(hits.events + hits.lost, 5000);
-	read_events(&l);
-	assert_int_equal(l.n, EVENTS_MAX);
+	assert_int_equal(hits.events + hits.limited, 5000);
+	assert_true(hits.events >= NETWORK_EVENTS_BURST && hits.limited > 0);
+	assert_int_equal(send_to(fd, OTHER4, 1), -EPERM);
+	assert_int_equal(network_filter_hits(&env.filter, 3, &hits), 0);
+	assert_int_equal(hits.events, 1);
+	assert_int_equal(network_filter_hits(&env.filter, NETWORK_RULE_ALL, &all), 0);
+	assert_int_equal(all.denied, 5001);
+	assert_int_equal(all.events + all.limited, 5001);
+	/* One more when time has gone by. */
+	assert_int_equal(network_filter_hits(&env.filter, NETWORK_RULE_NONE, &hits), 0);
+	all = hits;
+	for (unsigned int i = 0; i < 1000 && hits.events == all.events; i++) {
+		usleep(10000);
+		assert_int_equal(send_to(fd, OUT4, (uint16_t)(6000 + i)), -EPERM);
+		assert_int_equal(network_filter_hits(&env.filter, NETWORK_RULE_NONE, &hits),
+				 0);
+	}
+	assert_true(hits.events > all.events);
+	close(fd);
 }
 
 static void audit_records_and_lets_pass(void **state)
@@ -612,6 +662,7 @@ int main(void)
 		TEST(a_denial_is_an_event),
 		TEST(alike_denials_are_counted),
 		TEST(events_that_find_no_room_are_counted),
+		TEST(a_rule_has_so_many_events_and_no_more),
 		TEST(audit_records_and_lets_pass),
 		TEST(a_raw_packet_is_an_event_of_its_socket),
 	};

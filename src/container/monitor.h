@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The container's purple-monitor: who reads what its network filter and its forwarder tell, writes
+ * it to events.jsonl in the state folder, and ends connections that are denied (audit/monitor.h).
+ * One for each container with network rules; it ends with the container.
+ */
+#ifndef PURPLE_CONTAINER_MONITOR_H
+#define PURPLE_CONTAINER_MONITOR_H
+
+#include "audit/client.h"
+#include "base/err.h"
+#include "container/state.h"
+#include "network/filter.h"
+#include "network/rules.h"
+
+/* In the state folder. */
+#define MONITOR_LOG "events.jsonl"
+#define MONITOR_SOCKET "monitor.sock"
+
+/*
+ * Starts it; network.json is in the state folder. `init_fd`: pidfd of the container's init.
+ * *ret_events_fd: where the forwarder is to write, -1 unless `has_forwarder`. Notes its process in
+ * c->st; on failure nothing is left but files of the state folder. It is ready after
+ * audit_client_wait(), which may come much later.
+ */
+int monitor_begin(struct container *c, const struct network_filter *f, int init_fd,
+		  int netns_fd, bool has_forwarder, struct audit_client *ret,
+		  int *ret_events_fd, struct err *e);
+void monitor_stop(struct container *c);
+bool monitor_is_running(const struct container *c);
+
+/*
+ * For a reload. monitor_set_rules() comes between network_filter_make_next(), which gives `next`,
+ * and network_filter_switch(): what is denied from there on is told with the new rules' places.
+ * monitor_add_dns() has it read a further forwarder's lines from `fd`, the other end of what that
+ * one was given (a pair of SOCK_SEQPACKET); the caller closes its own. Both wait for the monitor's
+ * word, at most 5 s; -ECONNREFUSED or -ENOENT where none runs, which changes nothing about rules.
+ */
+int monitor_set_rules(struct container *c, const network_policies *policies,
+		      const struct network_filter *next, struct err *e);
+int monitor_add_dns(struct container *c, int fd, struct err *e);
+
+#endif
