@@ -223,7 +223,7 @@ static int spawn_init(struct create *k, struct undo *u, struct err *e)
 	if (r == 0)
 		r = create_fill_shared(k, e);
 	if (r == 0)
-		r = container_network_begin(&k->network, &k->ns, k->pid,
+		r = container_network_begin(&k->network, &k->c, &k->ns, k->pid,
 					    init_waits_for_hooks(&k->init), e);
 	/* An init that has given up is the reason, not the trouble we had with it. */
 	if (r < 0)
@@ -295,6 +295,8 @@ static int commit(struct create *k, struct err *e)
 	k->c.st.pid = k->pid;
 	k->c.st.pid_start = process_start_time(k->pid);
 	r = container_state_save(&k->c, e);
+	if (r == 0)
+		r = container_network_wait(&k->network, e);
 	if (r == 0 && k->rq->pidfd_socket)
 		r = pidfd_send(k->pid, k->rq->pidfd_socket, "standard", e);
 	if (r == 0)

@@ -110,7 +110,8 @@ int monitor_set_rules(struct container *c, const network_policies *policies,
 
 	if (r < 0)
 		return r;
-	if (text_fd < 0 || fd_write_all(text_fd, text.s, text.len) < 0)
+	if (text_fd < 0 || fd_write_all(text_fd, text.s, text.len) < 0 ||
+	    lseek(text_fd, 0, SEEK_SET) < 0)
 		return err_sys(e, "cannot write the rules for the monitor");
 	return audit_client_ask(c->dirfd, MONITOR_SOCKET, &request,
 				(const int[]){ text_fd, next->maps[NETWORK_MAP_HITS] }, 2,

@@ -26,6 +26,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/rtnl.h"
+#include "container/monitor.h"
 #include "container/usernet.h"
 #include "network/rules_json.h"
 #include "network/wire.h"
@@ -37,6 +38,7 @@ void container_network_clear(struct container_network *n)
 	network_tables_clear(&n->tables);
 	network_filter_clear(&n->filter);
 	network_dns_end(&n->dns);
+	audit_client_clear(&n->monitor);
 }
 
 /* The same id may be in use below two state roots: the name has a number of the folder's in it. */
@@ -127,17 +129,24 @@ static bool has_forwarder(const struct container_network *n)
 	return n->tables.config.flags & NETWORK_REDIRECT_DNS;
 }
 
-static int begin_forwarder(struct container_network *n, int netns, pid_t init, struct err *e)
+/* Both get ready while init does its work; the monitor comes first, to hear of all questions. */
+static int begin_helpers(struct container_network *n, struct container *c, int netns,
+			 pid_t init, struct err *e)
 {
-	_close_ int pidfd = (int)syscall(SYS_pidfd_open, init, 0);
+	_close_ int pidfd = (int)syscall(SYS_pidfd_open, init, 0), events = -1;
+	int r;
 
 	if (pidfd < 0)
 		return err_sys(e, "cannot open the container's init");
+	r = monitor_begin(c, &n->filter, pidfd, netns, has_forwarder(n), &n->monitor,
+			  &events, e);
+	if (r < 0 || !has_forwarder(n))
+		return r;
 	return network_dns_begin(
 		&(struct network_dns_start){ .netns_fd = netns,
 					     .init_fd = pidfd,
 					     .names_fd = n->filter.maps[NETWORK_MAP_NAMES],
-					     .events_fd = -1,
+					     .events_fd = events,
 					     .tables = &n->tables },
 		true, &n->dns, e);
 }
@@ -170,31 +179,32 @@ static int set_loopback_up(int netns, struct err *e)
 	return r < 0 ? err_errno(e, r, "cannot bring up the loopback device") : 0;
 }
 
-static int begin_in_joined(struct container_network *n, const struct ns_plan *ns,
-			   pid_t init, struct err *e)
+static int begin_in_joined(struct container_network *n, struct container *c,
+			   const struct ns_plan *ns, pid_t init, struct err *e)
 {
 	for (size_t i = 0; i < ns->joins.n; i++)
 		if (ns->joins.v[i].flag == CLONE_NEWNET)
-			return begin_forwarder(n, ns->joins.v[i].fd, init, e);
+			return begin_helpers(n, c, ns->joins.v[i].fd, init, e);
 	return 0;
 }
 
-int container_network_begin(struct container_network *n, const struct ns_plan *ns,
-			    pid_t init, bool hooks_come, struct err *e)
+int container_network_begin(struct container_network *n, struct container *c,
+			    const struct ns_plan *ns, pid_t init, bool hooks_come,
+			    struct err *e)
 {
 	_close_ int netns = -1;
 	int r;
 
 	/* With a stage in between, it is not init that was started. */
-	if (!has_forwarder(n) || ns->needs_stage)
+	if (!c->st.network_filter || ns->needs_stage)
 		return 0;
 	if (!ns_plan_has_new(ns, CLONE_NEWNET))
-		return hooks_come ? 0 : begin_in_joined(n, ns, init, e);
+		return hooks_come ? 0 : begin_in_joined(n, c, ns, init, e);
 	netns = open_netns_of(init, e);
 	if (netns < 0)
 		return netns;
 	r = set_loopback_up(netns, e);
-	return r == 0 ? begin_forwarder(n, netns, init, e) : r;
+	return r == 0 ? begin_helpers(n, c, netns, init, e) : r;
 }
 
 static int wait_for_forwarder(struct container_network *n, struct container *c,
@@ -218,13 +228,20 @@ int container_network_enter(struct container_network *n, const struct policy_pla
 
 	if (plan->user_network)
 		r = usernet_start(c, init, e);
-	if (r < 0 || !has_forwarder(n))
+	if (r < 0 || !c->st.network_filter)
 		return r;
-	if (n->dns.pid <= 0) {
+	if (n->monitor.pid <= 0) {
 		netns = open_netns_of(init, e);
-		r = netns < 0 ? netns : begin_forwarder(n, netns, init, e);
+		r = netns < 0 ? netns : begin_helpers(n, c, netns, init, e);
 	}
-	return r == 0 ? wait_for_forwarder(n, c, e) : r;
+	return r == 0 && has_forwarder(n) ? wait_for_forwarder(n, c, e) : r;
+}
+
+int container_network_wait(struct container_network *n, struct err *e)
+{
+	int r = audit_client_wait(&n->monitor, e);
+
+	return r < 0 ? err_wrap(e, "network") : 0;
 }
 
 /* Whether a process other than init, which has no children yet, is in the network namespace. */
@@ -289,6 +306,7 @@ int container_network_remove(struct container *c, struct err *e)
 	usernet_stop(c);
 	if (c->st.dns_pid > 0 && process_is_alive(c->st.dns_pid, c->st.dns_start))
 		kill(c->st.dns_pid, SIGKILL);
+	monitor_stop(c);
 	if (c->st.network_filter)
 		r = network_filter_detach(c->st.network_filter, e);
 	if (r == 0 && c->st.network_filter)

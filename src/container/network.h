@@ -7,6 +7,7 @@
 #ifndef PURPLE_CONTAINER_NETWORK_H
 #define PURPLE_CONTAINER_NETWORK_H
 
+#include "audit/client.h"
 #include "base/err.h"
 #include "container/state.h"
 #include "linux/ns.h"
@@ -20,10 +21,12 @@ struct container_network {
 	struct network_tables tables;
 	struct network_filter filter;
 	struct network_dns dns; /* pid > 0: begun, and not the container's yet */
+	struct audit_client monitor;
 };
 #define CONTAINER_NETWORK_EMPTY                                              \
 	{                                                                    \
 		.filter = NETWORK_FILTER_EMPTY, .dns = { .control_fd = -1 }, \
+		.monitor = AUDIT_CLIENT_EMPTY                                \
 	}
 
 /*
@@ -34,12 +37,14 @@ int container_network_make(struct container_network *n, const struct policy_plan
 			   struct container *c, int cgroup, struct err *e);
 
 /*
- * When init has been started: begins to start the forwarder where the rules have names and the
- * network namespace is known already, so that it gets ready while init does its work. `ns`: as init
- * was started with. `hooks_come`: something may yet be done to a namespace that init joins.
+ * When init has been started: begins to start the monitor, and the forwarder where the rules have
+ * names, if the network namespace is known already, so that they get ready while init does its work.
+ * `ns`: as init was started with. `hooks_come`: something may yet be done to a namespace that init
+ * joins.
  */
-int container_network_begin(struct container_network *n, const struct ns_plan *ns,
-			    pid_t init, bool hooks_come, struct err *e);
+int container_network_begin(struct container_network *n, struct container *c,
+			    const struct ns_plan *ns, pid_t init, bool hooks_come,
+			    struct err *e);
 
 /*
  * When init is in its network namespace, and before the container's program can run: starts
@@ -47,6 +52,9 @@ int container_network_begin(struct container_network *n, const struct ns_plan *n
  */
 int container_network_enter(struct container_network *n, const struct policy_plan *plan,
 			    struct container *c, pid_t init, struct err *e);
+
+/* What was started is ready: before the container is said to be created. */
+int container_network_wait(struct container_network *n, struct err *e);
 
 /*
  * At start, when engines have plugged in what they will: the filter of its devices. A namespace

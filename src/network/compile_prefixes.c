@@ -26,6 +26,7 @@ struct item {
 	uint8_t address[16];
 	uint8_t prefix_len;
 	uint8_t kind;
+	bool always; /* ITEM_RESERVED: also where a policy only records */
 	uint16_t policy;
 	uint32_t rule;
 };
@@ -33,7 +34,7 @@ typedef LIST_OF(struct item) item_list;
 
 /* What one policy says at a prefix. */
 struct view {
-	bool blocked, reserved;
+	bool blocked, reserved, always;
 	uint32_t block_rule;
 	network_ranges allowed;
 };
@@ -114,12 +115,14 @@ static int add_reserved(struct compile *c, size_t policy, item_list *v4, item_li
 	size_t i;
 	int r;
 
-	r = network_reserved_add(c->around, c->v[policy].listed, c->v[policy].translated,
-				 &l);
+	/* A policy that only records has to tell metadata from others by each of its names. */
+	r = network_reserved_add(c->around, c->v[policy].listed,
+				 c->v[policy].translated || c->v[policy].policy->audit, &l);
 	for (i = 0; r == 0 && i < l.n; i++) {
 		bool is_v4 = l.v[i].family == AF_INET;
 
 		item.prefix_len = l.v[i].prefix_len;
+		item.always = l.v[i].always;
 		r = add_item(is_v4 ? v4 : v6, &item, l.v[i].address, is_v4 ? 4 : 16);
 	}
 	free(l.v);
@@ -170,13 +173,14 @@ static int view_fill(struct walk *w, const struct view *around, const struct ite
 	ret->blocked = around && around->blocked;
 	ret->block_rule = around ? around->block_rule : 0;
 	ret->reserved = around && around->reserved;
+	ret->always = around && around->always;
 	ret->allowed.n = 0;
 	w->layers.n = 0;
 	if (n && items[0].kind == ITEM_RESERVED) {
 		ret->reserved = true;
 		around = NULL;
-		while (i < n && items[i].kind == ITEM_RESERVED)
-			i++;
+		for (; i < n && items[i].kind == ITEM_RESERVED; i++)
+			ret->always |= items[i].always;
 	}
 	for (; r == 0 && i < n && items[i].kind == ITEM_ALLOW; i++)
 		r = network_ranges_add_rule(t->rules.v[items[i].rule], items[i].rule,
@@ -245,10 +249,11 @@ static void tally_first(struct network_range *x, enum network_verdict verdict, u
 	}
 }
 
+/* What is always reserved stays denied where a policy only records: metadata gives credentials. */
 static void tally_add(struct tally *y, const struct compile_policy *p,
-		      enum network_verdict verdict, uint32_t rule)
+		      const struct view *view, enum network_verdict verdict, uint32_t rule)
 {
-	bool audit = p->policy->audit;
+	bool audit = p->policy->audit && !(view->always && verdict == NETWORK_DENY);
 
 	if (verdict == NETWORK_ALLOW)
 		tally_first(&y->allow, NETWORK_ALLOW, rule);
@@ -306,7 +311,7 @@ static int combine(struct walk *w, const struct view *views, network_ranges *ret
 			uint32_t rule = NETWORK_RULE_NONE, end;
 			enum network_verdict v = cursor_look(&cursors[i], port, &rule, &end);
 
-			tally_add(&y, &w->c->v[i], v, rule);
+			tally_add(&y, &w->c->v[i], &views[i], v, rule);
 			hi = end < hi ? end : hi;
 		}
 		piece = tally_result(w->c, &y);

@@ -7,9 +7,6 @@
 
 #include "base/err.h"
 
-/* nobody, as everywhere. */
-#define DNS_JAIL_ID 65534
-
 /* What is left to it. */
 struct dns_jail {
 	int map_fd;

@@ -96,7 +96,7 @@ bool network_is_translated(const uint8_t address[16], uint8_t prefix_len)
 }
 
 static int add(network_reserved_list *ret, int family, const uint8_t *address,
-	       uint8_t prefix_len, const char *what)
+	       uint8_t prefix_len, enum when when, const char *what)
 {
 	struct network_reserved *x = list_add(ret);
 	unsigned int i, bytes = family == AF_INET ? 4 : 16;
@@ -105,6 +105,7 @@ static int add(network_reserved_list *ret, int family, const uint8_t *address,
 		return -ENOMEM;
 	x->family = family;
 	x->prefix_len = prefix_len;
+	x->always = when == ALWAYS;
 	x->what = what;
 	/* Without bits beyond the prefix: of the host's addresses their networks may be given. */
 	for (i = 0; i < bytes; i++) {
@@ -117,15 +118,15 @@ static int add(network_reserved_list *ret, int family, const uint8_t *address,
 }
 
 static int add4(network_reserved_list *ret, bool translated, const uint8_t *address,
-		uint8_t prefix_len, const char *what)
+		uint8_t prefix_len, enum when when, const char *what)
 {
 	uint8_t other[16], len;
-	int r = add(ret, AF_INET, address, prefix_len, what);
+	int r = add(ret, AF_INET, address, prefix_len, when, what);
 
 	if (r < 0 || !translated)
 		return r;
 	network_translate(address, prefix_len, other, &len);
-	return add(ret, AF_INET6, other, len, what);
+	return add(ret, AF_INET6, other, len, when, what);
 }
 
 static bool applies(enum when when, const struct network_surroundings *around, bool listed)
@@ -145,9 +146,10 @@ static int add_host(const struct network_surroundings *around, bool translated,
 
 		if (v4)
 			r = add4(ret, translated, h->address + 12,
-				 (uint8_t)(h->prefix_len - 96), "the host");
+				 (uint8_t)(h->prefix_len - 96), LISTED, "the host");
 		else
-			r = add(ret, AF_INET6, h->address, h->prefix_len, "the host");
+			r = add(ret, AF_INET6, h->address, h->prefix_len, LISTED,
+				"the host");
 	}
 	return r;
 }
@@ -161,10 +163,10 @@ int network_reserved_add(const struct network_surroundings *around, bool listed,
 	for (i = 0; r == 0 && i < ARRAY_SIZE(rows4); i++)
 		if (applies(rows4[i].when, around, listed))
 			r = add4(ret, translated, rows4[i].address, rows4[i].prefix_len,
-				 rows4[i].what);
+				 rows4[i].when, rows4[i].what);
 	for (i = 0; r == 0 && i < ARRAY_SIZE(rows6); i++)
 		if (applies(rows6[i].when, around, listed))
 			r = add(ret, AF_INET6, rows6[i].address, rows6[i].prefix_len,
-				rows6[i].what);
+				rows6[i].when, rows6[i].what);
 	return r == 0 && listed ? add_host(around, translated, ret) : r;
 }

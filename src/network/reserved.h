@@ -9,6 +9,7 @@ struct network_reserved {
 	int family;
 	uint8_t address[16]; /* IPv4 in the first four bytes */
 	uint8_t prefix_len;
+	bool always; /* not for the allow list's sake: metadata, link-local, multicast ... */
 	const char *what; /* "cloud metadata" */
 };
 typedef LIST_OF(struct network_reserved) network_reserved_list;

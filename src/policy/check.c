@@ -276,6 +276,18 @@ static bool is_before(struct policy_pos a, struct policy_pos b)
 
 #define FIRST_POS(list, other) ((list).n ? (list).v[0].pos : (other))
 
+/* What is denied by the network's rules can be recorded instead, and nothing else yet. */
+static int check_audit(const struct policy *p, struct err *e)
+{
+	if (p->enforcement != POLICY_AUDIT || !p->network.isolated)
+		return 0;
+	return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
+		       "policy %s:%d:%d: enforcement: audit records what rules of network would "
+		       "deny, and this network is isolated: this version of Purple enforces all "
+		       "else, and would record nothing",
+		       p->file, p->enforcement_pos.line, p->enforcement_pos.column);
+}
+
 int policy_check_enforceable(const struct policy *p, bool network_filter, struct err *e)
 {
 	static const char filter[] = "the network filter", gateway[] = "the LLM gateway",
@@ -284,7 +296,7 @@ int policy_check_enforceable(const struct policy *p, bool network_filter, struct
 	const __typeof__(p->ai_policy) *ai = &p->ai_policy;
 	bool rules = !network_filter, open = rules && !net->isolated;
 	const struct need needs[] = {
-		{ p->enforcement == POLICY_AUDIT, p->enforcement_pos,
+		{ rules && p->enforcement == POLICY_AUDIT, p->enforcement_pos,
 		  "enforcement: audit", audit },
 		{ rules && net->allow_outgoing.n, FIRST_POS(net->allow_outgoing, net->pos),
 		  "network.allow_outgoing", filter },
@@ -328,7 +340,7 @@ int policy_check_enforceable(const struct policy *p, bool network_filter, struct
 			first = &needs[i];
 	}
 	if (!first)
-		return 0;
+		return check_audit(p, e);
 	return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
 		       "policy %s:%d:%d: %s needs %s, which this version of Purple does not have yet",
 		       p->file, first->pos.line, first->pos.column, first->key,

@@ -583,8 +583,8 @@ static const struct policy_key ebpf_keys[] = { { .name = "enabled",
 static const char *const enforcement_words[] = { "enforce", "audit", NULL };
 static const char *const enforcement_docs[] = {
 	"what the policy denies is denied",
-	"denials of network, system calls and budget are recorded and let pass, to learn what an "
-	"agent needs",
+	"what rules of network deny is recorded and let pass, to learn what an agent needs; all else "
+	"of the policy holds",
 };
 
 static const struct policy_key root_keys[] = {

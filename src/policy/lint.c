@@ -462,6 +462,10 @@ int policy_lint(const struct policy *p, struct strv *ret_warnings, struct err *e
 	struct lint l = { .p = p, .out = &out };
 
 	lint_name(&l);
+	if (p->enforcement == POLICY_AUDIT)
+		warn(&l, p->enforcement_pos,
+		     "enforcement: audit: what the rules of network deny is recorded and let pass; "
+		     "all else of the policy is enforced");
 	lint_filesystem(&l);
 	lint_syscalls(&l);
 	lint_capabilities(&l);

@@ -209,6 +209,17 @@ static inline enum network_verdict naive_policy(const struct network_policy *p,
 	return reserved >= 0 ? NETWORK_DENY : NETWORK_NONE;
 }
 
+/* Metadata, link-local, multicast: denied also by a policy that only records. */
+static inline bool naive_is_always(const struct network_surroundings *around,
+				   const struct naive_target *to)
+{
+	struct naive_target behind = { 0 };
+
+	return naive_reserved(around, false, to) >= 0 ||
+	       (naive_translated(to, &behind) &&
+		naive_reserved(around, false, &behind) >= 0);
+}
+
 /* All policies: whether an address that no name led to may be talked to. */
 static inline enum network_verdict naive_all(const network_policies *l,
 					     const struct network_surroundings *around,
@@ -223,7 +234,8 @@ static inline enum network_verdict naive_all(const network_policies *l,
 		bool denied = v == NETWORK_DENY ||
 			      (v == NETWORK_NONE && naive_is_listed(&l->v[i]));
 
-		if (denied && !l->v[i].audit)
+		if (denied &&
+		    (!l->v[i].audit || (v == NETWORK_DENY && naive_is_always(around, to))))
 			return NETWORK_DENY;
 		records |= denied;
 	}

@@ -227,6 +227,16 @@ static void test_audit(void **state)
 	check_audit("allow_outgoing: [443]", NULL, "1.1.1.1 443", NETWORK_ALLOW);
 	check_audit("allow_outgoing: [443]", NULL, "1.1.1.1 80", NETWORK_AUDIT);
 	check_audit("allow_outgoing: [443]", NULL, "10.0.0.1 443", NETWORK_AUDIT);
+	/* Credentials are not for learning. */
+	check_audit("allow_outgoing: [443]", NULL, "169.254.169.254 443", NETWORK_DENY);
+	check_audit("allow_outgoing: [443]", NULL, "64:ff9b::a9fe:a9fe 443", NETWORK_DENY);
+	check_audit("allow_outgoing: [443]", NULL, "fd00:ec2::254 443", NETWORK_DENY);
+	check_audit("isolated: false", NULL, "169.254.1.1 443", NETWORK_DENY);
+	check_audit("blocked_ips: [169.254.0.0/16]", NULL, "169.254.1.1 443", NETWORK_DENY);
+	check_audit("allow_outgoing: ['169.254.169.254:443']", NULL,
+		    "169.254.169.254 443", NETWORK_ALLOW);
+	check_audit("allow_outgoing: [443]", "isolated: false", "169.254.169.254 443",
+		    NETWORK_DENY);
 	check_audit("allow_outgoing: [a.example]", NULL, "a.example 80", NETWORK_ALLOW);
 	check_audit("allow_outgoing: [a.example]", NULL, "b.example 80", NETWORK_AUDIT);
 	check_audit("blocked_ips: [5.5.5.5]", NULL, "5.5.5.5 80", NETWORK_AUDIT);

@@ -6,10 +6,13 @@
 
 #include "base/fd.h"
 #include "cmd/purple/doctor.h"
+#include "container/container.h"
+#include "container/monitor.h"
 #include "network/filter.h"
 #include "network/loader.h"
 
 #define FORWARDER PKGLIBEXECDIR "/purple-dns"
+#define MONITOR PKGLIBEXECDIR "/purple-monitor"
 
 /* By loading the programs, as the first container with such a policy does. */
 static void check_filter(struct doctor *d)
@@ -37,6 +40,57 @@ static void check_names(struct doctor *d)
 	else
 		doctor_bad(d, &s, DOCTOR_MISSING, "build Purple with libldns",
 			   "'%s' is not there", FORWARDER);
+}
+
+static void check_monitor(struct doctor *d)
+{
+	const struct doctor_subject s = { "network events",
+					  "rules of network but isolated", false };
+
+	if (access(MONITOR, X_OK) == 0)
+		doctor_ok(d, &s, "%s", MONITOR);
+	else
+		doctor_bad(d, &s, DOCTOR_MISSING, "install Purple anew",
+			   "'%s' is not there", MONITOR);
+}
+
+/* --- containers whose monitor has died --- */
+
+static int list_unwatched(const char *root, struct strv *ret, struct err *e)
+{
+	_strv_free_ struct strv ids = {};
+	int r = container_list_ids(root, &ids, e);
+
+	for (size_t i = 0; r == 0 && i < ids.n; i++) {
+		_container_close_ struct container c = CONTAINER_EMPTY;
+		struct err gone;
+
+		if (container_open(root, ids.v[i], false, &c, &gone) < 0 ||
+		    !c.st.monitor_pid || monitor_is_running(&c) ||
+		    !process_is_alive(c.st.pid, c.st.pid_start))
+			continue;
+		if (strv_add(ret, ids.v[i]) < 0)
+			r = err_oom(e);
+	}
+	return r;
+}
+
+static void check_unwatched(struct doctor *d)
+{
+	const struct doctor_subject s = { "network monitors", "events of containers", true };
+	_strv_free_ struct strv ids = {};
+	struct err e = {};
+
+	if (d->ordinary)
+		return;
+	if (list_unwatched(d->root, &ids, &e) < 0)
+		doctor_bad(d, &s, DOCTOR_BROKEN, NULL, "%s", e.msg);
+	else if (ids.n == 0)
+		doctor_ok(d, &s, "of all containers that run");
+	else
+		doctor_bad(d, &s, DOCTOR_BROKEN, "start the container anew",
+			   "not running, though their rules hold: %s%s", ids.v[0],
+			   ids.n > 1 ? ", ..." : "");
 }
 
 /* --- filters of containers that are gone --- */
@@ -106,5 +160,7 @@ void doctor_check_network(struct doctor *d)
 {
 	check_filter(d);
 	check_names(d);
+	check_monitor(d);
+	check_unwatched(d);
 	check_leftovers(d);
 }

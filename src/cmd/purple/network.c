@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "cmd/purple/purple.h"
 #include "container/container.h"
+#include "container/monitor.h"
 #include "network/filter.h"
 #include "network/rules_json.h"
 
@@ -173,6 +174,9 @@ static int show(const char *root, const char *id, struct err *e)
 			 process_is_alive(s.c.st.dns_pid, s.c.st.dns_start) ?
 				 "" :
 				 ", which is dead: nothing resolves");
+	buf_addf(&out, "monitor: process %d%s\n", s.c.st.monitor_pid,
+		 monitor_is_running(&s.c) ? "" :
+					    ", which is not running: nothing is recorded");
 	r = write_rules(&s, e);
 	if (r == 0)
 		r = write_learned(&s, e);

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The lines of events.jsonl. Members are called as in the Elastic Common Schema where that has a
+ * word for them; docs/events.schema.json has all of them. Pure.
+ */
+#ifndef PURPLE_AUDIT_EVENT_H
+#define PURPLE_AUDIT_EVENT_H
+
+#include <stdint.h>
+#include <time.h>
+
+#include "audit/dns_line.h"
+#include "audit/rules.h"
+#include "base/str.h"
+#include "bpf/network_filter.h"
+
+/* How every line begins. */
+struct audit_head {
+	struct timespec time; /* CLOCK_REALTIME */
+	uint64_t sequence; /* from 1: a number that is missing is a line that could not be written */
+	const char *container;
+};
+
+/* `rules`: those by which it was decided, NULL where they are not known any more. `name`: one that
+ * led to the address, NULL: none is known. */
+void audit_event_network(const struct audit_head *h, const struct network_event *x,
+			 const struct audit_rules *rules, const char *name,
+			 struct buf *out);
+void audit_event_dns(const struct audit_head *h, const struct audit_dns *x,
+		     const struct audit_rules *rules, struct buf *out);
+
+/* What was not told one by one. */
+struct audit_lost {
+	uint64_t full; /* denials: the ring had no room, since the monitor was too slow */
+	uint64_t limited; /* denials: too many of a rule */
+	uint64_t dns;	  /* questions, for either reason */
+	uint64_t log;	  /* lines: the file has reached its size, or cannot be written */
+};
+void audit_event_lost(const struct audit_head *h, const struct audit_lost *x,
+		      struct buf *out);
+
+/* `type` "start": the monitor begins; "rules": there are others from here on. */
+void audit_event_rules(const struct audit_head *h, const char *type,
+		       const struct audit_rules *rules, struct buf *out);
+/* The container has ended. `denied`: all of it; `lost`: of its whole life. */
+void audit_event_end(const struct audit_head *h, uint64_t denied,
+		     const struct audit_lost *lost, struct buf *out);
+
+/* "connect", "packet-out"; NULL: none. */
+const char *audit_hook_name(unsigned int hook);
+
+#endif

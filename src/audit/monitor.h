@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The monitor of one container: it reads the ring of its network filter and the lines of its
+ * forwarder, and writes events.jsonl (event.h). See monitor.c.
+ */
+#ifndef PURPLE_AUDIT_MONITOR_H
+#define PURPLE_AUDIT_MONITOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* The file may have so many bytes. */
+#define MONITOR_LOG_MAX (16u << 20)
+
+struct monitor;
+
+/* With the descriptors of enum monitor_fd, as root. `id`: of the container, borrowed. */
+int monitor_make(const char *id, uint32_t generation, bool has_dns, struct monitor **ret,
+		 struct err *e);
+/*
+ * From here on the process is nobody's, without capabilities (but CAP_BPF where the kernel, before
+ * 5.19, lets nobody else read a map), in an empty file system, without children but the one that
+ * ends connections, and with few system calls: another one kills it.
+ */
+int monitor_enter_jail(struct monitor *m, struct err *e);
+/* Until the container's init has ended. */
+int monitor_run(struct monitor *m, struct err *e);
+
+#endif

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * purple events: what a container's network filter denied and its forwarder was asked, as its
+ * monitor writes it to events.jsonl in the state folder. Runs as root, whose the folder is; reads
+ * only. The lines hold what programs of the container chose: they are printed as JSON, or cleaned.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "cmd/purple/purple.h"
+#include "container/container.h"
+#include "container/monitor.h"
+
+#define CHUNK 65536
+#define LINE_MAX_LEN (1u << 20)
+#define LOOK_MS 1000 /* whether the monitor still lives */
+
+struct events_options {
+	const char *format, *type;
+	bool follow, denied;
+};
+
+static const struct option_row rows[] = {
+	OPTION(events_options, denied, "denied", 0, OPTION_FLAG, NULL,
+	       "only what was denied"),
+	OPTION(events_options, follow, "follow", 'f', OPTION_FLAG, NULL,
+	       "go on until the container has ended"),
+	OPTION(events_options, format, "format", 0, OPTION_STRING, "FORMAT",
+	       "text (default) or json, one object a line"),
+	OPTION(events_options, type, "type", 't', OPTION_STRING, "TYPE",
+	       "only lines of this type: network, dns, lost, start, rules or end"),
+	{},
+};
+
+struct reader {
+	const struct events_options *o;
+	bool json, ended;
+	struct buf line; /* what is there of it */
+	struct buf out;
+};
+
+/* --- one line as text --- */
+
+/* A member by its path; "" where it is none. Numbers as they are written. */
+static const char *text_at(const struct json *j, const char *a, const char *b)
+{
+	j = json_get(j, a);
+	if (j && b)
+		j = j->type == JSON_MAP ? json_get(j, b) : NULL;
+	return j && (j->type == JSON_TEXT || j->type == JSON_NUMBER) ? j->text : "";
+}
+
+static void add(struct buf *out, const char *before, const char *text, const char *after)
+{
+	if (!*text)
+		return;
+	buf_adds(out, before);
+	print_plain(out, text, 0);
+	buf_adds(out, after);
+}
+
+static void add_end(struct buf *out, const char *before, const struct json *j,
+		    const char *which)
+{
+	const char *port = text_at(j, which, "port");
+
+	if (!*text_at(j, which, "ip") && !*port)
+		return;
+	buf_adds(out, before);
+	add(out, " ", text_at(j, which, "ip"), "");
+	add(out, " port ", port, "");
+	add(out, " (", text_at(j, which, "domain"), ")");
+}
+
+static void add_rule(struct buf *out, const struct json *j)
+{
+	add(out, ": ", text_at(j, "rule", "name"), "");
+	add(out, " (", text_at(j, "rule", "reference"), ")");
+}
+
+static void write_network(struct buf *out, const struct json *j)
+{
+	add(out, " ", text_at(j, "event", "action"), "");
+	add(out, " ", text_at(j, "network", "transport"), "");
+	add(out, " protocol ", text_at(j, "network", "iana_number"), "");
+	add_end(out, " at", j, "server");
+	add_end(out, " to", j, "destination");
+	add_end(out, " from", j, "source");
+	add(out, ", by ", text_at(j, "process", "name"), "");
+	add(out, " (process ", text_at(j, "process", "pid"), ")");
+	add_rule(out, j);
+	if (!streq(text_at(j, "count", NULL), "1"))
+		add(out, ", ", text_at(j, "count", NULL), " times");
+}
+
+static void add_list(struct buf *out, const char *before, const struct json *list)
+{
+	for (size_t i = 0; list && list->type == JSON_LIST && i < list->n; i++)
+		if (list->items[i]->type == JSON_TEXT)
+			add(out, i ? ", " : before, list->items[i]->text, "");
+}
+
+static void write_lookup(struct buf *out, const struct json *j)
+{
+	const struct json *dns = json_get(j, "dns");
+
+	if (!dns || dns->type != JSON_MAP)
+		return;
+	add(out, " lookup of ", text_at(dns, "question", "name"), "");
+	add(out, " ", text_at(dns, "question", "type"), "");
+	add(out, ", ", text_at(dns, "response_code", NULL), "");
+	add_list(out, " ", json_get(dns, "resolved_ip"));
+	add_list(out, ", without ", json_get(dns, "removed_ip"));
+	add(out, ", ", text_at(j, "reason", NULL), "");
+	add_rule(out, j);
+}
+
+static void write_lost(struct buf *out, const struct json *j)
+{
+	static const struct {
+		const char *key, *what;
+	} kinds[] = {
+		{ "limited", "denials (too many of a rule)" },
+		{ "full", "denials (faster than they were read)" },
+		{ "dns", "lookups" },
+		{ "log", "lines (the file is full)" },
+	};
+	const char *comma = " not told one by one: ";
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		const char *n = text_at(j, "lost", kinds[i].key);
+
+		if (!*n || streq(n, "0"))
+			continue;
+		add(out, comma, n, " ");
+		buf_adds(out, kinds[i].what);
+		comma = ", ";
+	}
+}
+
+static void write_rules(struct buf *out, const struct json *j)
+{
+	const struct json *rules = json_get(j, "rules"), *list;
+	const char *comma = ": ";
+
+	add(out, " rules of generation ", text_at(j, "rules", "generation"), "");
+	list = rules && rules->type == JSON_MAP ? json_get(rules, "policies") : NULL;
+	for (size_t i = 0; list && list->type == JSON_LIST && i < list->n; i++) {
+		if (list->items[i]->type != JSON_MAP)
+			continue;
+		add(out, comma, text_at(list->items[i], "name", NULL), "");
+		add(out, " (", text_at(list->items[i], "enforcement", NULL), ")");
+		comma = ", ";
+	}
+}
+
+static void write_text(struct buf *out, const struct json *j, const char *type)
+{
+	const char *verdict = text_at(j, "verdict", NULL);
+
+	print_plain(out, text_at(j, "@timestamp", NULL), 0);
+	if (streq(verdict, "deny"))
+		buf_adds(out, " denied");
+	else if (streq(verdict, "audit"))
+		buf_adds(out, " would be denied:");
+	else
+		add(out, " ", *verdict ? verdict : type, "");
+	if (streq(type, "network")) {
+		write_network(out, j);
+	} else if (streq(type, "dns")) {
+		write_lookup(out, j);
+	} else if (streq(type, "lost")) {
+		write_lost(out, j);
+	} else if (streq(type, "end")) {
+		add(out, " ", text_at(j, "denied", NULL), " denials in all;");
+		write_lost(out, j);
+	} else {
+		write_rules(out, j);
+	}
+	buf_adds(out, "\n");
+}
+
+/* --- the file --- */
+
+static void take_line(struct reader *r, const char *line, size_t len)
+{
+	_json_free_ struct json *j = NULL;
+	const char *type;
+	struct err e;
+
+	/* What a full disk left of one. */
+	if (json_parse(line, len, "line", &j, &e) < 0 || j->type != JSON_MAP)
+		return;
+	type = text_at(j, "type", NULL);
+	r->ended |= streq(type, "end");
+	if ((r->o->type && !streq(r->o->type, type)) ||
+	    (r->o->denied && !streq(text_at(j, "verdict", NULL), "deny")))
+		return;
+	if (!r->json) {
+		write_text(&r->out, j, type);
+		return;
+	}
+	buf_add(&r->out, line, len);
+	buf_adds(&r->out, "\n");
+}
+
+/* All whole lines that are there now. *ret_gone: nobody reads what is printed. */
+static int read_lines(struct reader *r, int fd, bool *ret_gone, struct err *e)
+{
+	char chunk[CHUNK];
+	ssize_t n;
+	int w;
+
+	while ((n = read(fd, chunk, sizeof(chunk))) != 0) {
+		size_t from = 0;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(e, "cannot read the events");
+		for (size_t i = 0; i < (size_t)n; i++) {
+			if (chunk[i] != '\n')
+				continue;
+			buf_add(&r->line, chunk + from, i - from);
+			if (r->line.len)
+				take_line(r, r->line.s, r->line.len);
+			r->line.len = 0;
+			from = i + 1;
+		}
+		buf_add(&r->line, chunk + from, (size_t)n - from);
+		if (r->line.failed || r->out.failed)
+			return err_oom(e);
+		if (r->line.len > LINE_MAX_LEN)
+			return err_set(e, ERR_STATE, EFBIG, "the events have no lines");
+		w = r->out.len ? fd_write_all(STDOUT_FILENO, r->out.s, r->out.len) : 0;
+		r->out.len = 0;
+		*ret_gone = w == -EPIPE;
+		if (w < 0)
+			return *ret_gone ? 0 : err_errno(e, w, "cannot write to stdout");
+	}
+	return 0;
+}
+
+/* Until there may be more, or a while has gone by. False: nobody reads any more. */
+static bool wait_for_more(int watch)
+{
+	struct pollfd p[] = { { .fd = watch, .events = POLLIN }, { .fd = STDOUT_FILENO } };
+	char events[4096];
+
+	if (poll(p, ARRAY_SIZE(p), LOOK_MS) > 0 && p[0].revents)
+		(void)!read(watch, events, sizeof(events));
+	return !(p[1].revents & POLLERR);
+}
+
+static int follow(struct reader *r, const struct container *c, int fd, struct err *e)
+{
+	_close_ int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	bool gone = false, last;
+	char path[64];
+	int code = 0;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (watch < 0 || inotify_add_watch(watch, path, IN_MODIFY | IN_ATTRIB) < 0)
+		return err_sys(e, "cannot watch the events");
+	while (code == 0 && !gone && !r->ended) {
+		/* Looked at before the file: what it wrote last is read after its end. */
+		last = !monitor_is_running(c);
+		code = read_lines(r, fd, &gone, e);
+		if (last && code == 0 && !r->ended)
+			log_warn("container %s: the monitor is not running, and nothing more is recorded",
+				 c->st.id);
+		if (last || (code == 0 && !gone && !r->ended && !wait_for_more(watch)))
+			break;
+	}
+	return code;
+}
+
+static int check_options(const struct events_options *o, bool *ret_json, struct err *e)
+{
+	static const char *const types[] = { "network", "dns",	 "lost",
+					     "start",	"rules", "end" };
+	bool known = !o->type;
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		known |= o->type && streq(o->type, types[i]);
+	if (!known)
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "--type '%s': expected network, dns, lost, start, rules or end",
+			       o->type);
+	*ret_json = o->format && streq(o->format, "json");
+	if (o->format && !*ret_json && !streq(o->format, "text"))
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "--format '%s': expected text or json", o->format);
+	return 0;
+}
+
+static int run(const void *global, void *opts, char **args, int n, int *ret_status,
+	       struct err *e)
+{
+	const struct purple_globals *g = global;
+	struct reader r = { .o = opts };
+	_container_close_ struct container c = CONTAINER_EMPTY;
+	_close_ int fd = -1;
+	bool gone = false;
+	int code = check_options(opts, &r.json, e);
+
+	if (code == 0)
+		code = container_open(g->root, args[0], false, &c, e);
+	if (code < 0)
+		return code;
+	fd = openat(c.dirfd, MONITOR_LOG, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return err_set(e, ERR_STATE, ENOENT,
+			       "container %s has no events: no policy of it has a network that is "
+			       "not isolated",
+			       args[0]);
+	if (fd < 0)
+		return err_sys(e, "cannot open '%s/" MONITOR_LOG "'", c.dir);
+	code = r.o->follow ? follow(&r, &c, fd, e) : read_lines(&r, fd, &gone, e);
+	buf_free(&r.line);
+	buf_free(&r.out);
+	return code;
+}
+
+const struct command purple_events_command = {
+	.name = "events",
+	.arguments = "ID",
+	.help = "Print what a container's network rules denied, by whom and which rule, and which "
+		"names were asked for.",
+	.options = rows,
+	.options_size = sizeof(struct events_options),
+	.min_args = 1,
+	.max_args = 1,
+	.run = run,
+};

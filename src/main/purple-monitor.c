@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * purple-monitor: writes what the network filter and the forwarder of one container tell. Started by
+ * the runtime (audit/client.c) with all that it needs as descriptors (enum monitor_fd), and the
+ * container's id and the generation of its rules as arguments; lives as long as the container's
+ * init. Of use to nobody else.
+ *
+ * Runs in the host's namespaces. Opens the ring as root, then gives everything up
+ * (audit/monitor_jail.c), but for a child that keeps CAP_NET_ADMIN (audit/cutter.c), and only then
+ * reads what others have a hand in.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "audit/monitor.h"
+#include "audit/protocol.h"
+#include "base/fd.h"
+#include "base/num.h"
+
+static int prepare(char **argv, int argc, struct monitor **ret, struct err *e)
+{
+	struct stat st;
+	uint32_t generation;
+	int r;
+
+	if (argc != 3 || num_u32(argv[2], &generation) < 0)
+		return err_set(e, ERR_USAGE, EINVAL, "is started by Purple's runtime alone");
+	for (int fd = 0; fd < MONITOR_FD_END; fd++)
+		if (fd_cloexec(fd, true) < 0)
+			return err_sys(e, "descriptor %d", fd);
+	r = fd_close_all_but(MONITOR_FD_END, NULL, 0, e);
+	if (r < 0)
+		return r;
+	/* No terminal and no group whose signals could end it. It may be a leader already. */
+	(void)!setsid();
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	if (fstat(MONITOR_FD_DNS, &st) < 0)
+		return err_sys(e, "descriptor %d", MONITOR_FD_DNS);
+	r = monitor_make(argv[1], generation, S_ISSOCK(st.st_mode), ret, e);
+	return r < 0 ? r : monitor_enter_jail(*ret, e);
+}
+
+int main(int argc, char **argv)
+{
+	struct monitor *monitor = NULL;
+	struct err e = {};
+	char text[sizeof(e.msg) + 1] = { MONITOR_SAYS_ERROR };
+
+	if (prepare(argv, argc, &monitor, &e) < 0) {
+		memcpy(text + 1, e.msg, strlen(e.msg));
+		(void)!send(MONITOR_FD_REPORT, text, 1 + strlen(e.msg), MSG_NOSIGNAL);
+		return EXIT_FAILURE;
+	}
+	text[0] = MONITOR_SAYS_READY;
+	if (send(MONITOR_FD_REPORT, text, 1, MSG_NOSIGNAL) != 1)
+		return EXIT_FAILURE;
+	close(MONITOR_FD_REPORT);
+	/* The end is the kernel's to tidy up after. */
+	_exit(monitor_run(monitor, &e) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+}
