@@ -238,6 +238,16 @@ void cgroup_doors_close(struct cgroup_doors *d);
  */
 int cgroup_narrow(struct cgroup *cg, const struct strv *subs, struct err *e);
 
+/* --- groups of other runtimes' containers (foreign.c) --- */
+
+/* Where a process is in the cgroup2 mount, both as absolute directories. The caller frees them. */
+int cgroup_find_unified(pid_t pid, char **ret_mount, char **ret_dir, struct err *e);
+/* Whether the process is the only one of the group and of those below it. */
+int cgroup_holds_only(const char *dir, pid_t pid, bool *ret, struct err *e);
+/* Makes the group "purple-ID" below `dir`; no limits, no controllers. An error if it is there. */
+int cgroup_make_child(const char *mount, const char *dir, const char *id,
+		      struct cgroup *ret, struct err *e);
+
 /* --- limits (apply.c, memory.c, cpu.c, blkio.c) --- */
 
 /*

@@ -172,6 +172,11 @@ int container_delete(const char *root, const char *id, bool force, struct err *e
 		return r;
 	if (status == CONTAINER_STOPPED)
 		return remove_container(&c, e);
+	if (c.st.foreign)
+		return err_set(e, ERR_STATE, EBUSY,
+			       "container %s is another runtime's, and is not stopped: only its "
+			       "network is Purple's",
+			       id);
 	if (!force)
 		return err_set(e, ERR_STATE, EBUSY,
 			       "cannot delete container %s that is not stopped: %s", id,

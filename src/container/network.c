@@ -29,7 +29,6 @@
 #include "container/monitor.h"
 #include "container/usernet.h"
 #include "network/rules_json.h"
-#include "network/wire.h"
 
 #define LOOPBACK_INDEX 1 /* in each network namespace */
 
@@ -267,7 +266,8 @@ static int is_shared(int netns, pid_t init, bool *ret, struct err *e)
 	return 0;
 }
 
-int container_network_start(struct container *c, struct err *e)
+int container_network_attach_wires(struct container *c, struct network_wires *ret,
+				   struct err *e)
 {
 	struct network_filter f = NETWORK_FILTER_EMPTY;
 	struct network_wires wires = {};
@@ -276,8 +276,6 @@ int container_network_start(struct container *c, struct err *e)
 	char path[64];
 	int r;
 
-	if (!c->st.network_filter)
-		return 0;
 	r = network_filter_open(c->st.network_filter, &f, e);
 	if (r < 0)
 		return err_wrap(e, "network");
@@ -293,10 +291,24 @@ int container_network_start(struct container *c, struct err *e)
 	if (r == 0 && !shared)
 		r = network_wire_attach(&f, netns, &wires, e);
 	network_filter_clear(&f);
+	if (r < 0)
+		return err_wrap(e, "network");
+	*ret = wires;
+	return 0;
+}
+
+int container_network_start(struct container *c, struct err *e)
+{
+	struct network_wires wires = {};
+	int r;
+
+	if (!c->st.network_filter)
+		return 0;
+	r = container_network_attach_wires(c, &wires, e);
 	if (r == 0)
 		log_debug("the network filter is at %u devices at the host's end, at %u in the namespace",
 			  wires.at_host, wires.in_ns);
-	return r < 0 ? err_wrap(e, "network") : 0;
+	return r;
 }
 
 int container_network_remove(struct container *c, struct err *e)

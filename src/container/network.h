@@ -14,6 +14,7 @@
 #include "network/dns_client.h"
 #include "network/filter.h"
 #include "network/rules.h"
+#include "network/wire.h"
 #include "policy/plan.h"
 
 /* What create has of it. */
@@ -61,6 +62,9 @@ int container_network_wait(struct container_network *n, struct err *e);
  * that others are in too (a pod's) keeps its devices as they are.
  */
 int container_network_start(struct container *c, struct err *e);
+/* The same, saying what there was to filter: nothing in a namespace that others are in. */
+int container_network_attach_wires(struct container *c, struct network_wires *ret,
+				   struct err *e);
 
 void container_network_clear(struct container_network *n);
 

@@ -58,6 +58,7 @@ static const struct json_field state_fields[] = {
 	JSON_F(container_state, dns_start, "dnsStart", JSON_U64),
 	JSON_F(container_state, monitor_pid, "monitorPid", JSON_I32),
 	JSON_F(container_state, monitor_start, "monitorStart", JSON_U64),
+	JSON_F(container_state, foreign, "foreign", JSON_BOOL),
 	JSON_F(container_state, usernet_pid, "usernetPid", JSON_I32),
 	JSON_F(container_state, usernet_start, "usernetStart", JSON_U64),
 	{},

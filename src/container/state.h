@@ -56,6 +56,7 @@ struct container_state {
 	uint64_t dns_start;
 	int32_t monitor_pid; /* purple-monitor (monitor.h); 0: none */
 	uint64_t monitor_start;
+	bool foreign; /* of another runtime: Purple has its network alone (foreign.h) */
 	int32_t usernet_pid; /* usernet.h; 0: none */
 	uint64_t usernet_start;
 };

@@ -69,6 +69,12 @@ const char *const *seccomp_flag_names(void);
 /* Those flags that the running kernel takes. */
 const char *const *seccomp_supported_flag_names(void);
 
+/*
+ * Whether a profile, loaded alone, denies all sockets of a family, by every way that the
+ * architectures it lists have. NULL denies nothing. Pure.
+ */
+int seccomp_denies_family(const struct oci_seccomp *s, int family, bool *ret, struct err *e);
+
 #define _seccomp_plan_clear_ __attribute__((cleanup(seccomp_plan_clear)))
 
 #endif

@@ -87,6 +87,8 @@ static int look_at_policy(struct compile_policy *p)
 	size_t i;
 	int r = 0;
 
+	/* A list of nothing. */
+	p->listed = p->policy->isolated;
 	for (i = 0; r == 0 && i < p->policy->rules.n; i++) {
 		const struct network_rule *rule = &p->policy->rules.v[i];
 

@@ -38,7 +38,8 @@ struct network_rule {
 /* The network section of one policy. Rules stand in the order of the file. */
 struct network_policy {
 	char *name;
-	bool audit; /* enforcement: audit */
+	bool audit;    /* enforcement: audit */
+	bool isolated; /* nothing is allowed; it has no rules then */
 	LIST_OF(struct network_rule) rules;
 	struct strv dns_servers; /* addresses */
 };

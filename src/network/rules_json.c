@@ -31,7 +31,7 @@ struct saved_rule {
 
 struct saved_policy {
 	char *name;
-	bool audit;
+	bool audit, isolated;
 	LIST_OF(struct saved_rule) rules;
 	struct strv dns_servers;
 };
@@ -57,6 +57,7 @@ static const struct json_type rule_type = { sizeof(struct saved_rule), rule_fiel
 static const struct json_field policy_fields[] = {
 	JSON_FR(saved_policy, name, "name", JSON_STR),
 	JSON_F(saved_policy, audit, "audit", JSON_BOOL),
+	JSON_F(saved_policy, isolated, "isolated", JSON_BOOL),
 	JSON_FT(saved_policy, rules, "rules", JSON_STRUCTS, &rule_type),
 	JSON_F(saved_policy, dns_servers, "dnsServers", JSON_STRV),
 	{},
@@ -113,6 +114,7 @@ static int save_policy(const struct network_policy *from, struct saved_policy *t
 	size_t i;
 
 	to->audit = from->audit;
+	to->isolated = from->isolated;
 	if (copy_text(from->name, &to->name) < 0 ||
 	    strv_copy(&from->dns_servers, &to->dns_servers) < 0)
 		return -ENOMEM;
@@ -226,6 +228,7 @@ static int read_policy(const struct saved_policy *from, const char *name,
 	int r = 0;
 
 	to->audit = from->audit;
+	to->isolated = from->isolated;
 	if (copy_text(from->name, &to->name) < 0 ||
 	    strv_copy(&from->dns_servers, &to->dns_servers) < 0)
 		return err_oom(e);

@@ -8,6 +8,8 @@
 #include "policy/merge_parts.h"
 #include "policy/seccomp_fold.h"
 
+#define NETWORK_HOOK "purple-network-hook"
+
 static int refuse(const struct policy *p, struct policy_pos pos, const char *what,
 		  struct err *e)
 {
@@ -104,6 +106,29 @@ static int fold_seccomp(struct oci_linux *l, const struct policy *const *policie
 	return 0;
 }
 
+static bool is_network_hook(const struct oci_hook *h)
+{
+	const char *slash = h->path ? strrchr(h->path, '/') : NULL;
+
+	return slash && streq(slash + 1, NETWORK_HOOK);
+}
+
+static size_t count_network_hooks(const oci_hooks_list *l)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < l->n; i++)
+		n += is_network_hook(&l->v[i]);
+	return n;
+}
+
+bool policy_has_network_hook(const struct oci_spec *s)
+{
+	const struct oci_hooks *h = s->hooks;
+
+	return h && count_network_hooks(&h->create_runtime);
+}
+
 /* The engine plugs its network into the namespace that it names; the container gets another one.
  * Hooks that are told of the container would find that one. */
 static int isolate_network(struct oci_spec *s, const struct policy *const *policies,
@@ -117,7 +142,8 @@ static int isolate_network(struct oci_spec *s, const struct policy *const *polic
 	for (i = 0; i < n; i++)
 		if (policies[i]->network.isolated)
 			p = policies[i];
-	if (h && (h->prestart.n || h->create_runtime.n))
+	if (h && (h->prestart.n ||
+		  h->create_runtime.n > count_network_hooks(&h->create_runtime)))
 		return refuse(p,
 			      p->network.isolated_pos.line ? p->network.isolated_pos :
 							     p->network.pos,
@@ -186,7 +212,7 @@ static int split_options(struct oci_spec *s, struct err *e)
 }
 
 int policy_make_plain(struct oci_spec *s, const struct policy *const *policies, size_t n,
-		      struct err *e)
+		      bool network_filter, struct err *e)
 {
 	size_t i;
 	int r = 0;
@@ -196,7 +222,7 @@ int policy_make_plain(struct oci_spec *s, const struct policy *const *policies, 
 			return refuse(policies[i], policies[i]->resources.timeout_pos,
 				      "resources.session_timeout_seconds", e);
 	for (i = 0; r == 0 && i < n; i++)
-		r = policy_check_enforceable(policies[i], false, e);
+		r = policy_check_enforceable(policies[i], network_filter, e);
 	if (r == 0 && n && s->linux_->isolate_network)
 		r = isolate_network(s, policies, n, e);
 	if (r == 0)

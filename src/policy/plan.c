@@ -135,12 +135,6 @@ static int refuse_timeout(const struct policy *p, struct err *e)
 		       policy_at(p, p->resources.timeout_pos));
 }
 
-/* A configuration for another runtime has no filter under it. */
-static bool has_filter(const struct policy_request *rq)
-{
-	return rq->network_filter && !rq->plain;
-}
-
 static int choose_by_annotation(const struct policy_settings *s,
 				const struct policy_request *rq, const char *name,
 				struct chosen *c, struct err *e)
@@ -154,11 +148,11 @@ static int choose_by_annotation(const struct policy_settings *s,
 			       ": policy \"%s\" is not selectable: the "
 			       "administrator lists those that are in %s",
 			       name, rq->dirs->settings);
-	return choose(rq->dirs, name, "annotation", has_filter(rq), c, e);
+	return choose(rq->dirs, name, "annotation", rq->network_filter, c, e);
 }
 
 static int plan_make_plain(struct policy_plan *plan, const struct chosen *admin,
-			   const struct chosen *user, struct err *e)
+			   const struct chosen *user, bool network_filter, struct err *e)
 {
 	const struct policy *policies[2];
 	size_t n = 0;
@@ -167,7 +161,7 @@ static int plan_make_plain(struct policy_plan *plan, const struct chosen *admin,
 		policies[n++] = admin->policy;
 	if (user->policy)
 		policies[n++] = user->policy;
-	return policy_make_plain(plan->spec, policies, n, e);
+	return policy_make_plain(plan->spec, policies, n, network_filter, e);
 }
 
 /* The rules of both, unless one of them isolates the container. */
@@ -205,9 +199,9 @@ static int plan_fill(const struct policy_request *rq, struct policy_plan *plan,
 	if (first)
 		r = choose(rq->dirs, first,
 			   rq->admin_chosen_by ? rq->admin_chosen_by : "--policy",
-			   has_filter(rq), &admin, e);
+			   rq->network_filter, &admin, e);
 	else if ((first = settings.default_policy))
-		r = choose(rq->dirs, first, "default_policy", has_filter(rq), &admin, e);
+		r = choose(rq->dirs, first, "default_policy", rq->network_filter, &admin, e);
 	if (r == 0 && wanted && !(first && streq(first, wanted)))
 		r = choose_by_annotation(&settings, rq, wanted, &user, e);
 	if (r == 0 && admin.policy)
@@ -219,8 +213,10 @@ static int plan_fill(const struct policy_request *rq, struct policy_plan *plan,
 	if (r == 0 && user.policy)
 		r = plan_merge(plan, &user, admin.policy, rq->bundle, e);
 	if (r == 0)
-		r = plan_add_network(plan, admin.policy, user.policy, has_filter(rq), e);
-	return r < 0 || !rq->plain ? r : plan_make_plain(plan, &admin, &user, e);
+		r = plan_add_network(plan, admin.policy, user.policy, rq->network_filter, e);
+	return r < 0 || !rq->plain ?
+		       r :
+		       plan_make_plain(plan, &admin, &user, rq->network_filter, e);
 }
 
 int policy_plan_applies(const struct strmap *annotations, const struct policy_request *rq,

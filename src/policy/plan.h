@@ -25,7 +25,8 @@ struct policy_request {
 	const char *admin_chosen_by; /* "--policy", "program name"; NULL: "--policy" */
 	const struct policy_dirs *dirs;
 	const char *bundle; /* absolute: what relative mount sources are relative to */
-	/* The caller carries out policy_plan.network before the container's first process runs. */
+	/* policy_plan.network is carried out before the container's program runs: by the caller, or,
+	 * with `plain`, by purple-network-hook, which is among the configuration's hooks. */
 	bool network_filter;
 	bool plain; /* for another runtime: policy_make_plain() of plain.h, at the end */
 };

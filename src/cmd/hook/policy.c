@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "linux/seccomp.h"
+#include "policy/plain.h"
 
 #define NAME "config.json"
 #define EFFECTIVE_POLICY "io.purple.effective-policy"
@@ -196,6 +197,8 @@ static int merge(struct json *doc, const struct policy_request *rq, struct err *
 	if (r < 0)
 		return r;
 	read_habits(spec);
+	/* An engine's hooks are the administrator's. */
+	plain.network_filter = policy_has_network_hook(spec);
 	r = policy_plan_make(spec, &plain, &plan, e);
 	if (r == 0)
 		r = make_output_dirs(&plan, e);

@@ -8,6 +8,7 @@
 #include "cmd/purple/doctor.h"
 #include "container/container.h"
 #include "container/monitor.h"
+#include "container/foreign.h"
 #include "network/filter.h"
 #include "network/loader.h"
 
@@ -156,11 +157,46 @@ static void check_leftovers(struct doctor *d)
 		doctor_ok(d, &s, "%zu removed", names.n);
 }
 
+/* --- of containers of other runtimes --- */
+
+static int remove_stale(const char *root, const struct strv *ids, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ids->n; i++)
+		r = container_delete(root, ids->v[i], false, e);
+	return r;
+}
+
+static void check_hooks(struct doctor *d)
+{
+	const struct doctor_subject s = { "leftovers of hooks", "purple-network-hook",
+					  true };
+	_strv_free_ struct strv ids = {};
+	struct err e = {};
+
+	if (d->ordinary)
+		return;
+	if (container_foreign_list_stale(d->root, &ids, &e) < 0)
+		doctor_bad(d, &s, DOCTOR_BROKEN, NULL, "%s", e.msg);
+	else if (ids.n == 0)
+		doctor_ok(d, &s, "none in %s", d->root);
+	else if (!d->may_fix)
+		doctor_bad(d, &s, DOCTOR_BROKEN, "purple doctor --fix",
+			   "%zu of containers that are gone in %s: %s%s", ids.n, d->root,
+			   ids.v[0], ids.n > 1 ? ", ..." : "");
+	else if (remove_stale(d->root, &ids, &e) < 0)
+		doctor_bad(d, &s, DOCTOR_BROKEN, NULL, "%s", e.msg);
+	else
+		doctor_ok(d, &s, "%zu removed", ids.n);
+}
+
 void doctor_check_network(struct doctor *d)
 {
 	check_filter(d);
 	check_names(d);
 	check_monitor(d);
 	check_unwatched(d);
+	check_hooks(d);
 	check_leftovers(d);
 }

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The network rules of a container of another runtime, as a hook of that runtime. */
+#ifndef PURPLE_CMD_HOOK_NETWORK_H
+#define PURPLE_CMD_HOOK_NETWORK_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+
+/*
+ * `text` is the state that a runtime gives its hooks on stdin. A container that is being made gets
+ * the filter of its policies; of one that is stopped, what that has made is taken away. policy: the
+ * administrator's, or NULL. An error keeps the container from starting.
+ */
+int network_hook_run(const char *text, size_t len, const char *policy, struct err *e);
+
+#endif

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The network rules of a container that another runtime makes: see foreign.h. Runs in
+ * purple-network-hook, which that runtime starts when the container's init is in its namespaces and
+ * its program does not run yet; in the host's namespaces, as root of the host.
+ *
+ * The steps are those of create.c, without what the other runtime does itself. The state folder is
+ * made first, so that what a hook killed half-way leaves behind is found from it.
+ */
+#include "container/foreign.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "cgroup/cgroup.h"
+#include "container/container.h"
+#include "container/network.h"
+#include "container/undo.h"
+
+#define INIT_END_MS 10000
+
+/* Everything of one such container. */
+struct foreign {
+	const struct container_foreign_request *rq;
+	struct policy_plan plan;
+	struct container c;
+	struct container_network network;
+	int cgroup_fd;
+	bool net_raw;
+};
+
+static void foreign_clear(struct foreign *f)
+{
+	policy_plan_clear(&f->plan);
+	container_close(&f->c);
+	container_network_clear(&f->network);
+	fd_close(&f->cgroup_fd);
+}
+
+/* --- what holds --- */
+
+/* A policy that isolates has no rules: here it is one that allows nothing. */
+static int isolate(struct policy_plan *plan, struct err *e)
+{
+	struct network_policy *slot = list_add(&plan->network);
+
+	if (!slot)
+		return err_oom(e);
+	slot->isolated = true;
+	slot->name = strdup(plan->sources.v[0].name);
+	return slot->name ? 0 : err_oom(e);
+}
+
+static int load_plan(struct foreign *f, struct oci_spec **ret_spec, struct err *e)
+{
+	const struct policy_request pr = { .admin_policy = f->rq->admin_policy,
+					   .admin_chosen_by = "--policy",
+					   .dirs = f->rq->dirs,
+					   .bundle = f->rq->bundle,
+					   .network_filter = true };
+	_free_ char *path = fs_join(f->rq->bundle, "config.json");
+	int r;
+
+	if (!path)
+		return err_oom(e);
+	r = oci_spec_load(AT_FDCWD, path, ret_spec, e);
+	if (r == 0)
+		r = policy_plan_make(*ret_spec, &pr, &f->plan, e);
+	if (r == 0 && f->plan.sources.n && !f->plan.network.n)
+		r = isolate(&f->plan, e);
+	return r;
+}
+
+/* --- what is there already --- */
+
+static bool is_being_made(const struct container *c, const char *bundle)
+{
+	return !c->st.foreign && c->st.pid == 0 && streq_null(c->st.bundle, bundle);
+}
+
+/*
+ * The id's state folder: of Purple's own runtime, which is calling this hook and has applied the
+ * policy itself (*ret_own); or what the container's last life left; or somebody else's.
+ */
+static int look_at_state(const struct container_foreign_request *rq, bool *ret_own,
+			 struct err *e)
+{
+	_container_close_ struct container c = CONTAINER_EMPTY;
+	bool stale;
+	int r = container_open(rq->root, rq->id, false, &c, e);
+
+	*ret_own = false;
+	if (r == -ENOENT && e->kind == ERR_NOT_EXIST)
+		return 0;
+	if (r < 0)
+		return r;
+	*ret_own = is_being_made(&c, rq->bundle);
+	stale = c.st.foreign && !process_is_alive(c.st.pid, c.st.pid_start);
+	if (*ret_own)
+		return 0;
+	if (!stale)
+		return err_set(e, ERR_EXISTS, EEXIST, "'%s'", rq->id);
+	return container_delete(rq->root, rq->id, false, e);
+}
+
+/* --- making it --- */
+
+static void undo_state(void *arg)
+{
+	struct foreign *f = arg;
+	struct err unused;
+
+	container_state_remove(&f->c, &unused);
+}
+
+/* Not its processes: the runtime ends them. The group goes when they have. */
+static void undo_cgroup(void *arg)
+{
+	struct foreign *f = arg;
+	struct err unused;
+
+	if (!f->c.st.cgroup)
+		return;
+	cgroup_kill(f->c.st.cgroup, SIGKILL, &unused);
+	cgroup_destroy(f->c.st.cgroup, &unused);
+}
+
+static void undo_network(void *arg)
+{
+	struct foreign *f = arg;
+	struct err unused;
+
+	container_network_remove(&f->c, &unused);
+}
+
+static char *timestamp(void)
+{
+	time_t now = time(NULL);
+	char text[64];
+	struct tm tm;
+
+	gmtime_r(&now, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return strdup(text);
+}
+
+static int fill_policies(struct foreign *f, struct err *e)
+{
+	for (size_t i = 0; i < f->plan.sources.n; i++) {
+		const struct policy_source *from = &f->plan.sources.v[i];
+		struct container_policy *to = list_add(&f->c.st.policies);
+
+		if (!to)
+			return err_oom(e);
+		to->name = strdup(from->name);
+		to->path = strdup(from->path);
+		to->chosen_by = strdup(from->chosen_by);
+		if (!to->name || !to->path || !to->chosen_by)
+			return err_oom(e);
+	}
+	return 0;
+}
+
+static int make_state(struct foreign *f, struct undo *u, struct err *e)
+{
+	const struct container_foreign_request *rq = f->rq;
+	struct container_state *st = &f->c.st;
+	int r = container_state_create(rq->root, rq->id, &f->c, e);
+
+	if (r < 0)
+		return r;
+	undo_push(u, undo_state, f);
+	st->foreign = true;
+	st->id = strdup(rq->id);
+	st->bundle = strdup(rq->bundle);
+	st->created = timestamp();
+	st->owner = container_owner_name(getuid());
+	st->pid = rq->pid;
+	st->pid_start = process_start_time(rq->pid);
+	if (!st->id || !st->bundle || !st->created || !st->owner)
+		return err_oom(e);
+	if (!st->pid_start)
+		return err_set(e, ERR_STATE, ESRCH, "the container's init has ended");
+	r = fill_policies(f, e);
+	return r < 0 ? r : container_state_save(&f->c, e);
+}
+
+/* A child of the group that init is in, which is the engine's or the root. */
+static int make_group(struct foreign *f, const char *mount, const char *dir, struct err *e)
+{
+	struct cgroup *cg = calloc(1, sizeof(*cg));
+	int r;
+
+	if (!cg)
+		return err_oom(e);
+	r = cgroup_make_child(mount, dir, f->rq->id, cg, e);
+	if (r < 0) {
+		free(cg);
+		return r;
+	}
+	f->c.st.cgroup = cg;
+	return container_state_save(&f->c, e);
+}
+
+static int make_cgroup(struct foreign *f, struct undo *u, struct err *e)
+{
+	_free_ char *mount = NULL, *dir = NULL;
+	const char *path;
+	bool alone = false;
+	int r = cgroup_find_unified(f->rq->pid, &mount, &dir, e);
+
+	if (r < 0)
+		return r;
+	if (!streq(mount, dir))
+		r = cgroup_holds_only(dir, f->rq->pid, &alone, e);
+	undo_push(u, undo_cgroup, f);
+	if (r == 0 && !alone)
+		r = make_group(f, mount, dir, e);
+	if (r < 0)
+		return r;
+	path = alone ? dir : f->c.st.cgroup->unified;
+	f->cgroup_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return f->cgroup_fd < 0 ? err_sys(e, "cannot open the group '%s'", path) : 0;
+}
+
+/* The filter is there before init is. */
+static int enter_cgroup(struct foreign *f, struct err *e)
+{
+	_free_ char *mount = NULL, *dir = NULL;
+	bool alone = false;
+	int r;
+
+	if (!f->c.st.cgroup)
+		return 0;
+	r = cgroup_enter_unified(f->c.st.cgroup, f->rq->pid, e);
+	if (r == 0)
+		r = cgroup_find_unified(f->rq->pid, &mount, &dir, e);
+	if (r == 0)
+		r = cgroup_holds_only(f->c.st.cgroup->unified, f->rq->pid, &alone, e);
+	if (r == 0 && (!alone || !streq(dir, f->c.st.cgroup->unified)))
+		return err_set(e, ERR_STATE, EBUSY,
+			       "the container's init did not go into the group '%s'",
+			       f->c.st.cgroup->unified);
+	return r;
+}
+
+static int attach_wires(struct foreign *f, struct err *e)
+{
+	struct network_wires wires = {};
+	int r = container_network_attach_wires(&f->c, &wires, e);
+
+	if (r < 0)
+		return r;
+	log_debug("the network filter is at %u devices at the host's end, at %u in the namespace",
+		  wires.at_host, wires.in_ns);
+	if (f->net_raw && wires.in_ns)
+		return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
+			       "the container has CAP_NET_RAW, and a network device whose other end is "
+			       "not the host's (or that has none): its packet sockets get round a "
+			       "filter at the device. Drop CAP_NET_RAW, or use a bridge");
+	return 0;
+}
+
+static int make_network(struct foreign *f, struct undo *u, struct err *e)
+{
+	int r;
+
+	undo_push(u, undo_network, f);
+	r = container_network_make(&f->network, &f->plan, &f->c, f->cgroup_fd, e);
+	if (r == 0)
+		r = enter_cgroup(f, e);
+	if (r == 0)
+		r = container_network_enter(&f->network, &f->plan, &f->c, f->rq->pid, e);
+	if (r == 0)
+		r = attach_wires(f, e);
+	/* Whoever joined the namespaces meanwhile would not be filtered. */
+	if (r == 0)
+		r = container_foreign_check_init(f->rq->pid, e);
+	return r == 0 ? container_state_save(&f->c, e) : r;
+}
+
+static int make(struct foreign *f, const struct oci_spec *spec, struct err *e)
+{
+	_undo_ struct undo u = {};
+	int r = container_foreign_check(spec, f->rq->bundle, &f->net_raw, e);
+
+	if (r == 0)
+		r = container_foreign_check_init(f->rq->pid, e);
+	if (r == 0)
+		r = make_state(f, &u, e);
+	if (r == 0)
+		r = make_cgroup(f, &u, e);
+	if (r == 0)
+		r = make_network(f, &u, e);
+	if (r < 0)
+		return err_wrap(e, "policy %s", f->plan.sources.v[0].name);
+	undo_forget(&u);
+	network_filter_tidy();
+	return 0;
+}
+
+int container_foreign_create(const struct container_foreign_request *rq, struct err *e)
+{
+	__attribute__((cleanup(foreign_clear))) struct foreign f = {
+		.rq = rq,
+		.c = CONTAINER_EMPTY,
+		.network = CONTAINER_NETWORK_EMPTY,
+		.cgroup_fd = -1,
+	};
+	_oci_spec_free_ struct oci_spec *spec = NULL;
+	bool own = false;
+	int r = container_check_id(rq->id, e);
+
+	if (r == 0)
+		r = load_plan(&f, &spec, e);
+	if (r < 0 || f.plan.sources.n == 0)
+		return r;
+	r = look_at_state(rq, &own, e);
+	if (r < 0 || own)
+		return r;
+	return make(&f, spec, e);
+}
+
+/* --- taking it away --- */
+
+int container_foreign_remove(const char *root, const char *id, struct err *e)
+{
+	_container_close_ struct container c = CONTAINER_EMPTY;
+	int r = container_check_id(id, e);
+
+	if (r == 0)
+		r = container_open(root, id, false, &c, e);
+	if (r == -ENOENT && e->kind == ERR_NOT_EXIST)
+		return 0;
+	if (r < 0 || !c.st.foreign)
+		return r;
+	for (int waited = 0;
+	     waited < INIT_END_MS && process_is_alive(c.st.pid, c.st.pid_start); waited += 5)
+		nanosleep(&(struct timespec){ .tv_nsec = 5 * 1000 * 1000 }, NULL);
+	/* A running container keeps its filter, whatever its runtime says. */
+	return container_delete(root, id, false, e);
+}
+
+int container_foreign_list_stale(const char *root, struct strv *ret_ids, struct err *e)
+{
+	_strv_free_ struct strv ids = {};
+	int r = container_list_ids(root, &ids, e);
+
+	for (size_t i = 0; r == 0 && i < ids.n; i++) {
+		_container_close_ struct container c = CONTAINER_EMPTY;
+		struct err gone;
+
+		if (container_open(root, ids.v[i], false, &c, &gone) < 0 ||
+		    !c.st.foreign || process_is_alive(c.st.pid, c.st.pid_start))
+			continue;
+		if (strv_add(ret_ids, ids.v[i]) < 0)
+			r = err_oom(e);
+	}
+	return r;
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What a profile says to a call: its program is run as the kernel would run it. For profiles that
+ * another runtime loads. Runs in purple-network-hook; pure.
+ */
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/list.h"
+#include "linux/seccomp.h"
+#include "linux/seccomp_filter.h"
+
+/* The one call of i386 for all of sockets: the family is in memory, where no filter looks. */
+#define I386_CALL "socketcall"
+
+static uint32_t load_word(const struct seccomp_data *d, uint32_t offset)
+{
+	uint32_t word = 0;
+
+	if (offset <= sizeof(*d) - sizeof(word))
+		memcpy(&word, (const char *)d + offset, sizeof(word));
+	return word;
+}
+
+static bool is_taken(const struct sock_filter *in, uint32_t a)
+{
+	switch (BPF_OP(in->code)) {
+	case BPF_JEQ:
+		return a == in->k;
+	case BPF_JGT:
+		return a > in->k;
+	case BPF_JGE:
+		return a >= in->k;
+	default:
+		return a & in->k;
+	}
+}
+
+/* The instructions that seccomp_bpf.c writes; whatever else there were would allow. */
+static uint32_t run(const struct seccomp_program *p, const struct seccomp_data *d)
+{
+	uint32_t a = 0;
+	size_t i;
+
+	for (i = 0; i < p->n; i++) {
+		const struct sock_filter *in = &p->insns[i];
+
+		if (in->code == (BPF_RET | BPF_K))
+			return in->k;
+		if (in->code == (BPF_LD | BPF_W | BPF_ABS))
+			a = load_word(d, in->k);
+		else if (in->code == (BPF_ALU | BPF_AND | BPF_K))
+			a &= in->k;
+		else if (in->code == (BPF_JMP | BPF_JA))
+			i += in->k;
+		else if (BPF_CLASS(in->code) == BPF_JMP && BPF_SRC(in->code) == BPF_K)
+			i += is_taken(in, a) ? in->jt : in->jf;
+		else
+			break;
+	}
+	return SECCOMP_RET_ALLOW;
+}
+
+static bool is_denial(uint32_t action)
+{
+	action &= SECCOMP_RET_ACTION_FULL;
+	return action == SECCOMP_RET_KILL_PROCESS || action == SECCOMP_RET_KILL_THREAD ||
+	       action == SECCOMP_RET_TRAP || action == SECCOMP_RET_ERRNO;
+}
+
+static bool denies(const struct seccomp_plan *plan, const struct seccomp_data *d)
+{
+	size_t i;
+
+	for (i = 0; i < plan->programs.n; i++)
+		if (is_denial(run(&plan->programs.v[i], d)))
+			return true;
+	return false;
+}
+
+/*
+ * By the words of the profile: libseccomp, with which other runtimes load it, takes a rule about
+ * socket() for one about this call in other cases than our programs do.
+ */
+static bool denies_i386_call(const struct oci_seccomp *s)
+{
+	const struct opt_u32 none = { 0 };
+	bool denied = is_denial(seccomp_action_value(s->default_action, none));
+	size_t i;
+
+	if (!strv_contains(&s->architectures, "SCMP_ARCH_X86"))
+		return true;
+	for (i = 0; i < s->syscalls.n; i++) {
+		const struct oci_syscall *rule = &s->syscalls.v[i];
+
+		if (!strv_contains(&rule->names, I386_CALL))
+			continue;
+		if (!is_denial(seccomp_action_value(rule->action, none)))
+			return false;
+		denied |= rule->args.n == 0;
+	}
+	return denied;
+}
+
+static bool arch_denies(const struct seccomp_plan *plan, const struct seccomp_arch *arch,
+			int family)
+{
+	static const int types[] = { SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_RAW };
+	static const int flags[] = { 0, SOCK_CLOEXEC, SOCK_NONBLOCK,
+				     SOCK_CLOEXEC | SOCK_NONBLOCK };
+	struct seccomp_data d = { .arch = arch->audit };
+	int64_t nr = seccomp_number_of(arch, "socket");
+	size_t i, k;
+
+	d.nr = (int)nr;
+	d.args[0] = (uint64_t)family;
+	for (i = 0; nr >= 0 && i < ARRAY_SIZE(types); i++)
+		for (k = 0; k < ARRAY_SIZE(flags); k++) {
+			d.args[1] = (uint64_t)(types[i] | flags[k]);
+			if (!denies(plan, &d))
+				return false;
+		}
+	return true;
+}
+
+int seccomp_denies_family(const struct oci_seccomp *s, int family, bool *ret, struct err *e)
+{
+	_seccomp_plan_clear_ struct seccomp_plan plan = { .exec_fd = -1 };
+	const struct seccomp_arch *native = seccomp_arch_find_native();
+	bool all;
+	size_t i;
+	int r;
+
+	*ret = false;
+	if (!s || !native)
+		return 0;
+	r = seccomp_check(s, e);
+	if (r == 0)
+		r = seccomp_plan_make(s, NULL, 0, -1, &plan, e);
+	if (r < 0)
+		return r;
+	all = denies_i386_call(s);
+	for (i = 0; all && i < seccomp_n_archs; i++)
+		if (seccomp_archs[i].family == native->family)
+			all = arch_denies(&plan, &seccomp_archs[i], family);
+	*ret = all;
+	return 0;
+}
