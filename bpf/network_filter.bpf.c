@@ -149,11 +149,11 @@ int network_out(struct __sk_buff *skb)
 	if ((config->flags & NETWORK_OWN_LOOPBACK) && skb->ifindex == LOOPBACK_IFINDEX)
 		return 1;
 	kind = parse(skb, skb->protocol, 0, &p, true);
-	if (kind == PACKET_ICMP && config->key && is_neighbour_discovery(skb, &p))
+	if (kind == PACKET_ICMP && config->key && is_neighbour_discovery(skb, 0, &p))
 		return 1;
 	if (sk)
 		sk = bpf_sk_fullsock(sk);
-	if (kind != PACKET_TRANSPORT)
+	if (kind != PACKET_TRANSPORT || is_astray(skb, &p))
 		v = VERDICT(NETWORK_DENY, NETWORK_RULE_PROTOCOL, 0);
 	else if (p.peer.protocol == IPPROTO_TCP)
 		v = decide_tcp_out(skb, config, &p, state_of(config, sk, 0));
@@ -307,10 +307,12 @@ int network_device(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	protocol = protocol_of(skb, header);
 	if (header && protocol == bpf_htons(ETH_P_ARP))
-		return TC_ACT_UNSPEC;
+		return is_arp(skb, header) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 	kind = parse(skb, protocol, header, &p, true);
-	if (kind == PACKET_ICMP && is_neighbour_discovery(skb, &p))
+	if (kind == PACKET_ICMP && is_neighbour_discovery(skb, header, &p))
 		return TC_ACT_UNSPEC;
+	if (is_astray(skb, &p))
+		kind = PACKET_BAD;
 	if (kind == PACKET_TRANSPORT)
 		v = decide(config, &p.peer, false);
 	if (VERDICT_WHAT(v) == NETWORK_ALLOW || was_passed(config, &p, kind))

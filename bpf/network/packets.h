@@ -13,7 +13,11 @@
 #include "network/events.h"
 
 #define LOOPBACK_IFINDEX 1
-#define NEIGHBOUR_SHORT 32 /* with the address of the link layer */
+#define NEIGHBOUR_SHORT 32 /* of ICMPv6: with the address of the link layer */
+#define ARP_LENGTH 28	   /* for Ethernet and IPv4 */
+#define ICMPV6_ROUTER_SOLICITATION 133
+#define ICMPV6_NEIGHBOUR_SOLICITATION 135
+#define ICMPV6_NEIGHBOUR_ADVERTISEMENT 136
 #define EXTENSIONS_MAX 6   /* IPv6 extension headers that are walked */
 #define FRAGMENT_FROM 1200 /* larger datagrams may be cut up on their way */
 
@@ -129,20 +133,47 @@ static __always_inline enum packet_kind parse_v6(struct __sk_buff *skb, __u32 of
 }
 
 /*
- * Neighbour discovery of the link: to its multicast and link-local addresses, and between two
- * neighbours as short as it has to be, so that it carries next to nothing further.
+ * Neighbour discovery of the link, as a host speaks it: as short as it has to be, and nothing in
+ * front of it, so that it carries next to nothing further. `offset`: of the IP header.
  */
 static __always_inline bool is_neighbour_discovery(const struct __sk_buff *skb,
-						   const struct packet *p)
+						   __u32 offset, const struct packet *p)
 {
 	const __u8 *a = p->peer.address;
 
-	if (p->peer.is_v4 || p->peer.protocol != IPPROTO_ICMPV6 || p->icmp_type < 133 ||
-	    p->icmp_type > 136 || p->hop_limit != 255)
+	if (p->peer.is_v4 || p->peer.protocol != IPPROTO_ICMPV6 || p->hop_limit != 255 ||
+	    p->header != offset + sizeof(struct ipv6hdr) ||
+	    skb->len > p->header + NEIGHBOUR_SHORT)
 		return false;
-	if ((a[0] == 0xff && a[1] == 2) || (a[0] == 0xfe && (a[1] & 0xc0) == 0x80))
-		return true;
-	return p->icmp_type >= 135 && skb->len <= p->header + NEIGHBOUR_SHORT;
+	if (p->icmp_type == ICMPV6_ROUTER_SOLICITATION)
+		return (a[0] == 0xff && a[1] == 2) ||
+		       (a[0] == 0xfe && (a[1] & 0xc0) == 0x80);
+	return p->icmp_type == ICMPV6_NEIGHBOUR_SOLICITATION ||
+	       p->icmp_type == ICMPV6_NEIGHBOUR_ADVERTISEMENT;
+}
+
+/* What the kernel asks and answers of the link; no more than that fits in. */
+static __always_inline bool is_arp(struct __sk_buff *skb, __u32 offset)
+{
+	static const __u8 kind[6] = { 0, 1, ETH_P_IP >> 8, ETH_P_IP & 0xff, ETH_ALEN, 4 };
+	__u8 h[8];
+
+	if (skb->len != offset + ARP_LENGTH ||
+	    bpf_skb_load_bytes(skb, offset, h, sizeof(h)) < 0)
+		return false;
+	for (unsigned int i = 0; i < sizeof(kind); i++)
+		if (h[i] != kind[i])
+			return false;
+	return h[6] == 0 && (h[7] == 1 || h[7] == 2);
+}
+
+/*
+ * For the loopback device, and about to leave by another one: bound to that, a socket sends so to
+ * an address that is allowed there, the forwarder's.
+ */
+static __always_inline bool is_astray(const struct __sk_buff *skb, const struct packet *p)
+{
+	return skb->ifindex != LOOPBACK_IFINDEX && is_loopback(&p->peer);
 }
 
 static __always_inline bool is_icmp_error(const struct packet *p)
