@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "container/create.h"
+#include "container/descriptors.h"
 #include "container/process.h"
 #include "container/usernet.h"
 #include "linux/sysctl.h"
@@ -162,6 +163,9 @@ static int check_plan(struct create *k, struct err *e)
 	r = k->plan.user_network ? usernet_check(e) : 0;
 	if (r == 0)
 		r = check_console(k, e);
+	if (r == 0 && k->plan.sources.n && k->spec->process)
+		r = descriptors_check(k->plan.sources.v[0].name,
+				      k->spec->process->terminal, k->rq->preserve_fds, e);
 	if (r == 0)
 		r = check_joined_mounts(k->spec, e);
 	if (r == 0 && l->seccomp)

@@ -27,6 +27,7 @@
 #include "container/attributes.h"
 #include "container/console.h"
 #include "container/container.h"
+#include "container/descriptors.h"
 #include "container/pidfd.h"
 #include "container/process.h"
 #include "container/supervise.h"
@@ -260,7 +261,7 @@ static int plan_process(struct exec *x, struct err *e)
 {
 	const struct oci_linux *l = x->spec->linux_;
 	bool socket = x->rq->console_socket != NULL;
-	int r;
+	int r = 0;
 
 	if (x->process->terminal && x->rq->detach && !socket)
 		return err_set(e, ERR_USAGE, EINVAL,
@@ -269,7 +270,11 @@ static int plan_process(struct exec *x, struct err *e)
 		return err_set(e, ERR_USAGE, EINVAL,
 			       "--console-socket is given, but the process has no terminal");
 	/* A policy holds for every process of the container. */
-	r = policy_limit_process(x->spec, x->process, e);
+	if (x->c.st.policies.n)
+		r = descriptors_check(x->c.st.policies.v[0].name, x->process->terminal,
+				      x->rq->preserve_fds, e);
+	if (r == 0)
+		r = policy_limit_process(x->spec, x->process, e);
 	if (r == 0)
 		r = inherit_labels(x, e);
 	if (r == 0)
