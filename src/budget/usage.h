@@ -2,8 +2,8 @@
 /*
  * What one LLM call used, in the one form that prices and the ledger work with, whatever the
  * provider's own figures look like. Every token stands in exactly one of the members that are
- * summed: `reasoning` and `out_audio` are parts of `out`, `cache_audio` of `cache_read`, and no other
- * member is part of another.
+ * summed: `reasoning` and `out_audio` are parts of `out`, `cache_audio` of `cache_read`, and no
+ * other member is part of another.
  *
  *   OpenAI's prompt_tokens includes what was read from and written to the cache, Anthropic's
  *   input_tokens does not; Gemini's candidatesTokenCount leaves thoughts out, OpenAI's
@@ -16,14 +16,15 @@
 
 struct usage {
 	int64_t in_uncached; /* text and images read at the full rate; no cache, no audio */
-	int64_t cache_read; /* read from the provider's cache */
-	int64_t cache_w5m; /* written to the cache for minutes, or for no time that was named */
-	int64_t cache_w1h;  /* written to the cache for an hour or longer */
-	int64_t in_audio;   /* audio read at the full rate */
-	int64_t out;	    /* all that was generated, reasoning and audio included */
-	int64_t reasoning;  /* of `out`: thoughts */
-	int64_t out_audio;  /* of `out`: audio */
-	int64_t web_search; /* calls of the provider's own web search, no tokens */
+	int64_t cache_read;  /* read from the provider's cache, audio included */
+	int64_t cache_audio; /* of `cache_read`: audio */
+	int64_t cache_w5m;   /* written to the cache for minutes, or no time was named */
+	int64_t cache_w1h;   /* written to the cache for an hour or longer */
+	int64_t in_audio;    /* audio read at the full rate */
+	int64_t out;	     /* all that was generated, reasoning and audio included */
+	int64_t reasoning;   /* of `out`: thoughts */
+	int64_t out_audio;   /* of `out`: audio */
+	int64_t web_search;  /* calls of the provider's own web search, no tokens */
 };
 
 #endif
