@@ -7,8 +7,8 @@
 #include "base/fd.h"
 #include "cmd/purple/doctor.h"
 #include "container/container.h"
-#include "container/monitor.h"
 #include "container/foreign.h"
+#include "container/monitor.h"
 #include "network/filter.h"
 #include "network/loader.h"
 
