@@ -92,19 +92,24 @@ static int compile(struct container_network *n, const struct policy_plan *plan,
 	return r;
 }
 
+static int named(const struct container_network *n, int r, struct err *e)
+{
+	return r < 0 ? err_wrap(e, "policy %s: network", n->policy) : 0;
+}
+
 int container_network_make(struct container_network *n, const struct policy_plan *plan,
 			   struct container *c, int cgroup, struct err *e)
 {
-	const char *policy = plan->network.n ? plan->network.v[0].name : NULL;
 	int r;
 
-	if (!policy)
+	if (plan->network.n == 0)
 		return 0;
+	n->policy = plan->network.v[0].name;
 	if (cgroup < 0)
 		return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
 			       "policy %s: network: the filter needs a group of cgroup2, and the "
 			       "container has none",
-			       policy);
+			       n->policy);
 	r = compile(n, plan, e);
 	if (r < 0)
 		return r;
@@ -120,7 +125,7 @@ int container_network_make(struct container_network *n, const struct policy_plan
 		r = network_filter_attach(&n->filter, cgroup, 0, e);
 	if (r == 0)
 		r = network_filter_self_test(cgroup, e);
-	return r < 0 ? err_wrap(e, "policy %s: network", policy) : 0;
+	return named(n, r, e);
 }
 
 static bool has_forwarder(const struct container_network *n)
@@ -198,12 +203,12 @@ int container_network_begin(struct container_network *n, struct container *c,
 	if (!c->st.network_filter || ns->needs_stage)
 		return 0;
 	if (!ns_plan_has_new(ns, CLONE_NEWNET))
-		return hooks_come ? 0 : begin_in_joined(n, c, ns, init, e);
+		return hooks_come ? 0 : named(n, begin_in_joined(n, c, ns, init, e), e);
 	netns = open_netns_of(init, e);
 	if (netns < 0)
 		return netns;
 	r = set_loopback_up(netns, e);
-	return r == 0 ? begin_helpers(n, c, netns, init, e) : r;
+	return named(n, r == 0 ? begin_helpers(n, c, netns, init, e) : r, e);
 }
 
 static int wait_for_forwarder(struct container_network *n, struct container *c,
@@ -233,14 +238,14 @@ int container_network_enter(struct container_network *n, const struct policy_pla
 		netns = open_netns_of(init, e);
 		r = netns < 0 ? netns : begin_helpers(n, c, netns, init, e);
 	}
-	return r == 0 && has_forwarder(n) ? wait_for_forwarder(n, c, e) : r;
+	if (r == 0 && has_forwarder(n))
+		r = wait_for_forwarder(n, c, e);
+	return named(n, r, e);
 }
 
 int container_network_wait(struct container_network *n, struct err *e)
 {
-	int r = audit_client_wait(&n->monitor, e);
-
-	return r < 0 ? err_wrap(e, "network") : 0;
+	return named(n, audit_client_wait(&n->monitor, e), e);
 }
 
 /* Whether a process other than init, which has no children yet, is in the network namespace. */

@@ -19,6 +19,7 @@
 
 /* What create has of it. */
 struct container_network {
+	const char *policy; /* the first one's name; NULL: there are no rules */
 	struct network_tables tables;
 	struct network_filter filter;
 	struct network_dns dns; /* pid > 0: begun, and not the container's yet */

@@ -61,7 +61,13 @@ bypass_setup() {
 	in_net cont ip neigh replace 203.0.113.1 lladdr "$address" dev eth0 nud permanent
 	in_net cont ip neigh replace 2001:db8:2::1 lladdr "$address" dev eth0 nud permanent
 	in_net cont sh -c 'echo "0 2147483647" >/proc/sys/net/ipv4/ping_group_range
-		echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start'
+		echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start
+		# What the kernel tells the link of groups is told once and soon: none of it is left for
+		# the next one who looks.
+		echo 1 >/proc/sys/net/ipv4/igmp_qrv; echo 1 >/proc/sys/net/ipv6/mld_qrv
+		for i in ipv4/conf/eth0/igmpv3 ipv6/conf/eth0/mldv2; do
+			echo 10 >/proc/sys/net/${i}_unsolicited_report_interval
+		done'
 	cp "$PURPLE_TEST_DIR/bypass" "$BUNDLE/rootfs/bin/bypass"
 }
 

@@ -268,8 +268,7 @@ while True:
 
 @test "where the filter cannot be had, the container does not start" {
 	rules 'allow_outgoing: ["api.test:8080"]'
-	mount -t tmpfs purple-test /usr/libexec/purple
-	cp "$PURPLE_LIBEXEC/purple-network-load" /usr/libexec/purple
+	libexec_without purple-dns
 	refused purple-dns runc "$IMAGE" true
 	umount -l /usr/libexec/purple
 	while mountpoint -q /sys/fs/bpf; do

@@ -312,15 +312,12 @@ tries() {
 	done
 	WANTED="mount -t bpf bpf /sys/fs/bpf" refused
 	mount -t bpf -o mode=0700 purple-test /sys/fs/bpf
-	mount -t tmpfs purple-test /usr/libexec/purple
-	WANTED=purple-network-load refused
-	# The filter is there, and the forwarder is not.
-	cp "$PURPLE_LIBEXEC/purple-network-load" /usr/libexec/purple
-	new_id
-	run purple_rt --policy t create --bundle "$BUNDLE" "$ID"
-	((status != 0))
-	assert_contains purple-dns
-	umount -l /usr/libexec/purple
+	local program
+	for program in purple-network-load purple-monitor purple-dns; do
+		libexec_without "$program"
+		WANTED=$program refused
+		umount -l /usr/libexec/purple
+	done
 	WANTED=cgroup2 refused --cgroup-manager disabled
 }
 

@@ -98,3 +98,10 @@ world_teardown() {
 		umount "$BATS_TEST_TMPDIR/$name.net" 2>/dev/null || true
 	done
 }
+
+# libexec_without PROGRAM: Purple's helper programs but this one, until `umount -l /usr/libexec/purple`.
+libexec_without() {
+	mount -t tmpfs purple-test /usr/libexec/purple
+	cp -R "$PURPLE_LIBEXEC/." /usr/libexec/purple
+	rm "/usr/libexec/purple/$1"
+}
