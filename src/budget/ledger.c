@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ledger. Theory of operation.
+ *
+ * A *call* is reserved with the most that it can take, before it is made, and ends in one of three
+ * ways: settled with what it took, released, or, when its gateway died, recovered: charged with all
+ * that was reserved. A *counter* is a budget in one of its periods: what was charged, and what is
+ * reserved for calls that are under way. A call belongs to some counters (table part), those of the
+ * period in which it was reserved, and ends in these, even after midnight. A budget starts anew
+ * because the next period has another row; no timer is needed and nothing is ever set back.
+ *
+ * The promise is: charged + reserved <= limit, in every counter, at every moment, as long as no
+ * call takes more than was reserved for it (who rewrites the calls' own maxima sees to that). It
+ * holds because reading a counter, comparing, and adding to it are one transaction that had the
+ * write lock from its first statement on (BEGIN IMMEDIATE). SQLite has one writer at a time, over
+ * all processes, so there is no order of events in which two calls get the same remainder. What a
+ * call took is charged in any case, above its reservation too: the ledger tells the truth, and then
+ * there is nothing left.
+ *
+ * Counters are sums that could be added up from calls and adjustments at any time; ledger_verify()
+ * does. They change in the same transaction as the rows that they are sums of. The administrator's
+ * adjustments are rows as well, with user and time.
+ *
+ * Whether a gateway is alive is asked of the kernel: each holds a lock (an open file description
+ * lock, fcntl(2)) on one byte of the file PATH-live, at the number of its row in the table owner.
+ * The kernel drops it when the process ends, however it ends; a pid could mean another process by
+ * now, or nothing in another pid namespace. The row is made and the byte locked in one write
+ * transaction, so nobody ever sees the row of a living gateway without its lock; rows are never used
+ * twice. Who opens the ledger charges the open calls of owners without a lock, one transaction for
+ * each owner, which also marks it as closed.
+ *
+ * Durability. In WAL mode a commit is in the page cache when the call returns: it outlives kill -9
+ * of the gateway. synchronous=NORMAL does not wait for the disk, so a crash of the machine can lose
+ * the last commits, all of a transaction or nothing of it; the agents and their connections are gone
+ * then too. ledger_close() waits for the disk.
+ *
+ * An error of the file (full disk, lock, damage, read-only) takes the transaction back: what was
+ * reserved stays reserved, nothing is charged twice, and the caller makes no call.
+ *
+ * Runs in purple-gateway, as its own user, and in purple. Single-threaded.
+ */
+#include "budget/ledger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/list.h"
+#include "base/str.h"
+#include "budget/ledger_db.h"
+#include "budget/money.h"
+
+#define SECONDS_A_DAY INT64_C(86400)
+#define LIMITS_MAX 8
+
+static const char *const scope_names[] = { "session", "policy", "team" };
+static const char *const period_names[] = { "always", "day", "month" };
+
+const char *ledger_scope_name(enum ledger_scope s)
+{
+	return scope_names[s];
+}
+
+const char *ledger_period_name(enum ledger_period p)
+{
+	return period_names[p];
+}
+
+/* --- who is alive --- */
+
+static struct flock lock_of(int64_t owner)
+{
+	return (struct flock){
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = owner, .l_len = 1
+	};
+}
+
+static int open_live(struct ledger *l, struct err *e)
+{
+	_free_ char *path = str_printf("%s-live", l->path);
+
+	if (!path)
+		return err_oom(e);
+	l->live = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
+	return l->live < 0 ? err_sys(e, "cannot open '%s'", path) : 0;
+}
+
+static int become_owner(struct ledger *l, int64_t now, struct err *e)
+{
+	const char *what = "sign in";
+	struct flock lock;
+	int64_t owner;
+	int r = ledger_db_begin(l, what, e);
+
+	if (r < 0)
+		return r;
+	r = ledger_db_run(l, SQL_OWNER_NEW, what, e, "ii", (int64_t)getpid(), now);
+	owner = sqlite3_last_insert_rowid(l->db);
+	lock = lock_of(owner);
+	if (r == 0 && fcntl(l->live, F_OFD_SETLK, &lock) < 0)
+		r = err_sys(e, "cannot lock byte %lld of '%s-live'", (long long)owner,
+			    l->path);
+	r = ledger_db_end(l, r, what, e);
+	if (r == 0)
+		l->owner = owner;
+	return r;
+}
+
+static int is_alive(struct ledger *l, int64_t owner, bool *ret, struct err *e)
+{
+	struct flock lock = lock_of(owner);
+
+	if (fcntl(l->live, F_OFD_GETLK, &lock) < 0)
+		return err_sys(e, "cannot ask for locks on '%s-live'", l->path);
+	*ret = lock.l_type != F_UNLCK;
+	return 0;
+}
+
+/* --- counters --- */
+
+struct counter {
+	int64_t id; /* 0: there is none yet */
+	int64_t tokens, cost, tokens_reserved, cost_reserved, tokens_added, cost_added;
+	int64_t tokens_forgiven, cost_forgiven;
+	int64_t tokens_limit, cost_limit;
+	bool has_tokens_limit, has_cost_limit;
+};
+
+static int period_start(enum ledger_period p, int64_t now, int64_t *ret, struct err *e)
+{
+	time_t t = (time_t)(now / 1000);
+	struct tm tm;
+
+	if (now < 0 || !gmtime_r(&t, &tm))
+		return err_set(e, ERR_INTERNAL, EINVAL, "the time is out of range");
+	if (p == LEDGER_ALWAYS)
+		t = 0;
+	else if (p == LEDGER_DAY)
+		t -= t % SECONDS_A_DAY;
+	else
+		t -= t % SECONDS_A_DAY + (tm.tm_mday - 1) * SECONDS_A_DAY;
+	*ret = (int64_t)t * 1000;
+	return 0;
+}
+
+static int read_counter(struct ledger *l, const struct ledger_limit *limit, int64_t start,
+			struct counter *ret, struct err *e)
+{
+	const enum ledger_sql q = SQL_COUNTER_FIND;
+	int r = ledger_db_run(l, q, "read a counter", e, "ttti", scope_names[limit->scope],
+			      limit->name, period_names[limit->period], start);
+	int64_t v[11];
+
+	*ret = (struct counter){};
+	if (r <= 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(v); i++)
+		v[i] = ledger_db_i64(l, q, (int)i);
+	*ret = (struct counter){ v[0], v[1], v[2], v[3], v[4], v[5],
+				 v[6], v[7], v[8], v[9], v[10] };
+	ret->has_tokens_limit = !ledger_db_is_null(l, q, 9);
+	ret->has_cost_limit = !ledger_db_is_null(l, q, 10);
+	ledger_db_done(l, q);
+	return 0;
+}
+
+static int64_t clamp(__int128 v)
+{
+	return v < 0 ? 0 : v > INT64_MAX ? INT64_MAX : (int64_t)v;
+}
+
+/* What one limit leaves in its counter; below zero is zero. */
+static struct ledger_left left_of(const struct ledger_limit *limit, const struct counter *c)
+{
+	struct ledger_left left = { INT64_MAX, INT64_MAX };
+
+	if (limit->has_tokens)
+		left.tokens = clamp((__int128)limit->tokens + c->tokens_added +
+				    c->tokens_forgiven - c->tokens - c->tokens_reserved);
+	if (limit->has_cost)
+		left.cost = clamp((__int128)limit->cost + c->cost_added +
+				  c->cost_forgiven - c->cost - c->cost_reserved);
+	return left;
+}
+
+static void take_smaller(struct ledger_left *all, struct ledger_left one)
+{
+	if (one.tokens < all->tokens)
+		all->tokens = one.tokens;
+	if (one.cost < all->cost)
+		all->cost = one.cost;
+}
+
+static int check_limits(const struct ledger_limit *limits, size_t n, struct err *e)
+{
+	if (n > LIMITS_MAX)
+		return err_set(e, ERR_INTERNAL, EINVAL, "a call has %zu limits", n);
+	for (size_t i = 0; i < n; i++) {
+		const struct ledger_limit *a = &limits[i];
+
+		if (a->tokens < 0 || a->cost < 0 || !a->name || !*a->name)
+			return err_set(e, ERR_INTERNAL, EINVAL,
+				       "a limit has no name or is negative");
+		/* Its counter would be added to once, and looked at twice. */
+		for (size_t k = 0; k < i; k++) {
+			if (limits[k].scope == a->scope && limits[k].period == a->period &&
+			    streq(limits[k].name, a->name))
+				return err_set(e, ERR_INTERNAL, EINVAL,
+					       "two limits of a call share a counter");
+		}
+	}
+	return 0;
+}
+
+/* --- reserving --- */
+
+/* The counters of a call's limits, and what they leave. Sets what refuses in `ret`. */
+static int look_at_limits(struct ledger *l, const struct ledger_call *c, int64_t now,
+			  struct counter *counters, struct ledger_answer *ret,
+			  struct err *e)
+{
+	bool is_refused = false;
+
+	ret->left = (struct ledger_left){ INT64_MAX, INT64_MAX };
+	for (size_t i = 0; i < c->n_limits; i++) {
+		struct ledger_left left;
+		int64_t start;
+		int r = period_start(c->limits[i].period, now, &start, e);
+
+		if (r == 0)
+			r = read_counter(l, &c->limits[i], start, &counters[i], e);
+		if (r < 0)
+			return r;
+		left = left_of(&c->limits[i], &counters[i]);
+		take_smaller(&ret->left, left);
+		/* What has no limit cannot run out, but by its own size. */
+		if (!is_refused && (c->tokens > left.tokens || c->cost > left.cost)) {
+			is_refused = true;
+			ret->limit = i;
+			ret->too_little_tokens = c->tokens > left.tokens;
+			ret->too_little_money = c->cost > left.cost;
+		}
+	}
+	ret->granted = !is_refused;
+	return 0;
+}
+
+static int add_call(struct ledger *l, const struct ledger_call *c, int64_t now,
+		    int64_t *ret, struct err *e)
+{
+	int r = ledger_db_run(l, SQL_CALL_NEW, "reserve", e, "iitttttii", l->owner, now,
+			      c->container, c->policy, c->team, c->provider, c->model,
+			      c->tokens, c->cost);
+
+	if (r == 0)
+		*ret = sqlite3_last_insert_rowid(l->db);
+	return r;
+}
+
+/* The limits are kept for people to see: who reserves brings its own. */
+static int note_limits(struct ledger *l, const struct ledger_limit *limit,
+		       const struct counter *c, struct err *e)
+{
+	char types[] = "iii";
+
+	if (limit->has_tokens == c->has_tokens_limit &&
+	    limit->has_cost == c->has_cost_limit &&
+	    (!limit->has_tokens || limit->tokens == c->tokens_limit) &&
+	    (!limit->has_cost || limit->cost == c->cost_limit))
+		return 0;
+	/* The argument of an 'n' is not read: it stays at the end. */
+	if (!limit->has_cost)
+		types[2] = 'n';
+	if (!limit->has_tokens) {
+		types[1] = 'n';
+		return ledger_db_run(l, SQL_COUNTER_LIMITS, "note a limit", e, types,
+				     c->id, limit->cost);
+	}
+	return ledger_db_run(l, SQL_COUNTER_LIMITS, "note a limit", e, types, c->id,
+			     limit->tokens, limit->cost);
+}
+
+static int add_to_counter(struct ledger *l, const struct ledger_call *c, size_t i,
+			  int64_t now, struct counter *counter, int64_t call, struct err *e)
+{
+	const struct ledger_limit *limit = &c->limits[i];
+	int64_t start;
+	int r = period_start(limit->period, now, &start, e);
+
+	if (r == 0 && counter->id == 0) {
+		r = ledger_db_run(l, SQL_COUNTER_NEW, "start a counter", e, "ttti",
+				  scope_names[limit->scope], limit->name,
+				  period_names[limit->period], start);
+		counter->id = sqlite3_last_insert_rowid(l->db);
+	}
+	if (r == 0)
+		r = note_limits(l, limit, counter, e);
+	if (r == 0)
+		r = ledger_db_run(l, SQL_CALL_PART, "reserve", e, "ii", call, counter->id);
+	if (r == 0)
+		r = ledger_db_run(l, SQL_COUNTER_RESERVE, "reserve", e, "iii",
+				  counter->id, c->tokens, c->cost);
+	return r;
+}
+
+int ledger_reserve(struct ledger *l, const struct ledger_call *c, int64_t now,
+		   struct ledger_answer *ret, struct err *e)
+{
+	const char *what = "reserve";
+	struct counter counters[LIMITS_MAX];
+	struct ledger_answer a = {};
+	int r = check_limits(c->limits, c->n_limits, e);
+
+	if (r < 0)
+		return r;
+	if (l->owner == 0 || c->tokens < 0 || c->cost < 0)
+		return err_set(e, ERR_INTERNAL, EINVAL, "no reservation of this kind");
+	r = ledger_db_begin(l, what, e);
+	if (r < 0)
+		return r;
+	r = look_at_limits(l, c, now, counters, &a, e);
+	if (r == 0 && a.granted) {
+		r = add_call(l, c, now, &a.id, e);
+		for (size_t i = 0; r == 0 && i < c->n_limits; i++)
+			r = add_to_counter(l, c, i, now, &counters[i], a.id, e);
+		if (a.left.tokens != INT64_MAX)
+			a.left.tokens -= c->tokens;
+		if (a.left.cost != INT64_MAX)
+			a.left.cost -= c->cost;
+	}
+	r = ledger_db_end(l, r, what, e);
+	if (r == 0)
+		*ret = a;
+	return r;
+}
+
+int ledger_left(struct ledger *l, const struct ledger_limit *limits, size_t n,
+		int64_t now, struct ledger_left *ret, struct err *e)
+{
+	const struct ledger_call nothing = { .limits = limits, .n_limits = n };
+	struct counter counters[LIMITS_MAX];
+	struct ledger_answer a = {};
+	int r = check_limits(limits, n, e);
+
+	/* One moment for all counters. */
+	if (r == 0)
+		r = ledger_db_exec(l, "BEGIN", "read", e);
+	if (r < 0)
+		return r;
+	r = look_at_limits(l, &nothing, now, counters, &a, e);
+	r = ledger_db_end(l, r, "read", e);
+	if (r == 0)
+		*ret = a.left;
+	return r;
+}
+
+/* --- the end of a call --- */
+
+static int64_t tokens_of(const struct usage *u, bool *ret_fits)
+{
+	const int64_t all[] = { u->in_uncached, u->cache_read, u->cache_w5m,
+				u->cache_w1h,	u->in_audio,   u->out };
+	int64_t sum = 0;
+
+	*ret_fits = true;
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		*ret_fits = *ret_fits && all[i] >= 0 && money_add(sum, all[i], &sum);
+	return sum;
+}
+
+/* Within a transaction: ends an open call as `state` with these sums. */
+static int end_call(struct ledger *l, int64_t id, const char *state,
+		    const int64_t reserved[2], const struct ledger_charge *c,
+		    int64_t tokens, int64_t now, struct err *e)
+{
+	const struct usage *u = &c->usage;
+	int r = ledger_db_run(l, SQL_COUNTER_END, "charge", e, "iiiii", id, reserved[0],
+			      reserved[1], tokens, c->cost);
+
+	if (r < 0)
+		return r;
+	return ledger_db_run(l, SQL_CALL_END, "charge", e, "itiiiitiiiiiiiiii", id, state,
+			     now, tokens, c->cost, (int64_t)c->is_estimate, c->answered,
+			     u->in_uncached, u->cache_read, u->cache_audio, u->cache_w5m,
+			     u->cache_w1h, u->in_audio, u->out, u->reasoning,
+			     u->out_audio, u->web_search);
+}
+
+/* Within a transaction: what an open call of this gateway has reserved. */
+static int find_open(struct ledger *l, int64_t id, int64_t ret_reserved[2], struct err *e)
+{
+	const enum ledger_sql q = SQL_CALL_FIND;
+	int r = ledger_db_run(l, q, "find a call", e, "i", id);
+	bool is_open, is_ours;
+
+	if (r == 0)
+		return err_set(e, ERR_INTERNAL, ENOENT,
+			       "the ledger '%s' has no call %lld", l->path, (long long)id);
+	if (r < 0)
+		return r;
+	is_open = ledger_db_i64(l, q, 0);
+	is_ours = ledger_db_i64(l, q, 1) == l->owner;
+	ret_reserved[0] = ledger_db_i64(l, q, 2);
+	ret_reserved[1] = ledger_db_i64(l, q, 3);
+	ledger_db_done(l, q);
+	if (!is_ours)
+		return err_set(e, ERR_INTERNAL, EPERM, "call %lld is another gateway's",
+			       (long long)id);
+	if (!is_open)
+		return err_set(e, ERR_STATE, EALREADY,
+			       "call %lld was charged or released before", (long long)id);
+	return 0;
+}
+
+static int finish(struct ledger *l, int64_t id, const char *state,
+		  const struct ledger_charge *c, int64_t now, struct err *e)
+{
+	const char *what = "charge";
+	int64_t reserved[2] = {}, tokens;
+	bool fits;
+	int r;
+
+	tokens = tokens_of(&c->usage, &fits);
+	if (!fits || c->cost < 0)
+		return err_set(e, ERR_STATE, EOVERFLOW,
+			       "the figures of call %lld are negative or too large",
+			       (long long)id);
+	r = ledger_db_begin(l, what, e);
+	if (r < 0)
+		return r;
+	r = find_open(l, id, reserved, e);
+	if (r == 0)
+		r = end_call(l, id, state, reserved, c, tokens, now, e);
+	return ledger_db_end(l, r, what, e);
+}
+
+int ledger_settle(struct ledger *l, int64_t id, const struct ledger_charge *c,
+		  int64_t now, struct err *e)
+{
+	return finish(l, id, "settled", c, now, e);
+}
+
+int ledger_release(struct ledger *l, int64_t id, int64_t now, struct err *e)
+{
+	return finish(l, id, "released", &(struct ledger_charge){}, now, e);
+}
+
+/* --- gateways that ended --- */
+
+/* Within a transaction: charges all that an owner has reserved, and closes it. */
+static int charge_owner(struct ledger *l, int64_t owner, int64_t now, size_t *calls,
+			struct err *e)
+{
+	const enum ledger_sql q = SQL_CALL_OPEN_OF;
+	int r;
+
+	while ((r = ledger_db_run(l, q, "recover", e, "i", owner)) == 1) {
+		int64_t id = ledger_db_i64(l, q, 0);
+		int64_t reserved[2] = { ledger_db_i64(l, q, 1), ledger_db_i64(l, q, 2) };
+		struct ledger_charge c = { .cost = reserved[1], .is_estimate = true };
+
+		ledger_db_done(l, q);
+		r = end_call(l, id, "recovered", reserved, &c, reserved[0], now, e);
+		if (r < 0)
+			return r;
+		(*calls)++;
+	}
+	return r < 0 ? r :
+		       ledger_db_run(l, SQL_OWNER_CLOSE, "recover", e, "ii", owner, now);
+}
+
+/* The next owner above `after` that is not closed; 0: there is none. */
+static int next_owner(struct ledger *l, int64_t after, int64_t *ret, struct err *e)
+{
+	int r = ledger_db_run(l, SQL_OWNER_LIST, "recover", e, "i", after);
+
+	*ret = 0;
+	if (r <= 0)
+		return r;
+	*ret = ledger_db_i64(l, SQL_OWNER_LIST, 0);
+	ledger_db_done(l, SQL_OWNER_LIST);
+	return 0;
+}
+
+static int recover_owner(struct ledger *l, int64_t owner, int64_t now, size_t *calls,
+			 struct err *e)
+{
+	bool alive = true;
+	int r = is_alive(l, owner, &alive, e);
+
+	if (r < 0 || alive)
+		return r;
+	r = ledger_db_begin(l, "recover", e);
+	if (r < 0)
+		return r;
+	/* It may be closed by now, with nothing left to charge. */
+	r = charge_owner(l, owner, now, calls, e);
+	return ledger_db_end(l, r, "recover", e);
+}
+
+int ledger_recover(struct ledger *l, int64_t now, size_t *ret, struct err *e)
+{
+	int64_t owner = 0;
+	size_t calls = 0;
+	int r;
+
+	while ((r = next_owner(l, owner, &owner, e)) == 0 && owner > 0) {
+		r = owner == l->owner ? 0 : recover_owner(l, owner, now, &calls, e);
+		if (r < 0)
+			break;
+	}
+	if (r == 0)
+		*ret = calls;
+	return r;
+}
+
+/* --- opening and closing --- */
+
+int ledger_open(const char *path, enum ledger_mode mode, unsigned int wait_ms,
+		int64_t now, struct ledger **ret, struct err *e)
+{
+	struct ledger *l = NULL;
+	size_t calls;
+	int r = ledger_db_open(path, mode, wait_ms, &l, e);
+
+	if (r < 0)
+		return r;
+	r = open_live(l, e);
+	if (r == 0 && mode == LEDGER_GATEWAY)
+		r = become_owner(l, now, e);
+	if (r == 0)
+		r = ledger_recover(l, now, &calls, e);
+	if (r < 0) {
+		ledger_db_close(l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+void ledger_drop(struct ledger *l)
+{
+	ledger_db_close(l);
+}
+
+int ledger_close(struct ledger *l, int64_t now, struct err *e)
+{
+	size_t calls = 0;
+	int r;
+
+	if (!l)
+		return 0;
+	/* The commit waits for the disk, and with it for all that was written before. */
+	r = ledger_db_exec(l, "PRAGMA synchronous = FULL", "sign out", e);
+	if (r == 0 && l->owner) {
+		r = ledger_db_begin(l, "sign out", e);
+		if (r == 0)
+			r = ledger_db_end(l, charge_owner(l, l->owner, now, &calls, e),
+					  "sign out", e);
+	}
+	ledger_db_close(l);
+	return r;
+}
