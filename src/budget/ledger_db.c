@@ -294,8 +294,8 @@ static int read_pragma(struct ledger *l, const char *sql, int64_t *ret, struct e
 	return rc == SQLITE_ROW ? 0 : ledger_db_fail(l, rc, "read the version", e);
 }
 
-/* Whether the file is a ledger of a version that we know; *ret_empty: it holds nothing yet. */
-static int check_version(struct ledger *l, bool *ret_empty, struct err *e)
+/* Within a transaction, so that nobody makes the tables between two questions. */
+static int read_version(struct ledger *l, bool *ret_empty, struct err *e)
 {
 	int64_t id = 0, version = 0, tables = 0;
 	int r = read_pragma(l, "PRAGMA application_id", &id, e);
@@ -323,6 +323,16 @@ static int check_version(struct ledger *l, bool *ret_empty, struct err *e)
 	return 0;
 }
 
+/* Whether the file is a ledger of a version that we know; *ret_empty: it holds nothing yet. */
+static int check_version(struct ledger *l, bool *ret_empty, struct err *e)
+{
+	int r = ledger_db_exec(l, "BEGIN", "read the version", e);
+
+	return r < 0 ? r :
+		       ledger_db_end(l, read_version(l, ret_empty, e), "read the version",
+				     e);
+}
+
 /* Of several that find the file empty, one makes the tables. */
 static int make_tables(struct ledger *l, struct err *e)
 {
@@ -332,7 +342,7 @@ static int make_tables(struct ledger *l, struct err *e)
 
 	if (r < 0)
 		return r;
-	r = check_version(l, &is_empty, e);
+	r = read_version(l, &is_empty, e);
 	if (r == 0 && is_empty)
 		r = ledger_db_exec(l, schema, what, e);
 	return ledger_db_end(l, r, what, e);

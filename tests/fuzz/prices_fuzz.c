@@ -18,8 +18,9 @@ static int64_t next_figure(const uint8_t **data, size_t *size)
 	uint64_t v = 0;
 	size_t n = *size < sizeof(v) ? *size : sizeof(v);
 
-	if (n)
-		memcpy(&v, *data, n);
+	if (n == 0)
+		return 0;
+	memcpy(&v, *data, n);
 	*data += n;
 	*size -= n;
 	return (int64_t)(v % (uint64_t)TOKENS);

@@ -28,7 +28,7 @@
 #define HOUR INT64_C(3600000)
 
 struct box {
-	char dir[64], path[96];
+	char dir[256], path[300];
 	struct ledger *l;
 };
 
@@ -37,7 +37,8 @@ static int setup(void **state)
 	struct box *b = calloc(1, sizeof(*b));
 
 	assert_non_null(b);
-	strcpy(b->dir, "/tmp/purple-ledger-XXXXXX");
+	snprintf(b->dir, sizeof(b->dir), "%s/purple-ledger-XXXXXX",
+		 getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 	assert_non_null(mkdtemp(b->dir));
 	snprintf(b->path, sizeof(b->path), "%s/ledger.db", b->dir);
 	*state = b;
@@ -707,7 +708,7 @@ static void test_speed_is_told(void **state)
 			took[k - 1] = at;
 		}
 	}
-	print_message("reserve and settle: p50 %lld us, p99 %lld us\n",
+	print_message("# reserve and settle: p50 %lld us, p99 %lld us\n",
 		      (long long)took[ROUNDS / 2] / 1000,
 		      (long long)took[ROUNDS * 99 / 100] / 1000);
 	assert_int_equal(left(l, &limits[0], NOON).tokens, INT64_MAX - 20 * ROUNDS);
