@@ -198,16 +198,27 @@ static void feed_events(struct llm_reader *r, const char *p, size_t len, struct 
 }
 
 /* What cannot be read passes, and counts as if all of it were text. */
-static void count_unreadable(struct llm_reader *r, size_t len)
+static bool scan(struct llm_reader *r, const char *p, size_t len)
 {
+	uint64_t before = r->scan.at;
+
+	if (json_scan_feed(&r->scan, p, len))
+		return true;
 	r->answer.is_unclear = true;
-	r->answer.text_bytes += len;
+	r->answer.text_bytes += len - (r->scan.at - before);
+	return false;
+}
+
+/* The text in which a document breaks off. */
+static void count_open_text(struct llm_reader *r)
+{
+	if (r->scan.token.end <= r->scan.token.start)
+		r->answer.text_bytes += r->scan.at - r->scan.token.start;
 }
 
 static void feed_whole(struct llm_reader *r, const char *p, size_t len, struct buf *out)
 {
-	if (!json_scan_feed(&r->scan, p, len))
-		count_unreadable(r, len);
+	scan(r, p, len);
 	if (out)
 		buf_add(out, p, len);
 }
@@ -223,13 +234,12 @@ static void release(struct llm_reader *r, size_t len, struct buf *out)
 
 static void feed_list(struct llm_reader *r, const char *p, size_t len, struct buf *out)
 {
-	bool readable = json_scan_feed(&r->scan, p, len), done;
+	bool readable = scan(r, p, len), done;
 
 	buf_add(&r->held, p, len);
 	if (r->held.failed)
 		return;
 	if (!readable) {
-		count_unreadable(r, len);
 		release(r, r->held.len, out);
 		return;
 	}
@@ -281,6 +291,8 @@ int llm_reader_end(struct llm_reader *r, bool is_whole, struct buf *out, struct 
 		flush(r, out);
 		readable = json_scan_end(&r->scan);
 		a->is_unclear |= !readable;
+		if (!readable)
+			count_open_text(r);
 		is_whole &= readable && (r->shape == LLM_WHOLE || r->is_finishing);
 		if (r->doc.has_error && a->end == LLM_END_OPEN)
 			a->end = LLM_END_ERROR;

@@ -52,6 +52,8 @@ static void count_text(struct llm_reader *r, const char *path, const struct json
 	const struct llm_format *f = r->format;
 	size_t len = t->end - t->start;
 
+	if (t->type == JSON_TOKEN_KEY && !strstr(path, ".args.") && !strstr(path, ".input."))
+		return;
 	if (t->type == JSON_TOKEN_TEXT || t->type == JSON_TOKEN_KEY)
 		len -= 2;
 	else if (t->type != JSON_TOKEN_NUMBER)
@@ -351,8 +353,8 @@ static void settle_known(struct llm_reader *r)
 	a->known = LLM_KNOWN_PARTLY;
 	if (a->end != LLM_END_DONE)
 		return;
-	if (llm_has_figure(f, LLM_N_OUT) || llm_has_figure(f, LLM_N_TIMED_OUT) ||
-	    !r->format->max_new)
+	if (llm_has_figure(f, LLM_N_OUT) || llm_has_figure(f, LLM_N_TOTAL) ||
+	    llm_has_figure(f, LLM_N_TIMED_OUT) || !r->format->max_new)
 		a->known = LLM_KNOWN_WHOLLY;
 	if (a->known == LLM_KNOWN_WHOLLY && r->format->max_new && a->shares_n == 0)
 		a->is_unclear |= is_too_little(a);

@@ -9,14 +9,14 @@
 #define EXPONENT_MAX 100000
 
 struct decimal {
-	uint64_t digits; /* at most 18 */
+	uint64_t digits; /* at most 19 */
 	int exponent;
 	bool more; /* digits beyond those were not zero */
 };
 
 static void add_digit(struct decimal *d, char c, bool fraction)
 {
-	if (d->digits >= UINT64_C(100000000000000000)) {
+	if (d->digits >= UINT64_C(1000000000000000000)) {
 		d->more |= c != '0';
 		d->exponent += !fraction;
 		return;
@@ -66,13 +66,13 @@ static int read_decimal(const char *s, struct decimal *d)
 int decimal_scale(const char *s, int shift, int64_t *ret)
 {
 	struct decimal d = {};
+	uint64_t v;
 	bool rest;
-	int64_t v;
 
 	if (read_decimal(s, &d) < 0)
 		return -EINVAL;
 	rest = d.more;
-	v = (int64_t)d.digits;
+	v = d.digits;
 	d.exponent += shift;
 	for (; d.exponent > 0 && v > 0; d.exponent--)
 		if (__builtin_mul_overflow(v, 10, &v))
@@ -81,8 +81,9 @@ int decimal_scale(const char *s, int shift, int64_t *ret)
 		rest |= v % 10 != 0;
 		v /= 10;
 	}
-	if (rest && __builtin_add_overflow(v, 1, &v))
+	v += rest;
+	if (v > INT64_MAX)
 		return -ERANGE;
-	*ret = v;
+	*ret = (int64_t)v;
 	return 0;
 }
