@@ -356,10 +356,10 @@ int network_filter_set_dns_port(struct network_filter *f, uint16_t port, struct 
 	return publish(f, e);
 }
 
-/* The group of a link below `dir`; 0: it is gone. */
-static int group_of(const char *dir, uint64_t *ret, struct err *e)
+/* The group that a link below `dir` is attached to; 0: none any more. */
+static int group_of_link(const char *dir, size_t hook, uint64_t *ret, struct err *e)
 {
-	_free_ char *path = str_printf("%s/%s", dir, network_hooks[0].name);
+	_free_ char *path = str_printf("%s/%s", dir, network_hooks[hook].name);
 	_close_ int link = path ? kbpf_get(path) : -ENOMEM;
 	struct bpf_link_info info;
 	int r;
@@ -371,6 +371,36 @@ static int group_of(const char *dir, uint64_t *ret, struct err *e)
 	if (r < 0)
 		return err_errno(e, r, "network filter: cannot look at '%s'", path);
 	*ret = info.cgroup.cgroup_id;
+	return 0;
+}
+
+/*
+ * The group of a filter, as one of its links says: somebody may have taken others off. 0: it is
+ * gone. *ret_missing: hooks that have no link to it, if not NULL.
+ */
+static int group_of(const char *dir, uint64_t *ret, unsigned int *ret_missing, struct err *e)
+{
+	unsigned int missing = 0;
+	uint64_t group = 0;
+	bool found = false;
+
+	for (size_t i = 0; i < NETWORK_HOOKS; i++) {
+		uint64_t id = 0;
+
+		if (group_of_link(dir, i, &id, e) == 0)
+			found = true;
+		if (id)
+			group = id;
+		else
+			missing++;
+		if (group && !ret_missing)
+			break;
+	}
+	if (!found)
+		return -e->code;
+	*ret = group;
+	if (ret_missing)
+		*ret_missing = missing;
 	return 0;
 }
 
@@ -386,7 +416,7 @@ int network_filter_open(const char *name, struct network_filter *ret, struct err
 	dir = container_path(f.name, NULL);
 	if (!dir)
 		return err_oom(e);
-	r = group_of(dir, &f.cgroup, e);
+	r = group_of(dir, &f.cgroup, NULL, e);
 	if (r < 0)
 		return r;
 	storage = open_own("storage", e);
@@ -515,7 +545,7 @@ static void close_group(const char *own, const char *dir)
 	uint64_t cgroup = 0;
 	struct err ignored;
 
-	if (storage >= 0 && group_of(dir, &cgroup, &ignored) == 0 && cgroup)
+	if (storage >= 0 && group_of(dir, &cgroup, NULL, &ignored) == 0 && cgroup)
 		kbpf_map_update(storage, &cgroup, &nothing, BPF_EXIST);
 }
 
@@ -605,8 +635,9 @@ int network_filter_detach(const char *name, struct err *e)
 	return 0;
 }
 
-static int list_at(const char *own, int (*each)(const char *, uint64_t, void *),
-		   void *arg, struct err *e)
+static int list_at(const char *own,
+		   int (*each)(const char *, uint64_t, unsigned int, void *), void *arg,
+		   struct err *e)
 {
 	_free_ char *containers = str_printf("%s/containers", own);
 	_closedir_ DIR *d = containers ? opendir(containers) : NULL;
@@ -615,6 +646,7 @@ static int list_at(const char *own, int (*each)(const char *, uint64_t, void *),
 	while (d && (entry = readdir(d))) {
 		_free_ char *dir = str_printf("%s/%s", containers, entry->d_name);
 		_free_ char *name = strdup(entry->d_name);
+		unsigned int missing = 0;
 		uint64_t cgroup = 0;
 		int r;
 
@@ -625,16 +657,17 @@ static int list_at(const char *own, int (*each)(const char *, uint64_t, void *),
 		for (char *c = name; *c; c++)
 			if (*c == '=')
 				*c = '.';
-		if (group_of(dir, &cgroup, e) < 0)
+		if (group_of(dir, &cgroup, &missing, e) < 0)
 			cgroup = 0;
-		r = each(name, cgroup, arg);
+		r = each(name, cgroup, missing, arg);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-int network_filter_list(int (*each)(const char *name, uint64_t cgroup, void *arg),
+int network_filter_list(int (*each)(const char *name, uint64_t cgroup,
+				    unsigned int missing, void *arg),
 			void *arg, struct err *e)
 {
 	_closedir_ DIR *d = opendir(NETWORK_PINS);

@@ -96,8 +96,12 @@ int network_filter_detach(const char *name, struct err *e);
  */
 void network_filter_tidy(void);
 
-/* Each container that has a filter; `cgroup` is 0 where its group is gone. For `doctor`. */
-int network_filter_list(int (*each)(const char *name, uint64_t cgroup, void *arg),
+/*
+ * Each container that has a filter; `cgroup` is 0 where its group is gone, or all of the filter was
+ * taken off it; `missing`: how many of its programs were. For `doctor`.
+ */
+int network_filter_list(int (*each)(const char *name, uint64_t cgroup,
+				    unsigned int missing, void *arg),
 			void *arg, struct err *e);
 
 #endif

@@ -478,13 +478,14 @@ static void the_self_test_finds_out_whether_it_denies(void **state)
 	assert_true(network_filter_self_test(env.cgroup, &e) < 0);
 }
 
-static int count_it(const char *name, uint64_t cgroup, void *arg)
+static int count_it(const char *name, uint64_t cgroup, unsigned int missing, void *arg)
 {
 	struct stat st;
 
 	assert_string_equal(name, "test.1");
 	assert_int_equal(stat(env.dir, &st), 0);
 	assert_int_equal(cgroup, st.st_ino);
+	assert_int_equal(missing, 0);
 	++*(int *)arg;
 	return 0;
 }

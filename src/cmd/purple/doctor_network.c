@@ -96,33 +96,33 @@ static void check_unwatched(struct doctor *d)
 
 /* --- filters of containers that are gone --- */
 
-static int add_if_gone(const char *name, uint64_t cgroup, void *arg)
+static int add_if_gone(const char *name, uint64_t cgroup, unsigned int missing, void *arg)
 {
+	(void)missing;
 	return cgroup || strv_add(arg, name) == 0 ? 0 : -ENOMEM;
 }
 
-static int list_gone(struct strv *ret, struct err *e)
-{
-	int r = network_filter_list(add_if_gone, ret, e);
-
-	return r == -ENOMEM ? err_oom(e) : r;
-}
-
-/* One that is being made has no group yet: what is without one a moment later too is left over. */
-static int list_leftovers(struct strv *ret, struct err *e)
+/*
+ * The names that `add` takes, now and a moment later: one that is being made has no group yet, and
+ * one that is being made or taken away is not whole.
+ */
+static int list_twice(int (*add)(const char *, uint64_t, unsigned int, void *),
+		      struct strv *ret, struct err *e)
 {
 	const struct timespec moment = { .tv_nsec = 500 * 1000 * 1000 };
 	_strv_free_ struct strv first = {}, second = {};
-	int r = list_gone(&first, e);
+	int r = network_filter_list(add, &first, e);
 
-	if (r < 0 || first.n == 0)
-		return r;
-	nanosleep(&moment, NULL);
-	r = list_gone(&second, e);
+	if (r == 0 && first.n == 0)
+		return 0;
+	if (r == 0) {
+		nanosleep(&moment, NULL);
+		r = network_filter_list(add, &second, e);
+	}
 	for (size_t i = 0; r == 0 && i < second.n; i++)
 		if (strv_contains(&first, second.v[i]) && strv_add(ret, second.v[i]) < 0)
-			r = err_oom(e);
-	return r;
+			r = -ENOMEM;
+	return r == -ENOMEM ? err_oom(e) : r;
 }
 
 static int remove_leftovers(const struct strv *names, struct err *e)
@@ -143,7 +143,7 @@ static void check_leftovers(struct doctor *d)
 
 	if (d->ordinary)
 		return;
-	if (list_leftovers(&names, &e) < 0)
+	if (list_twice(add_if_gone, &names, &e) < 0)
 		doctor_bad(d, &s, DOCTOR_BROKEN, NULL, "%s", e.msg);
 	else if (names.n == 0)
 		doctor_ok(d, &s, "none of containers that are gone");
@@ -191,6 +191,32 @@ static void check_hooks(struct doctor *d)
 		doctor_ok(d, &s, "%zu removed", ids.n);
 }
 
+/* --- filters of containers that are there --- */
+
+static int add_if_torn(const char *name, uint64_t cgroup, unsigned int missing, void *arg)
+{
+	return !cgroup || !missing || strv_add(arg, name) == 0 ? 0 : -ENOMEM;
+}
+
+/* Nothing that Purple does takes a program off a group with processes in it. */
+static void check_attached(struct doctor *d)
+{
+	const struct doctor_subject s = { "attached filters", "containers", false };
+	_strv_free_ struct strv names = {};
+	struct err e = {};
+
+	if (d->ordinary)
+		return;
+	if (list_twice(add_if_torn, &names, &e) < 0)
+		doctor_bad(d, &s, DOCTOR_BROKEN, NULL, "%s", e.msg);
+	else if (names.n == 0)
+		doctor_ok(d, &s, "all are as they were made");
+	else
+		doctor_bad(d, &s, DOCTOR_BROKEN, "delete these containers",
+			   "somebody took programs off %zu containers: %s%s", names.n,
+			   names.v[0], names.n > 1 ? ", ..." : "");
+}
+
 void doctor_check_network(struct doctor *d)
 {
 	check_filter(d);
@@ -198,5 +224,6 @@ void doctor_check_network(struct doctor *d)
 	check_monitor(d);
 	check_unwatched(d);
 	check_hooks(d);
+	check_attached(d);
 	check_leftovers(d);
 }
