@@ -6,7 +6,8 @@
 #include "network/packets.h"
 
 #define TLS_EXTENSIONS_MAX 40
-#define TCP_URGENT 0x20 /* of the 14th byte of a header */
+#define TLS_ENCRYPTED_HELLO 0xfe0d /* ECH, RFC 9849 */
+#define TCP_URGENT 0x20		   /* of the 14th byte of a header */
 /* The compiler forgets what it knows of a value, and leaves checks of it standing. */
 #define OPAQUE(value) __asm__ volatile("" : "+r"(value))
 
@@ -14,7 +15,7 @@
  * The offset of the first extension of the ClientHello at `offset`; 0: it is none. RFC 8446 4.1.2,
  * in a record of RFC 8446 5.1. *ret_end: of the extensions; *ret_record_end: of the record, which
  * may be the sooner one. Behind it another record's header would stand in the midst of what is
- * read here, and be none of it for the server.
+ * read here, and be none of it for the server: then it is not looked at.
  */
 static __always_inline __u32 hello_extensions(struct __sk_buff *skb, __u32 offset,
 					      __u32 *ret_end, __u32 *ret_record_end)
@@ -93,37 +94,57 @@ __noinline __u32 network_tls_name_rule(struct __sk_buff *skb, __u64 key, __u32 o
 	return rule ? *rule : NETWORK_RULE_NAME;
 }
 
-/* The rule that allows the ClientHello at `offset`; NETWORK_RULE_NAME: none. */
+/*
+ * Where the one name of a server_name extension at `at` stands, and its length: RFC 6066 3. 0: it
+ * has another form, or is longer than it says.
+ */
+static __always_inline __u32 name_of(struct __sk_buff *skb, __u32 at, __u32 end,
+				     __u32 *ret_len)
+{
+	__u8 e[9];
+	__u32 len;
+
+	/* type, length; length of the list, type 0, length of the name */
+	if (bpf_skb_load_bytes(skb, at, e, sizeof(e)) < 0 || e[6] != 0)
+		return 0;
+	len = (__u32)e[7] << 8 | e[8];
+	if (((__u32)e[4] << 8 | e[5]) != len + 3 ||
+	    ((__u32)e[2] << 8 | e[3]) != len + 5 || at + 9 + len > end)
+		return 0;
+	*ret_len = len;
+	return at + 9;
+}
+
+/*
+ * The rule that allows the ClientHello at `offset`; NETWORK_RULE_NAME: none. All of its extensions
+ * are looked at: an encrypted hello has the name that counts for the server in there.
+ */
 __noinline __u32 network_hello_rule(struct __sk_buff *skb, __u64 key, __u32 offset)
 {
-	__u32 end = 0, record_end = 0,
+	__u32 end = 0, record_end = 0, name = 0, len = 0,
 	      at = hello_extensions(skb, offset, &end, &record_end);
 
-	if (!at)
+	if (!at || end > record_end)
 		return NETWORK_RULE_NAME;
-	if (end > record_end)
-		end = record_end;
 	for (int i = 0; i < TLS_EXTENSIONS_MAX; i++) {
-		__u8 e[9];
-		__u32 name_len;
+		__u32 type;
+		__u8 e[4];
 
-		if (at + 4 > end || bpf_skb_load_bytes(skb, at, e, 4) < 0)
+		if (at >= end || bpf_skb_load_bytes(skb, at, e, sizeof(e)) < 0)
 			break;
-		if (e[0] != 0 || e[1] != 0) {
-			at += 4 + ((__u32)e[2] << 8 | e[3]);
-			continue;
+		type = (__u32)e[0] << 8 | e[1];
+		if (type == TLS_ENCRYPTED_HELLO || (type == 0 && name))
+			return NETWORK_RULE_NAME;
+		if (type == 0) {
+			name = name_of(skb, at, end, &len);
+			if (!name)
+				return NETWORK_RULE_NAME;
 		}
-		/* server_name: length of the list, type 0, length of the name (RFC 6066 3) */
-		if (bpf_skb_load_bytes(skb, at, e, 9) < 0 || e[6] != 0)
-			break;
-		name_len = (__u32)e[7] << 8 | e[8];
-		/* One name, all of it in the extension. */
-		if (((__u32)e[4] << 8 | e[5]) != name_len + 3 ||
-		    ((__u32)e[2] << 8 | e[3]) != name_len + 5 || at + 9 + name_len > end)
-			break;
-		return network_tls_name_rule(skb, key, at + 9, name_len);
+		at += 4 + ((__u32)e[2] << 8 | e[3]);
 	}
-	return NETWORK_RULE_NAME;
+	if (at != end || !name)
+		return NETWORK_RULE_NAME;
+	return network_tls_name_rule(skb, key, name, len);
 }
 
 /* Whether a packet of a connection that was allowed by name may go, for the name in its TLS. */

@@ -402,13 +402,13 @@ static void what_is_no_whole_hello_is_refused(void **state)
 	assert_false(arrives("GET / HTTP/1.1\r\nHost: api.example.org\r\n\r\n", 42));
 	assert_false(arrives(good.v, 1));
 	assert_false(arrives(good.v, 60));
-	/* Up to the last letter of its name, and one less. */
+	assert_true(arrives(good.v, good.len));
+	/* Up to the last letter of its name: what comes later could be an encrypted one. */
 	for (size_t i = 0; i + 15 <= good.len; i++)
 		if (memcmp(good.v + i, "api.example.org", 15) == 0)
 			h.len = i + 15;
 	assert_true(h.len > 0);
-	assert_true(arrives(good.v, h.len));
-	assert_false(arrives(good.v, h.len - 1));
+	assert_false(arrives(good.v, h.len));
 	/* A name with a 0 in it; a second name; another kind of name. */
 	h = good;
 	for (size_t i = 0; i + 15 <= good.len; i++) {
@@ -430,6 +430,29 @@ static void what_is_no_whole_hello_is_refused(void **state)
 	assert_false(arrives(h.v, h.len));
 }
 
+/* Another name is in there, which only the server can read. */
+static void an_encrypted_name_is_refused(void **state)
+{
+	struct hello h;
+
+	needs_root();
+	set_up_tls();
+	h = make_hello("api.example.org", 3, 16);
+	assert_true(arrives(h.v, h.len));
+	for (size_t i = 0; i + 4 <= h.len; i++) {
+		/* An extension before the name, and the one behind it. */
+		if (memcmp(h.v + i, "\x0a\x0b\0\x10", 4) != 0 &&
+		    memcmp(h.v + i, "\0\x2b\0\3", 4) != 0)
+			continue;
+		h = make_hello("api.example.org", 3, 16);
+		set16(&h, i, 0xfe0d);
+		assert_false(arrives(h.v, h.len));
+		/* A second name */
+		set16(&h, i, 0);
+		assert_false(arrives(h.v, h.len));
+	}
+}
+
 /* Where a record ends before the name, what follows is not what it seems to be. */
 static void a_hello_in_pieces_is_refused(void **state)
 {
@@ -442,10 +465,10 @@ static void a_hello_in_pieces_is_refused(void **state)
 	h = good;
 	set16(&h, 3, 120);
 	assert_false(arrives(h.v, h.len));
-	/* Behind the name it may. */
+	/* Nor behind the name. */
 	h = good;
 	set16(&h, 3, h.len - 5 - 3);
-	assert_true(arrives(h.v, h.len));
+	assert_false(arrives(h.v, h.len));
 	/* A message that ends before its extensions, or after them. */
 	h = good;
 	set16(&h, 7, 100);
@@ -657,6 +680,7 @@ int main(void)
 		TEST(tls_names_what_is_allowed),
 		TEST(a_hello_in_pieces_is_refused),
 		TEST(what_is_no_whole_hello_is_refused),
+		TEST(an_encrypted_name_is_refused),
 		TEST(only_names_on_port_443_are_checked),
 		TEST(a_connection_that_is_refused_is_ended),
 		TEST(dns_goes_to_the_forwarder),
