@@ -203,6 +203,7 @@ static void assert_same_rules(const network_policies *a, const network_policies 
 	for (i = 0; i < a->n; i++) {
 		assert_string_equal(a->v[i].name, b->v[i].name);
 		assert_int_equal(a->v[i].audit, b->v[i].audit);
+		assert_int_equal(a->v[i].isolated, b->v[i].isolated);
 		assert_int_equal(a->v[i].rules.n, b->v[i].rules.n);
 		assert_int_equal(a->v[i].dns_servers.n, b->v[i].dns_servers.n);
 		for (k = 0; k < a->v[i].dns_servers.n; k++)
@@ -241,6 +242,7 @@ static void test_round_trip(void **state)
 	for (i = 0; i < 200; i++) {
 		_buf_free_ struct buf b = { 0 };
 
+		l.v[0].isolated = i % 2;
 		if (network_policies_write(&l, &b, &e) < 0 ||
 		    network_policies_read(b.s, b.len, "network.json", &back, &e) < 0)
 			fail_msg("%s", e.msg);

@@ -257,6 +257,24 @@ static void test_audit(void **state)
 		    NETWORK_AUDIT);
 }
 
+/* As a container of another runtime has it: nothing but the loopback device. */
+static void test_isolated(void **state)
+{
+	network_policies l = { 0 };
+	struct network_tables t = { 0 };
+
+	add_policy(&l, "isolated: false");
+	l.v[0].isolated = true;
+	compile(&l, &own_namespace, &t);
+	assert_int_equal(t.config.fallback, NETWORK_DENY);
+	assert_int_equal(t.config.incoming_count, 0);
+	assert_int_equal(t.config.flags, NETWORK_OWN_LOOPBACK);
+	assert_int_equal(decide(&t, "1.1.1.1 443").verdict, NETWORK_DENY);
+	assert_int_equal(decide(&t, "10.0.0.1 443").verdict, NETWORK_DENY);
+	network_tables_clear(&t);
+	network_policies_clear(&l);
+}
+
 static void test_flags(void **state)
 {
 	static const struct {
@@ -543,6 +561,7 @@ int main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_two_policies),
 		cmocka_unit_test(test_audit),
+		cmocka_unit_test(test_isolated),
 		cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_surroundings),
 		cmocka_unit_test(test_host_addresses),
