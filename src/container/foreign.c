@@ -87,26 +87,28 @@ static bool is_being_made(const struct container *c, const char *bundle)
 }
 
 /*
- * The id's state folder: of Purple's own runtime, which is calling this hook and has applied the
- * policy itself (*ret_own); or what the container's last life left; or somebody else's.
+ * The id's state folder, where there is one: of Purple's own runtime, which is calling this hook and
+ * has applied the policy itself; of this very container (runc 1.1 says "created" in poststart
+ * hooks too); what its last life left; or somebody else's. *ret_done: nothing is to be made.
  */
-static int look_at_state(const struct container_foreign_request *rq, bool *ret_own,
+static int look_at_state(const struct container_foreign_request *rq, bool *ret_done,
 			 struct err *e)
 {
 	_container_close_ struct container c = CONTAINER_EMPTY;
-	bool stale;
+	bool alive;
 	int r = container_open(rq->root, rq->id, false, &c, e);
 
-	*ret_own = false;
+	*ret_done = false;
 	if (r == -ENOENT && e->kind == ERR_NOT_EXIST)
 		return 0;
 	if (r < 0)
 		return r;
-	*ret_own = is_being_made(&c, rq->bundle);
-	stale = c.st.foreign && !process_is_alive(c.st.pid, c.st.pid_start);
-	if (*ret_own)
-		return 0;
-	if (!stale)
+	alive = process_is_alive(c.st.pid, c.st.pid_start);
+	*ret_done = is_being_made(&c, rq->bundle) ||
+		    (c.st.foreign && alive && c.st.pid == rq->pid);
+	if (*ret_done)
+		return container_foreign_started(rq->root, rq->id, e);
+	if (!c.st.foreign || alive)
 		return err_set(e, ERR_EXISTS, EEXIST, "'%s'", rq->id);
 	return container_delete(rq->root, rq->id, false, e);
 }
@@ -261,6 +263,12 @@ static int attach_wires(struct foreign *f, struct err *e)
 		return r;
 	log_debug("the network filter is at %u devices at the host's end, at %u in the namespace",
 		  wires.at_host, wires.in_ns);
+	if (f->net_raw && !wires.in_ns && !wires.at_host)
+		return err_set(
+			e, ERR_UNSUPPORTED, EOPNOTSUPP,
+			"the container has CAP_NET_RAW, and no network device yet: one that is "
+			"plugged in when it runs would have no filter for packet sockets. Drop "
+			"CAP_NET_RAW, or set up its network before the createRuntime hooks");
 	if (f->net_raw && wires.in_ns)
 		return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
 			       "the container has CAP_NET_RAW, and a network device whose other end is "
@@ -316,31 +324,58 @@ int container_foreign_create(const struct container_foreign_request *rq, struct 
 		.cgroup_fd = -1,
 	};
 	_oci_spec_free_ struct oci_spec *spec = NULL;
-	bool own = false;
+	bool done = false;
 	int r = container_check_id(rq->id, e);
 
 	if (r == 0)
 		r = load_plan(&f, &spec, e);
 	if (r < 0 || f.plan.sources.n == 0)
 		return r;
-	r = look_at_state(rq, &own, e);
-	if (r < 0 || own)
+	r = look_at_state(rq, &done, e);
+	if (r < 0 || done)
 		return r;
 	return make(&f, spec, e);
 }
 
-/* --- taking it away --- */
+/* --- later --- */
+
+/* *ret_found: it is there, and not of Purple's own runtime, which holds the lock when it calls. */
+static int open_foreign(const char *root, const char *id, struct container *ret,
+			bool *ret_found, struct err *e)
+{
+	int r = container_check_id(id, e);
+
+	*ret_found = false;
+	if (r == 0)
+		r = container_open(root, id, false, ret, e);
+	if (r == -ENOENT && e->kind == ERR_NOT_EXIST)
+		return 0;
+	*ret_found = r == 0 && ret->st.foreign;
+	return r;
+}
+
+int container_foreign_started(const char *root, const char *id, struct err *e)
+{
+	_container_close_ struct container c = CONTAINER_EMPTY;
+	struct network_wires wires = {};
+	bool found;
+	int r = open_foreign(root, id, &c, &found, e);
+
+	if (r < 0 || !found)
+		return r;
+	/* A short one has ended, and its network with it. */
+	if (!process_is_alive(c.st.pid, c.st.pid_start))
+		return 0;
+	return container_network_attach_wires(&c, &wires, e);
+}
 
 int container_foreign_remove(const char *root, const char *id, struct err *e)
 {
 	_container_close_ struct container c = CONTAINER_EMPTY;
-	int r = container_check_id(id, e);
+	bool found;
+	int r = open_foreign(root, id, &c, &found, e);
 
-	if (r == 0)
-		r = container_open(root, id, false, &c, e);
-	if (r == -ENOENT && e->kind == ERR_NOT_EXIST)
-		return 0;
-	if (r < 0 || !c.st.foreign)
+	if (r < 0 || !found)
 		return r;
 	for (int waited = 0;
 	     waited < INIT_END_MS && process_is_alive(c.st.pid, c.st.pid_start); waited += 5)

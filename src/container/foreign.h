@@ -30,6 +30,12 @@ struct container_foreign_request {
  */
 int container_foreign_create(const struct container_foreign_request *rq, struct err *e);
 
+/*
+ * At poststart: the filter for devices that the engine has plugged in since createRuntime. A
+ * container that has none of Purple's filters, or not from a hook, is fine.
+ */
+int container_foreign_started(const char *root, const char *id, struct err *e);
+
 /* At poststop: waits for init's end, and takes away what create has made. Nothing there is fine. */
 int container_foreign_remove(const char *root, const char *id, struct err *e);
 

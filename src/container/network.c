@@ -291,7 +291,10 @@ int container_network_attach_wires(struct container *c, struct network_wires *re
 	/* Without any, as `none` networks are, there is nothing to look for in all processes. */
 	if (r == 0)
 		r = network_wire_has_devices(netns, &has_devices, e);
-	if (r == 0 && has_devices && (f.config.flags & NETWORK_OWN_LOOPBACK))
+	/* Of another runtime's it is known that nobody was in it before; now its processes are. */
+	if (r == 0 && c->st.foreign)
+		shared = false;
+	else if (r == 0 && has_devices && (f.config.flags & NETWORK_OWN_LOOPBACK))
 		r = is_shared(netns, c->st.pid, &shared, e);
 	if (r == 0 && !shared)
 		r = network_wire_attach(&f, netns, &wires, e);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * purple-network-hook: an OCI hook for containers of any runtime, in its createRuntime and poststop
- * stages: the rules that policies have for the network. Runs with the engine's privileges, as root
+ * purple-network-hook: an OCI hook for containers of any runtime, in its createRuntime, poststart and
+ * poststop stages: the rules that policies have for the network. Runs with the engine's privileges, as root
  * of the host. The only place of this program that reports an error or exits: a status other than 0
  * keeps the container from starting.
  */
@@ -39,7 +39,7 @@ static int print_help(struct err *e)
 	buf_adds(&out,
 		 "Usage: purple-network-hook [--policy NAME] <STATE\n"
 		 "\nHold a container of another runtime to the network rules of its policy: a\n"
-		 "hook for the stages createRuntime and poststop.\n"
+		 "hook for the stages createRuntime, poststart and poststop.\n"
 		 "See purple-network-hook(8).\n\nOptions:\n");
 	for (const struct option_row *r = rows; r->name; r++)
 		buf_addf(&out, "  --%s%s%s\n      %s\n", r->name, r->argument ? " " : "",

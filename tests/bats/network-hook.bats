@@ -98,6 +98,10 @@ nothing_left() {
 	[[ -z $(leftovers) ]]
 }
 
+gone() { # once the last container has ended
+	CID=${CID:-none} wait_for 10 nothing_left || { leftovers; return 1; }
+}
+
 # A profile with which no AF_VSOCK socket can be made, and no packet socket, for containers without the policy hook.
 write_profile() {
 	echo '{ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{ "names": ["socket"], "action": "SCMP_ACT_ERRNO",
@@ -122,7 +126,7 @@ refused() { # TEXT RUNTIME OPTION... IMAGE WORD...
 	((status != 0)) || { echo "not refused"; return 1; }
 	assert_equal "$output" ""
 	grep -qF -- "$text" log || { echo "no '$text' in:"; cat log; return 1; }
-	CID=none wait_for 10 nothing_left
+	CID=none gone
 }
 
 @test "addresses and names: under runc and crun the same as under Purple" {
@@ -134,7 +138,7 @@ refused() { # TEXT RUNTIME OPTION... IMAGE WORD...
 	for runtime in runc crun; do
 		run_foreign "$runtime" "$IMAGE" sh -c "$script"
 		assert_output $'ok\nEPERM\nEPERM\n1\nok\nEPERM\nEPERM\nEPERM\nEPERM'
-		CID=none wait_for 10 nothing_left
+		CID=none gone
 	done
 }
 
@@ -160,7 +164,7 @@ refused() { # TEXT RUNTIME OPTION... IMAGE WORD...
 	((status != 0))
 	assert_contains "another runtime's"
 	foreign runc rm -f -t 0 "$ID" >/dev/null
-	wait_for 10 nothing_left
+	gone
 	wait_for 10 eval "[[ ! -d /proc/$dns ]] || grep -q zombie /proc/$dns/status"
 }
 
@@ -176,7 +180,7 @@ refused() { # TEXT RUNTIME OPTION... IMAGE WORD...
 	assert_contains /run/purple/
 	assert_equal "$(stale || true)" broken
 	assert_equal "$(stale --fix || true)" ok
-	wait_for 10 nothing_left
+	gone
 	# Podman starts a container again under the same id.
 	start_foreign runc "$IMAGE" sh -c 'agent connect 192.0.2.10 80; agent connect 192.0.2.12 80'
 	foreign runc wait "$ID"
@@ -184,7 +188,7 @@ refused() { # TEXT RUNTIME OPTION... IMAGE WORD...
 	foreign runc wait "$ID"
 	assert_equal "$(foreign runc logs "$ID")" $'ok\nEPERM\nok\nEPERM'
 	"$PURPLE" doctor --fix >/dev/null 2>&1 || true
-	wait_for 10 nothing_left
+	gone
 }
 
 @test "isolated: nothing but the loopback device, whatever network the engine gave" {
@@ -229,6 +233,9 @@ while True:
     print(who[0], data.decode().strip("\0"), file=open("heard", "a"))' >listener 2>&1 3>&- &
 	WORLD+=($!)
 	wait_for 10 test -e ready
+	NETWORK=(--network none)
+	refused "has CAP_NET_RAW, and no network device yet" runc "$IMAGE" true
+	NETWORK=(--network "ns:$PWD/raw.net")
 	run_foreign runc "$IMAGE" sh -c 'packet eth0 one; packet eth0 two bypass'
 	assert_output $'sent\nsent'
 	# What comes after them, from a container without a policy, is heard.
@@ -239,6 +246,59 @@ while True:
 	wait_for 10 test -s heard
 	assert_equal "$(<heard)" "203.0.113.130 three"
 	umount "$PWD/raw.net"
+}
+
+# start_process FILE... : a process like a runtime's init, in namespaces of its own and a group of cgroup2
+# of its own; INIT is its pid.
+start_init() {
+	local starter
+	mkdir "$GROUP"
+	unshare --pid --mount --fork nsenter --net="$PWD/$1.net" sleep 1000 3>&- &
+	starter=$!
+	wait_for 10 pgrep -P "$starter" -x sleep
+	INIT=$(pgrep -P "$starter" -x sleep)
+	WORLD+=("$INIT")
+	kill -KILL "$starter"
+	wait "$starter" || true
+	echo "$INIT" >"$GROUP/cgroup.procs"
+}
+
+hook() { # STATUS [PID]
+	in_net host "$PURPLE_NETWORK_HOOK" <<<"{\"id\":\"$ID\",\"status\":\"$1\",\"bundle\":\"$BUNDLE\",\"pid\":${2:-0}}"
+}
+
+@test "a group of its own is the one that is filtered; devices that come before the start are too" {
+	rules 'allow_outgoing: ["192.0.2.10:9999/udp"]'
+	write_profile
+	make_bundle
+	edit_config '.annotations["io.purple.policy"] = "t" | .linux.seccomp = $p[0]
+		| .process.capabilities |= map_values([])' --slurpfile p profile.json
+	local unified=/sys/fs/cgroup/unified link
+	[[ -d $unified ]] || unified=/sys/fs/cgroup
+	GROUP=$unified/$ID
+	in_net cont ip link set eth0 netns "$PWD/world.net"
+	in_net world ip link set eth0 name late
+	start_init cont
+	hook creating "$INIT"
+	assert_equal "$(cgroup_dir "$INIT")" "$GROUP"
+	assert_equal "$(jq -r '.cgroup' "/run/purple/$ID/state.json")" null
+	in_net world ip link set late netns "$PWD/cont.net"
+	in_net cont ip link set late name eth0 up
+	in_net cont ip address add 203.0.113.2/24 dev eth0
+	in_net cont ip route add default via 203.0.113.1
+	hook running "$INIT"
+	# By sockets that are not of the group.
+	in_net cont "$PURPLE_TEST_DIR/agent" udp 192.0.2.12 9999
+	in_net cont "$PURPLE_TEST_DIR/agent" udp 192.0.2.10 9999
+	wait_for 10 grep -q . datagrams
+	assert_equal "$(wc -l <datagrams)" 1
+	# The filter stays while there is somebody to filter.
+	run timeout 60 env -i PATH="$PATH" "$PURPLE" ps
+	assert_contains "$ID"
+	kill -KILL "$INIT"
+	hook stopped
+	CID=none gone
+	wait_for 10 rmdir "$GROUP"
 }
 
 @test "what the filter cannot hold is refused, and says what to do" {
@@ -295,9 +355,9 @@ while True:
 	assert_output $'ok\nEPERM'
 	run_foreign "$PURPLE_RUNTIME" "$IMAGE" sh -c 'agent connect 192.0.2.10 80; agent connect 192.0.2.12 80'
 	assert_output $'ok\nEPERM'
-	CID=none wait_for 10 nothing_left
+	CID=none gone
 	local state
-	for state in '' '{' '{}' '{"id":"x","status":"running","bundle":"/"}' '{"id":"x","status":"creating","bundle":"/"}' \
+	for state in '' '{' '{}' '{"id":"x","status":"paused","bundle":"/"}' '{"id":"x","status":"creating","bundle":"/"}' \
 		'{"id":"../x","status":"creating","bundle":"/","pid":1}' '{"id":"x","status":"creating","bundle":".","pid":1}'; do
 		capture "$PURPLE_NETWORK_HOOK" <<<"$state"
 		((status != 0))
@@ -305,6 +365,7 @@ while True:
 	done
 	# Of a container that it does not know, it has nothing to take away.
 	"$PURPLE_NETWORK_HOOK" <<<'{"id":"x","status":"stopped","bundle":"/","pid":0}'
+	"$PURPLE_NETWORK_HOOK" <<<'{"id":"x","status":"running","bundle":"/","pid":1}'
 	capture "$PURPLE_NETWORK_HOOK" --version
 	assert_contains "purple-network-hook version"
 	capture "$PURPLE_NETWORK_HOOK" --polcy t

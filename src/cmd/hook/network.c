@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * See network.h. Runs in purple-network-hook, as a child of a runtime with its privileges, in the
- * host's namespaces. Which stage it is, the state's status says: one program for createRuntime and
- * poststop, so that an administrator cannot have one without the other by a slip in its arguments.
+ * host's namespaces. Which stage it is, the state's status says, and not an argument that an
+ * administrator could get wrong.
  */
 #include "cmd/hook/network.h"
 
@@ -58,10 +58,13 @@ static int run(const struct state *s, const char *policy, struct err *e)
 			       "user cannot have it");
 	if (streq(s->status, "creating") || streq(s->status, "created"))
 		return create(s, policy, e);
+	if (streq(s->status, "running"))
+		return container_foreign_started(ROOT, s->id, e);
 	if (streq(s->status, "stopped"))
 		return container_foreign_remove(ROOT, s->id, e);
 	return err_set(e, ERR_CONFIG, EINVAL,
-		       NAME ": status is '%s': this hook is for createRuntime and poststop",
+		       NAME ": status is '%s': this hook is for createRuntime, poststart and "
+			    "poststop",
 		       s->status);
 }
 

@@ -9,7 +9,8 @@
 
 /*
  * `text` is the state that a runtime gives its hooks on stdin. A container that is being made gets
- * the filter of its policies; of one that is stopped, what that has made is taken away. policy: the
+ * the filter of its policies; one that runs, for the devices that came later; of one that is stopped,
+ * all of it is taken away. policy: the
  * administrator's, or NULL. An error keeps the container from starting.
  */
 int network_hook_run(const char *text, size_t len, const char *policy, struct err *e);
