@@ -15,6 +15,8 @@
  *  - `passed`: such packets leave a note there, by which the device knows them, and by which a
  *    UDP port that is open answers whom it heard from. Nothing else lets a packet out for where it
  *    comes from, or for what it claims to be the answer to.
+ *  - `allowed`: on each processor, to where address rules have let something go. They do not
+ *    change while their key holds, so this saves time and decides nothing.
  * What cannot be parsed, looked up or remembered is denied.
  *
  * The least kernel is 5.15: no bpf_loop(), no kfuncs, and no helpers that programs at the cgroup
@@ -113,8 +115,13 @@ static __always_inline __u64 decide_udp_out(struct __sk_buff *skb,
 static __always_inline enum packet_kind parse(struct __sk_buff *skb, __u32 protocol,
 					      __u32 offset, struct packet *p, bool out)
 {
-	if (protocol == bpf_htons(ETH_P_IP))
+	if (protocol == bpf_htons(ETH_P_IP)) {
+		if (offset == 0 && parse_plain_v4(skb, 0, p, out))
+			return PACKET_TRANSPORT;
+		if (offset == ETH_HLEN && parse_plain_v4(skb, ETH_HLEN, p, out))
+			return PACKET_TRANSPORT;
 		return parse_v4(skb, offset, p, out);
+	}
 	if (protocol == bpf_htons(ETH_P_IPV6))
 		return parse_v6(skb, offset, p, out);
 	return PACKET_BAD;
@@ -137,6 +144,21 @@ static __always_inline void report_packet(const struct network_config *config,
 	report(config, &p->peer, &who, v);
 }
 
+/*
+ * What the rules for addresses allow they allow for every socket, so its memory need not be asked.
+ * A large datagram leaves a note for its fragments.
+ */
+static __always_inline bool may_pass_by_address(struct __sk_buff *skb,
+						const struct network_config *config,
+						const struct packet *p)
+{
+	__u32 rule = 0;
+
+	if (p->peer.protocol == IPPROTO_UDP && skb->len > FRAGMENT_FROM)
+		return false;
+	return is_known_allowed(config->key, &p->peer, &rule);
+}
+
 SEC("cgroup_skb/egress")
 int network_out(struct __sk_buff *skb)
 {
@@ -149,6 +171,9 @@ int network_out(struct __sk_buff *skb)
 	if ((config->flags & NETWORK_OWN_LOOPBACK) && skb->ifindex == LOOPBACK_IFINDEX)
 		return 1;
 	kind = parse(skb, skb->protocol, 0, &p, true);
+	if (kind == PACKET_TRANSPORT && !is_astray(skb, &p) &&
+	    may_pass_by_address(skb, config, &p))
+		return 1;
 	if (kind == PACKET_ICMP && config->key && is_neighbour_discovery(skb, 0, &p))
 		return 1;
 	if (sk)
@@ -203,6 +228,8 @@ static __always_inline __u64 decide_tcp_in(struct __sk_buff *skb,
 		count_allowed(config, VERDICT_RULE(v));
 		return v;
 	}
+	if (may_pass_by_address(skb, config, p))
+		return VERDICT(NETWORK_ALLOW, NETWORK_RULE_NONE, 0);
 	state = state_of(config, sk, 0);
 	if (state && came_in(config, p, state))
 		return VERDICT(NETWORK_ALLOW, NETWORK_RULE_NONE, 0);
@@ -247,19 +274,26 @@ int network_in(struct __sk_buff *skb)
 
 /* --- packets at the device --- */
 
-/* The wire's configuration: by the class id of the filter through which the packet came here. */
-static __always_inline const struct network_config *config_of_wire(struct __sk_buff *skb,
-								   __u32 *ret_header)
+/* Whose wire it is: by the class id of the filter through which the packet came here. */
+static __always_inline const struct network_wire *wire_of(struct __sk_buff *skb)
 {
 	__u32 slot = skb->tc_classid;
-	const struct network_wire *wire = bpf_map_lookup_elem(&wires, &slot);
-	__u64 key;
 
-	if (!wire)
-		return NULL;
-	*ret_header = wire->header;
-	key = wire->key;
-	return bpf_map_lookup_elem(&configs, &key);
+	return bpf_map_lookup_elem(&wires, &slot);
+}
+
+/* As parse_plain_v4(), from the header of the link on. */
+static __always_inline bool parse_plain_wire(struct __sk_buff *skb, __u32 header,
+					     struct packet *p)
+{
+	const struct ethhdr *eth = (const void *)(long)skb->data;
+
+	if (header == 0)
+		return parse_plain_v4(skb, 0, p, true);
+	return header == ETH_HLEN && !skb->vlan_present &&
+	       (const void *)(eth + 1) <= (const void *)(long)skb->data_end &&
+	       eth->h_proto == bpf_htons(ETH_P_IP) &&
+	       parse_plain_v4(skb, ETH_HLEN, p, true);
 }
 
 /* The protocol of the network layer as the bytes say, whatever the sender told the kernel. */
@@ -298,11 +332,20 @@ int network_device(struct __sk_buff *skb)
 	struct packet p = { .peer.hook = NETWORK_HOOK_WIRE };
 	const struct network_config *config;
 	__u64 v = VERDICT(NETWORK_DENY, NETWORK_RULE_PROTOCOL, 0);
-	__u32 header = 0, protocol;
+	const struct network_wire *wire = wire_of(skb);
+	__u32 header, protocol, rule = 0;
 	enum packet_kind kind;
 	struct who nobody = {};
+	__u64 key;
 
-	config = config_of_wire(skb, &header);
+	if (!wire)
+		return TC_ACT_SHOT;
+	header = wire->header;
+	key = wire->key;
+	/* Most packets passed the cgroup a moment ago, on this processor. */
+	if (parse_plain_wire(skb, header, &p) && is_known_allowed(key, &p.peer, &rule))
+		return TC_ACT_UNSPEC;
+	config = bpf_map_lookup_elem(&configs, &key);
 	if (!config)
 		return TC_ACT_SHOT;
 	protocol = protocol_of(skb, header);

@@ -97,7 +97,9 @@ static __always_inline int on_target(struct bpf_sock_addr *ctx, struct target *t
 	    t->port == NETWORK_SELF_TEST_PORT)
 		return 0;
 	if (state && t->hook == NETWORK_HOOK_CONNECT) {
-		ask_who(&state->who);
+		/* Else it is known from socket(). */
+		if (state->who.pid != bpf_get_current_pid_tgid() >> 32)
+			ask_who(&state->who);
 		state->key = 0;
 		state->incoming = 0;
 		state->named = 0;

@@ -99,7 +99,10 @@ struct {
 	__type(value, struct network_config);
 } configs SEC(".maps");
 
-/* Who made or connected a socket, for the events of its packets. */
+/*
+ * Who made a socket, or another process that connected it, for the events of its packets. The name
+ * is that of the time: 0.1 us to ask for it again would be much of what the filter adds to connect().
+ */
 struct who {
 	__u64 cgroup;
 	__u32 pid, uid;
@@ -171,6 +174,27 @@ struct {
 	__type(key, struct alike);
 	__type(value, struct counted);
 } recent SEC(".maps");
+
+/*
+ * Targets that address rules have allowed lately, on this processor. Of one key they never change;
+ * what names or the forwarder's port had a part in is not here. `turn` is odd while it is written:
+ * a program that another one interrupts meanwhile, or that it was written under, knows nothing.
+ */
+#define ALLOWED_BITS 8
+struct allowed {
+	__u32 turn;
+	__u32 port; /* as in struct target */
+	__u64 key;
+	__u8 address[16];
+	__u32 rule;
+	__u32 reserved;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1 << ALLOWED_BITS);
+	__type(key, __u32);
+	__type(value, struct allowed);
+} allowed SEC(".maps");
 
 struct scratch {
 	__u8 name[NETWORK_TLS_NAME_MAX + 4];

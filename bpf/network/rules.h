@@ -26,6 +26,8 @@ struct target {
 
 /* A verdict in one register. */
 #define VERDICT(what, rule, named) ((__u64)(rule) << 32 | (__u64)(named) << 8 | (what))
+/* Beside it: an address rule's, or the fallback's; as long as the key holds, it does. */
+#define VERDICT_STEADY ((__u64)1 << 16)
 #define VERDICT_WHAT(v) ((__u8)(v))
 #define VERDICT_NAMED(v) ((__u8)((v) >> 8))
 #define VERDICT_RULE(v) ((__u32)((v) >> 32))
@@ -188,13 +190,62 @@ static __always_inline __u64 name_verdict(const struct network_config *config,
 	return v;
 }
 
-/*
- * The verdict for a target: never NETWORK_NONE. `remembered`: the socket was allowed to talk to it
- * by name.
- */
-static __noinline __u64 decide(const struct network_config *config,
-			       const struct target *t, bool remembered)
+/* The two directions between the compiler and an interrupt: no load or store goes past it. */
+#define BARRIER() __asm__ volatile("" : : : "memory")
+
+static __always_inline struct allowed *allowed_slot(__u64 key, const struct target *t)
 {
+	const __u32 *a = (const __u32 *)t->address;
+	__u32 index = ((__u32)key ^ a[0] ^ a[1] ^ a[3] ^ t->port) * 0x9e3779b1;
+
+	index >>= 32 - ALLOWED_BITS;
+	return bpf_map_lookup_elem(&allowed, &index);
+}
+
+/* Whether the rules of a key are known to allow the target; else they are to be asked. */
+static __always_inline bool is_known_allowed(__u64 key, const struct target *t,
+					     __u32 *ret_rule)
+{
+	const volatile struct allowed *a = allowed_slot(key, t);
+	__u32 turn;
+
+	if (!a || !key)
+		return false;
+	turn = a->turn;
+	BARRIER();
+	if ((turn & 1) || a->key != key || a->port != t->port ||
+	    !same_address((const __u8 *)a->address, t->address))
+		return false;
+	*ret_rule = a->rule;
+	BARRIER();
+	return a->turn == turn;
+}
+
+static __always_inline void note_allowed(__u64 key, const struct target *t, __u32 rule)
+{
+	struct allowed *a = allowed_slot(key, t);
+	__u32 turn;
+
+	if (!a)
+		return;
+	/* Of two that interrupt each other one alone writes: a mix of both was allowed to nobody. */
+	turn = *(volatile __u32 *)&a->turn;
+	if ((turn & 1) || __sync_val_compare_and_swap(&a->turn, turn, turn + 1) != turn)
+		return;
+	BARRIER();
+	a->key = key;
+	a->port = t->port;
+	copy_address(a->address, t->address);
+	a->rule = rule;
+	BARRIER();
+	*(volatile __u32 *)&a->turn = turn + 2;
+}
+
+/* decide(), from the rules themselves. */
+static __noinline __u64 decide_by_rules(const struct network_config *config,
+					const struct target *t, bool remembered)
+{
+	bool by_names = config->flags & (NETWORK_USES_NAMES | NETWORK_BLOCKS_NAMES);
 	__u64 v, named;
 
 	if (!config->key)
@@ -211,6 +262,8 @@ static __noinline __u64 decide(const struct network_config *config,
 	v = address_verdict(config, t);
 	if (VERDICT_WHAT(v) == NETWORK_DENY)
 		return v;
+	if (VERDICT_WHAT(v) == NETWORK_ALLOW && !(config->flags & NETWORK_BLOCKS_NAMES))
+		return v | VERDICT_STEADY;
 	if ((VERDICT_WHAT(v) == NETWORK_NONE && (config->flags & NETWORK_USES_NAMES)) ||
 	    (config->flags & NETWORK_BLOCKS_NAMES)) {
 		named = name_verdict(config, t, remembered);
@@ -221,8 +274,27 @@ static __noinline __u64 decide(const struct network_config *config,
 	if (VERDICT_WHAT(v) == NETWORK_ALLOW || VERDICT_WHAT(v) == NETWORK_AUDIT)
 		return v;
 	if (config->fallback == NETWORK_ALLOW || config->fallback == NETWORK_AUDIT)
-		return VERDICT(config->fallback, config->fallback_rule, 0);
+		return VERDICT(config->fallback, config->fallback_rule, 0) |
+		       (by_names ? 0 : VERDICT_STEADY);
 	return VERDICT(NETWORK_DENY, config->fallback_rule, 0);
+}
+
+/*
+ * The verdict for a target: never NETWORK_NONE. `remembered`: the socket was allowed to talk to it
+ * by name.
+ */
+static __always_inline __u64 decide(const struct network_config *config,
+				    const struct target *t, bool remembered)
+{
+	__u32 rule = 0;
+	__u64 v;
+
+	if (is_known_allowed(config->key, t, &rule))
+		return VERDICT(NETWORK_ALLOW, rule, 0);
+	v = decide_by_rules(config, t, remembered);
+	if (VERDICT_WHAT(v) == NETWORK_ALLOW && (v & VERDICT_STEADY))
+		note_allowed(config->key, t, VERDICT_RULE(v));
+	return v;
 }
 
 /* Whether others may reach a local port; NETWORK_AUDIT: so to say. */
