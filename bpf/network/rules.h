@@ -292,7 +292,8 @@ static __always_inline __u64 decide(const struct network_config *config,
 	if (is_known_allowed(config->key, t, &rule))
 		return VERDICT(NETWORK_ALLOW, rule, 0);
 	v = decide_by_rules(config, t, remembered);
-	if (VERDICT_WHAT(v) == NETWORK_ALLOW && (v & VERDICT_STEADY))
+	/* With the loopback's addresses it matters where a packet goes. */
+	if (VERDICT_WHAT(v) == NETWORK_ALLOW && (v & VERDICT_STEADY) && !is_loopback(t))
 		note_allowed(config->key, t, VERDICT_RULE(v));
 	return v;
 }

@@ -180,6 +180,7 @@ static int prepare_init(struct create *k, struct err *e)
 	k->init.id = k->rq->id;
 	k->init.bundle = k->bundle;
 	k->init.ns = &k->ns;
+	k->init.test_network = k->network.filter.cgroup != 0;
 	k->init.in_cgroup = k->cgroup_fd >= 0 ? &k->in_cgroup : NULL;
 	k->init.rootfs = &k->rootfs;
 	k->init.shared = k->shared;

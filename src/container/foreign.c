@@ -283,6 +283,9 @@ static int make_network(struct foreign *f, struct undo *u, struct err *e)
 
 	undo_push(u, undo_network, f);
 	r = container_network_make(&f->network, &f->plan, &f->c, f->cgroup_fd, e);
+	/* Another runtime's init does not try for itself. */
+	if (r == 0 && f->c.st.network_filter)
+		r = network_filter_self_test(f->cgroup_fd, e);
 	if (r == 0)
 		r = enter_cgroup(f, e);
 	if (r == 0)
@@ -292,6 +295,8 @@ static int make_network(struct foreign *f, struct undo *u, struct err *e)
 	/* Whoever joined the namespaces meanwhile would not be filtered. */
 	if (r == 0)
 		r = container_foreign_check_init(f->rq->pid, e);
+	if (r == 0)
+		r = container_network_wait(&f->network, e);
 	return r == 0 ? container_state_save(&f->c, e) : r;
 }
 

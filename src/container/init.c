@@ -32,6 +32,7 @@
 #include "container/sync.h"
 #include "linux/proc.h"
 #include "linux/sysctl.h"
+#include "network/filter.h"
 #include "oci/hooks.h"
 
 static int wait_go(struct init_plan *p, struct err *e)
@@ -403,6 +404,8 @@ void init_main(void *arg)
 		r = cgroup_doors_enter(&p->doors, &e);
 	if (r == 0)
 		r = enter_namespaces(p, &e);
+	if (r == 0 && p->test_network)
+		r = network_filter_test_here(&e);
 	if (r == 0)
 		r = build_root(p, &e);
 	if (r == 0)

@@ -30,6 +30,7 @@ struct init_plan {
 	struct rootfs *rootfs;
 	struct rootfs_cgroup_view cgroup_view;
 	struct cgroup_doors doors;
+	bool test_network; /* the group has a network filter, which has to deny */
 	const bool *in_cgroup; /* whether it was born in the cgroup2 group; NULL: there is none */
 	struct process_plan process; /* process.process is NULL: no program */
 	struct init_shared *shared;

@@ -123,8 +123,6 @@ int container_network_make(struct container_network *n, const struct policy_plan
 		r = network_filter_make(&n->tables, c->st.network_filter, &n->filter, e);
 	if (r == 0)
 		r = network_filter_attach(&n->filter, cgroup, 0, e);
-	if (r == 0)
-		r = network_filter_self_test(cgroup, e);
 	return named(n, r, e);
 }
 

@@ -32,8 +32,9 @@ struct container_network {
 	}
 
 /*
- * Before the first process is in the group: fills and attaches the filter, and sees that it denies.
- * Notes its name in c->st before it is made. `cgroup` is the group's directory in cgroup2, or -1.
+ * Before the first process is in the group: fills and attaches the filter. Init sees that it denies,
+ * from inside, before anything of the container's runs (init_plan.test_network). Notes its name in
+ * c->st before it is made. `cgroup` is the group's directory in cgroup2, or -1.
  */
 int container_network_make(struct container_network *n, const struct policy_plan *plan,
 			   struct container *c, int cgroup, struct err *e);

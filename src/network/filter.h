@@ -7,7 +7,8 @@
  *						f.maps[NETWORK_MAP_NAMES] is for the DNS forwarder
  *	network_filter_attach(&f, cgroup, port)	from here all sockets made in the cgroup and in those
  *						below it are filtered. Before the first process
- *	network_filter_self_test(cgroup)	it does deny
+ *	network_filter_test_here()		it does deny: in the first process, before anything
+ *						else of the container's runs
  *	network_wire_attach(&f, ...)		the devices: network/wire.h
  *	network_filter_clear(&f)		closes; the pins hold on
  *	network_filter_tidy()			when the container runs: spares for the next one
@@ -65,6 +66,8 @@ int network_filter_set_dns_port(struct network_filter *f, uint16_t port, struct 
  * TEST-NET. An error where it does not, or where that cannot be found out.
  */
 int network_filter_self_test(int cgroup, struct err *e);
+/* Likewise, by the calling process, which is in the group: so that is seen, too. */
+int network_filter_test_here(struct err *e);
 
 /*
  * The next generation of a container's rules, for a reload. make_next() fills new maps, and copies
@@ -92,7 +95,8 @@ int network_filter_detach(const char *name, struct err *e);
 
 /*
  * Starts purple-network-load in the background: it takes away the maps of containers that are gone
- * and makes spares. Not waited for; nothing depends on it but time.
+ * and makes spares. Not waited for; nothing depends on it but time. For a process that ends soon:
+ * its parent reaps it.
  */
 void network_filter_tidy(void);
 

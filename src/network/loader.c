@@ -75,21 +75,9 @@ int network_loader_ensure(struct err *e)
 
 void network_filter_tidy(void)
 {
-	pid_t pid;
-	int status;
-
-	if (access(PROGRAM, X_OK) < 0)
+	if (access(PROGRAM, X_OK) < 0 || fork() != 0)
 		return;
-	pid = fork();
-	if (pid == 0) {
-		/* Nobody waits for the program: it is init's child. */
-		pid = fork();
-		if (pid == 0) {
-			setsid();
-			become_program(-1);
-		}
-		_exit(0);
-	}
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
+	/* Nobody waits for it: the caller ends before it does, and then it is init's child. */
+	setsid();
+	become_program(-1);
 }
