@@ -87,6 +87,8 @@ struct network_name_slot {
 };
 #define NETWORK_NAME_BLOCKED \
 	1u /* the address of a blocked name: denied, whatever else allows */
+#define NETWORK_NAME_KEPT \
+	2u /* for a connection from before a reload: stays when it has expired */
 struct network_name {
 	struct network_name_slot slots[NETWORK_NAME_SLOTS];
 };

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/fs.h"
 #include "base/list.h"
 #include "base/log.h"
@@ -32,6 +33,14 @@ static char *timestamp(void)
 	return str_printf("%s.%09ldZ", text, ts.tv_nsec);
 }
 
+/* A profile may be named from the current directory; a reload finds it from any. */
+static char *absolute(const char *path)
+{
+	_free_ char *here = path[0] == '/' ? NULL : getcwd(NULL, 0);
+
+	return here ? fs_join(here, path) : strdup(path);
+}
+
 static int fill_policies(struct create *k, struct err *e)
 {
 	struct container_state *st = &k->c.st;
@@ -43,9 +52,10 @@ static int fill_policies(struct create *k, struct err *e)
 		if (!to)
 			return err_oom(e);
 		to->name = strdup(from->name);
-		to->path = from->path ? strdup(from->path) : NULL;
+		to->path = from->path ? absolute(from->path) : NULL;
 		to->chosen_by = strdup(from->chosen_by);
-		if (!to->name || !to->chosen_by)
+		if (!to->name || !to->chosen_by ||
+		    strmap_copy(&from->sections, &to->sections) < 0)
 			return err_oom(e);
 	}
 	st->policy_limits = k->plan.limits;

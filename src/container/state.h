@@ -29,7 +29,9 @@
 /* A policy that holds for the container. */
 struct container_policy {
 	char *name, *path, *chosen_by;
+	struct strmap sections; /* as in struct policy_source */
 };
+typedef LIST_OF(struct container_policy) container_policies;
 
 struct container_state {
 	char *id;
@@ -45,14 +47,20 @@ struct container_state {
 	char *cgroups_path;    /* as configured, for a create that died on the way */
 	bool cgroup_systemd;   /* systemd makes the group */
 	bool cgroup_pending;   /* the group may exist though `cgroup` is not filled in */
-	LIST_OF(struct container_policy) policies;
+	container_policies policies;
+	/* Whose rules the network has since a reload; empty: those of the policies above. Their
+	 * sections are those with which the container was started. */
+	container_policies network_policies;
 	struct strv explanations;
 	struct oci_resources *policy_limits; /* what policies limit, for update; NULL: nothing */
 	bool no_new_keyring; /* processes keep the session keyring of who runs them */
 	int32_t supervisor; /* `purple run`: pid of the process in front of it; 0: none */
 	uint64_t supervisor_start;
 	char *network_filter; /* its name (network/filter.h); NULL: none */
-	int32_t dns_pid;      /* the forwarder of names; 0: none */
+	/* Of the filter that network.json and dns_pid are of; 0: 1. A reload that was killed has left
+	 * another one. */
+	uint32_t network_generation;
+	int32_t dns_pid; /* the forwarder of names; 0: none */
 	uint64_t dns_start;
 	int32_t monitor_pid; /* purple-monitor (monitor.h); 0: none */
 	uint64_t monitor_start;

@@ -308,6 +308,7 @@ int network_dns_begin(const struct network_dns_start *start, bool stays,
 	}
 	*ret = (struct network_dns){ .pid = pid,
 				     .stays = stays,
+				     .teach = start->teach,
 				     .control_fd = take_fd(&ours) };
 	return 0;
 }
@@ -320,8 +321,21 @@ int network_dns_wait(struct network_dns *d, struct err *e)
 		network_dns_end(d);
 		return err_wrap(e, "cannot start the forwarder of names");
 	}
-	if (d->stays)
+	if (d->stays && !d->teach)
 		fd_close(&d->control_fd);
+	return 0;
+}
+
+int network_dns_teach(const struct network_dns *d, const struct network_address *address,
+		      const struct network_name *name, struct err *e)
+{
+	const struct dns_learned l = { *address, *name };
+	const struct timeval patience = { .tv_sec = READY_MS / 1000 };
+
+	if (setsockopt(d->control_fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
+		       sizeof(patience)) < 0 ||
+	    send(d->control_fd, &l, sizeof(l), MSG_NOSIGNAL) < 0)
+		return err_sys(e, "the new forwarder of names does not listen");
 	return 0;
 }
 

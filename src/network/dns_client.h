@@ -22,6 +22,7 @@ struct network_dns_start {
 	const struct network_tables *tables;
 	/* Asked where the policies have no dns_servers; NULL: those of the host's resolv.conf. */
 	const struct strv *fallback_upstreams;
+	bool teach; /* network_dns_teach() will be called */
 };
 
 struct network_dns {
@@ -29,7 +30,7 @@ struct network_dns {
 	uint16_t port; /* UDP and TCP, on 127.0.0.1 and ::1 as far as the namespace has them */
 	bool ipv4, ipv6;
 	/* Without it, the forwarder ends with the caller: when control_fd is closed. */
-	bool stays;
+	bool stays, teach;
 	int control_fd; /* -1: the forwarder ends with the container alone */
 };
 
@@ -46,6 +47,10 @@ int network_dns_begin(const struct network_dns_start *start, bool stays,
 		      struct network_dns *ret, struct err *e);
 /* Fills in the rest of *d. At most 5 s. */
 int network_dns_wait(struct network_dns *d, struct err *e);
+
+/* Tells it what another forwarder of the container has learned: an entry of its map `names`. */
+int network_dns_teach(const struct network_dns *d, const struct network_address *address,
+		      const struct network_name *name, struct err *e);
 
 /* Ends and reaps it: the way back of a caller that fails later. */
 void network_dns_end(struct network_dns *d);

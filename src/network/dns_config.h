@@ -37,6 +37,12 @@ enum dns_fd {
 #define DNS_SAYS_READY 'r'
 #define DNS_SAYS_ERROR 'e'
 
+/* What it is told there while a reload goes on: an entry of `names`, of which it is the writer. */
+struct dns_learned {
+	struct network_address address;
+	struct network_name name;
+};
+
 struct dns_range {
 	uint32_t lo, hi;
 	uint32_t rule;

@@ -53,7 +53,7 @@ uint64_t dns_now_ms(void)
 
 static bool is_free(const struct network_name_slot *s, uint64_t now)
 {
-	return s->lo > s->hi || s->expires <= now;
+	return s->lo > s->hi || (s->expires <= now && !(s->flags & NETWORK_NAME_KEPT));
 }
 
 static bool is_blocked(const struct network_name_slot *s)
@@ -85,6 +85,7 @@ int dns_slots_merge(struct network_name *n, const struct network_name_slot *slot
 		} else if (is_same(s, slot)) {
 			if (s->expires < slot->expires)
 				s->expires = slot->expires;
+			s->flags |= slot->flags & NETWORK_NAME_KEPT;
 			return 0;
 		} else if (!is_blocked(s) && (!soonest || s->expires < soonest->expires)) {
 			soonest = s;
@@ -164,9 +165,16 @@ static uint64_t last_expiry(const struct network_name *n)
 {
 	uint64_t last = 1;
 
-	for (size_t i = 0; i < NETWORK_NAME_SLOTS; i++)
-		if (n->slots[i].lo <= n->slots[i].hi && n->slots[i].expires > last)
-			last = n->slots[i].expires;
+	for (size_t i = 0; i < NETWORK_NAME_SLOTS; i++) {
+		const struct network_name_slot *s = &n->slots[i];
+
+		if (s->lo > s->hi)
+			continue;
+		if (s->flags & NETWORK_NAME_KEPT)
+			return UINT64_MAX;
+		if (s->expires > last)
+			last = s->expires;
+	}
 	return last;
 }
 

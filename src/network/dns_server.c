@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/fd.h"
 #include "network/dns_blocked.h"
@@ -323,11 +324,34 @@ static void on_init(struct dns_source *source, uint32_t events)
 	dns_container_of(source, struct watch, source)->server->done = true;
 }
 
+/* What another forwarder of the container has learned, under the numbers of these rules. */
+static void learn_told(struct dns_server *s, const struct dns_learned *l)
+{
+	struct network_name_slot slots[NETWORK_NAME_SLOTS];
+	unsigned int lost;
+	struct err e;
+	size_t n = 0;
+
+	for (size_t i = 0; i < NETWORK_NAME_SLOTS; i++)
+		if (l->name.slots[i].lo <= l->name.slots[i].hi)
+			slots[n++] = l->name.slots[i];
+	/* Without it the name has to be asked for again. */
+	(void)dns_map_learn(s->map, &l->address, slots, n, &lost, &e);
+}
+
 static void on_control(struct dns_source *source, uint32_t events)
 {
 	struct dns_server *s = dns_container_of(source, struct watch, source)->server;
+	struct dns_learned l;
+	ssize_t n = recv(source->fd, &l, sizeof(l), MSG_DONTWAIT);
 
-	/* Nobody says anything there: it can only have ended. */
+	if (n == sizeof(l)) {
+		learn_told(s, &l);
+		return;
+	}
+	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+		return;
+	/* It has ended. */
 	dns_loop_remove(source);
 	if (!s->detached)
 		s->done = true;

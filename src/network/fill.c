@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/fd.h"
 #include "base/list.h"
@@ -145,15 +146,6 @@ int network_fill(const struct network_tables *tables, const int maps[NETWORK_MAP
 	return r;
 }
 
-static const struct network_table_name *find_rule(const struct network_tables *t,
-						  uint32_t rule)
-{
-	for (size_t i = 0; i < t->names.n; i++)
-		if (t->names.v[i].rule == rule)
-			return &t->names.v[i];
-	return NULL;
-}
-
 static const struct network_table_name *find_same(const struct network_tables *t,
 						  const struct network_table_name *name)
 {
@@ -167,62 +159,171 @@ static const struct network_table_name *find_same(const struct network_tables *t
 	return NULL;
 }
 
-/* One slot of before as slots of the new rules: as many as there is room for. */
-static void copy_slot(const struct network_table_name *name,
+/* Whether the forwarder could have learned the slot from a name of this entry. */
+static bool could_be_of(const struct network_table_name *name,
+			const struct network_name_slot *slot)
+{
+	if (name->blocked != !!(slot->flags & NETWORK_NAME_BLOCKED))
+		return false;
+	if (name->blocked)
+		return name->rule == slot->rule;
+	for (size_t i = 0; i < name->ranges.n; i++) {
+		const struct network_range *range = &name->ranges.v[i];
+
+		if (range->rule == slot->rule && range->lo <= slot->lo &&
+		    slot->hi <= range->hi)
+			return true;
+	}
+	return false;
+}
+
+static bool all_allow(const struct network_tables *now, const struct network_tables *tables,
+		      const struct network_name_slot *slot, uint32_t lo, uint32_t hi)
+{
+	for (size_t i = 0; i < now->names.n; i++) {
+		const struct network_table_name *name = &now->names.v[i];
+		bool covered = false;
+
+		if (!could_be_of(name, slot))
+			continue;
+		name = find_same(tables, name);
+		for (size_t k = 0; name && k < name->ranges.n && !covered; k++)
+			covered = name->ranges.v[k].lo <= lo && hi <= name->ranges.v[k].hi;
+		if (!covered)
+			return false;
+	}
+	return true;
+}
+
+static const struct network_table_name *first_of(const struct network_tables *now,
+						 const struct network_name_slot *slot)
+{
+	for (size_t i = 0; i < now->names.n; i++)
+		if (could_be_of(&now->names.v[i], slot))
+			return &now->names.v[i];
+	return NULL;
+}
+
+/*
+ * One slot of before as slots of the new rules: as many as there is room for. A rule may stand for
+ * names of several entries ("*.b" also for "a.b"); what was asked for is not known any more, so
+ * all of them have to allow it.
+ */
+static void copy_slot(const struct network_tables *now, const struct network_tables *tables,
 		      const struct network_name_slot *slot, struct network_name *ret,
 		      size_t *n)
 {
-	if (name->blocked) {
-		if (*n < NETWORK_NAME_SLOTS) {
-			ret->slots[*n] = *slot;
-			ret->slots[(*n)++].rule = name->rule;
-		}
+	const struct network_table_name *name = first_of(now, slot);
+
+	if (name)
+		name = find_same(tables, name);
+	if (!name)
 		return;
-	}
 	for (size_t i = 0; i < name->ranges.n && *n < NETWORK_NAME_SLOTS; i++) {
 		const struct network_range *range = &name->ranges.v[i];
 		uint32_t lo = range->lo > slot->lo ? range->lo : slot->lo;
 		uint32_t hi = range->hi < slot->hi ? range->hi : slot->hi;
 
-		if (lo > hi)
+		if (lo > hi || (!name->blocked && !all_allow(now, tables, slot, lo, hi)))
 			continue;
 		ret->slots[*n] = *slot;
 		ret->slots[*n].lo = lo;
 		ret->slots[*n].hi = hi;
-		ret->slots[(*n)++].rule = name->rule;
+		ret->slots[(*n)++].rule = name->blocked ? name->rule : range->rule;
 	}
 }
 
-static size_t copy_name(const struct network_tables *now,
-			const struct network_tables *tables,
-			const struct network_name *old, struct network_name *ret)
+size_t network_fill_translate(const struct network_tables *now,
+			      const struct network_tables *tables,
+			      const struct network_name *old, struct network_name *ret)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < NETWORK_NAME_SLOTS; i++) {
-		const struct network_name_slot *slot = &old->slots[i];
-		const struct network_table_name *name;
-
-		if (slot->lo > slot->hi)
-			continue;
-		name = find_rule(now, slot->rule);
-		if (name)
-			name = find_same(tables, name);
-		if (name)
-			copy_slot(name, slot, ret, &n);
-	}
+	for (size_t i = 0; i < NETWORK_NAME_SLOTS; i++)
+		if (old->slots[i].lo <= old->slots[i].hi)
+			copy_slot(now, tables, &old->slots[i], ret, &n);
 	for (size_t i = n; i < NETWORK_NAME_SLOTS; i++)
 		ret->slots[i] = (struct network_name_slot){ .lo = 1 };
 	return n;
 }
 
+/* The slot that says what `slot` does, for as long. */
+static struct network_name_slot *find_slot(struct network_name *n,
+					   const struct network_name_slot *slot)
+{
+	for (size_t i = 0; i < NETWORK_NAME_SLOTS; i++) {
+		struct network_name_slot *s = &n->slots[i];
+
+		if (s->lo == slot->lo && s->hi == slot->hi && s->rule == slot->rule &&
+		    (s->flags & NETWORK_NAME_BLOCKED) ==
+			    (slot->flags & NETWORK_NAME_BLOCKED) &&
+		    s->expires >= slot->expires)
+			return s;
+	}
+	return NULL;
+}
+
+/* Zeroed memory is a slot for port 0 that has expired. */
+static bool is_free(const struct network_name_slot *s)
+{
+	return s->lo > s->hi || s->expires == 0;
+}
+
+bool network_name_has(const struct network_name *whole, const struct network_name *part)
+{
+	struct network_name n = *whole;
+
+	for (size_t i = 0; i < NETWORK_NAME_SLOTS; i++) {
+		const struct network_name_slot *slot = &part->slots[i], *s;
+
+		if (is_free(slot))
+			continue;
+		s = find_slot(&n, slot);
+		if (!s || (slot->flags & ~s->flags))
+			return false;
+	}
+	return true;
+}
+
+void network_name_add(struct network_name *whole, const struct network_name *part)
+{
+	for (size_t i = 0; i < NETWORK_NAME_SLOTS; i++) {
+		const struct network_name_slot *slot = &part->slots[i];
+		struct network_name_slot *s = is_free(slot) ? NULL : find_slot(whole, slot);
+
+		if (s)
+			s->flags |= slot->flags;
+		for (size_t k = 0; !s && !is_free(slot) && k < NETWORK_NAME_SLOTS; k++) {
+			if (!is_free(&whole->slots[k]))
+				continue;
+			s = &whole->slots[k];
+			*s = *slot;
+		}
+	}
+}
+
+/* Who still talks to addresses of answers that have expired is told by his socket. */
+static void leave_out_old(struct network_name *n, uint64_t now)
+{
+	for (size_t i = 0; i < NETWORK_NAME_SLOTS; i++) {
+		n->slots[i].flags &= ~NETWORK_NAME_KEPT;
+		if (n->slots[i].expires <= now)
+			n->slots[i] = (struct network_name_slot){ .lo = 1 };
+	}
+}
+
 int network_fill_learned(const struct network_tables *now,
-			 const struct network_tables *tables, int from, int to,
-			 struct err *e)
+			 const struct network_tables *tables, int from,
+			 int (*add)(const struct network_address *address,
+				    const struct network_name *name, void *arg,
+				    struct err *e),
+			 void *arg, struct err *e)
 {
 	struct network_address key, next;
 	const struct network_address *at = NULL;
+	struct timespec ts;
 
+	clock_gettime(CLOCK_BOOTTIME, &ts);
 	/* The forwarder may still write: what a list that changes leaves out is asked for again. */
 	for (size_t i = 0; i < NETWORK_NAMES_MAX && kbpf_map_next(from, at, &next) == 0;
 	     i++) {
@@ -231,12 +332,14 @@ int network_fill_learned(const struct network_tables *now,
 
 		key = next;
 		at = &key;
-		if (kbpf_map_lookup(from, &key, &old) < 0 ||
-		    copy_name(now, tables, &old, &name) == 0)
+		if (kbpf_map_lookup(from, &key, &old) < 0)
 			continue;
-		r = kbpf_map_update(to, &key, &name, BPF_ANY);
+		leave_out_old(&old, (uint64_t)ts.tv_sec);
+		if (network_fill_translate(now, tables, &old, &name) == 0)
+			continue;
+		r = add(&key, &name, arg, e);
 		if (r < 0)
-			return err_errno(e, r, "network: cannot keep the learned names");
+			return r;
 	}
 	return 0;
 }

@@ -444,6 +444,15 @@ int network_filter_hits(const struct network_filter *f, uint32_t rule,
 	return kbpf_map_lookup(f->maps[NETWORK_MAP_HITS], &index, ret);
 }
 
+static int add_learned(const struct network_address *address,
+		       const struct network_name *name, void *arg, struct err *e)
+{
+	const struct network_filter *f = arg;
+	int r = kbpf_map_update(f->maps[NETWORK_MAP_NAMES], address, name, BPF_ANY);
+
+	return r < 0 ? err_errno(e, r, "network: cannot keep the learned names") : 0;
+}
+
 int network_filter_make_next(const struct network_tables *now,
 			     const struct network_tables *tables, const char *name,
 			     struct network_filter *ret, struct err *e)
@@ -460,8 +469,9 @@ int network_filter_make_next(const struct network_tables *now,
 		f.config.cgroup = old.cgroup;
 		f.config.generation = old.config.generation + 1;
 		f.config.dns_port = old.config.dns_port;
-		r = network_fill_learned(now, tables, old.maps[NETWORK_MAP_NAMES],
-					 f.maps[NETWORK_MAP_NAMES], e);
+		if (now)
+			r = network_fill_learned(now, tables, old.maps[NETWORK_MAP_NAMES],
+						 add_learned, &f, e);
 	}
 	if (r == 0) {
 		ring = take_fd(&old.maps[NETWORK_MAP_RINGS]);
@@ -510,11 +520,35 @@ static int rekey_wires(uint64_t from, uint64_t to, struct err *e)
 		       err_errno(e, r, "network filter: cannot set the devices' rules");
 }
 
+/* What held before holds again. */
+static int switch_back(const struct network_filter *f, const struct network_config *old)
+{
+	_close_ int configs = -1, storage = -1;
+	struct err ignored;
+	int r;
+
+	storage = open_own("storage", &ignored);
+	configs = open_own("configs", &ignored);
+	if (storage < 0 || configs < 0)
+		return -ignored.code;
+	r = kbpf_map_update(storage, &f->cgroup, old, BPF_EXIST);
+	if (r == 0)
+		r = rekey_wires(f->config.key, old->key, &ignored);
+	if (r == 0)
+		kbpf_map_delete(configs, &f->config.key);
+	return r;
+}
+
+/*
+ * The group first: what leaves it then has to pass both, the new rules there and the old ones at
+ * the devices. Whatever is not of the group is held by the old ones until its device follows.
+ */
 int network_filter_switch(struct network_filter *f, uint16_t dns_port, struct err *e)
 {
 	struct network_config old = {};
 	_close_ int storage = open_own("storage", e);
 	_free_ char *path = NULL;
+	struct err ignored;
 	char key[32];
 	int r;
 
@@ -523,17 +557,23 @@ int network_filter_switch(struct network_filter *f, uint16_t dns_port, struct er
 	r = kbpf_map_lookup(storage, &f->cgroup, &old);
 	if (r < 0)
 		return err_errno(e, r, "network filter: cannot read the rules of the group");
+	path = generation_path(f->name, old.key, NULL);
+	if (!path)
+		return err_oom(e);
 	f->config.dns_port = dns_port;
 	r = publish(f, e);
 	if (r == 0)
 		r = rekey_wires(old.key, f->config.key, e);
-	if (r < 0)
-		return r;
-	path = generation_path(f->name, old.key, NULL);
-	if (!path)
-		return err_oom(e);
+	if (r < 0) {
+		if (switch_back(f, &old) < 0)
+			err_wrap(e, "nothing is allowed any more, since the old rules cannot be "
+				    "put back");
+		return -e->code;
+	}
+	/* They hold. What is left in the folder goes with the container. */
 	snprintf(key, sizeof(key), "%" PRIx64, (uint64_t)old.key);
-	return throw_away(network_pins_own(), path, key, e);
+	throw_away(network_pins_own(), path, key, &ignored);
+	return 0;
 }
 
 /* Nothing of the group's is allowed from here on, should something be left in it. */

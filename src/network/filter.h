@@ -71,9 +71,10 @@ int network_filter_test_here(struct err *e);
 
 /*
  * The next generation of a container's rules, for a reload. make_next() fills new maps, and copies
- * the learned names of rules that stand in both; the events go to the ring of before. switch()
- * makes them hold at once, for the cgroup and its devices: connections that the new rules do not
- * allow are cut. Until switch() the old ones hold; on failure of either, network_filter_drop().
+ * the learned names of rules that stand in both (`now` NULL: none); the events go to the ring of
+ * before. switch() makes them hold at once, for the cgroup and its devices: what the new rules do
+ * not allow is not sent any more. Until switch() the old ones hold, and also where it fails; on
+ * failure of either, network_filter_drop(). Mustn't: be called by two at a time.
  */
 int network_filter_make_next(const struct network_tables *now,
 			     const struct network_tables *tables, const char *name,

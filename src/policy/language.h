@@ -86,6 +86,9 @@ struct policy_any_list {
 	size_t n;
 };
 
+/* sections.c: policy.sections; -ENOMEM. */
+int policy_sections_read(const struct yaml_node *root, struct strmap *ret);
+
 /* check.c: the rules that join several keys. */
 int policy_check_path_map(const struct policy_reader *r, const struct yaml_node *map,
 			  void *base, struct err *e);

@@ -10,8 +10,4 @@
  * network_policies_clear(). */
 int policy_network_add(const struct policy *p, network_policies *ret, struct err *e);
 
-/* Adds a line for each thing that they change. */
-int policy_network_explain(const network_policies *policies, struct strv *explanations,
-			   struct err *e);
-
 #endif

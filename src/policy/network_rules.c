@@ -5,6 +5,7 @@
 
 #include "base/fd.h"
 #include "policy/network.h"
+#include "policy/plan.h"
 
 /* A rule of any of the lists, or a blocked domain. */
 struct source {

@@ -548,6 +548,8 @@ int policy_parse(const char *text, size_t len, const char *file, struct policy *
 	c = read_map(&r, &policy_language, root, p, e);
 	if (c < 0)
 		return c;
+	if (policy_sections_read(root, &p->sections) < 0)
+		return err_oom(e);
 	if (!p->ai_policy.budget.scope && !(p->ai_policy.budget.scope = strdup("session")))
 		return err_oom(e);
 	*ret = take_ptr(&p);
@@ -651,6 +653,7 @@ void policy_free(struct policy *p)
 	if (!p)
 		return;
 	free_map(policy_language.keys, p);
+	strmap_free(&p->sections);
 	free(p->file);
 	free(p);
 }

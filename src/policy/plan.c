@@ -23,18 +23,19 @@ struct chosen {
 	struct policy_source source;
 };
 
-static void source_clear(struct policy_source *s)
+void policy_source_clear(struct policy_source *s)
 {
 	free(s->name);
 	free(s->path);
 	free(s->chosen_by);
+	strmap_free(&s->sections);
 	*s = (struct policy_source){ 0 };
 }
 
 static void chosen_clear(struct chosen *c)
 {
 	policy_free(c->policy);
-	source_clear(&c->source);
+	policy_source_clear(&c->source);
 	*c = (struct chosen){ 0 };
 }
 #define _chosen_clear_ __attribute__((cleanup(chosen_clear)))
@@ -51,6 +52,8 @@ static int chosen_load(struct chosen *c, const char *name, const char *chosen_by
 		return err_oom(e);
 	r = installed ? policy_load_installed(c->source.path, &c->policy, e) :
 			policy_load(c->source.path, &c->policy, e);
+	if (r == 0 && strmap_copy(&c->policy->sections, &c->source.sections) < 0)
+		r = err_oom(e);
 	return r ? r : policy_check_enforceable(c->policy, network_filter, e);
 }
 
@@ -148,7 +151,7 @@ static int choose_by_annotation(const struct policy_settings *s,
 			       ": policy \"%s\" is not selectable: the "
 			       "administrator lists those that are in %s",
 			       name, rq->dirs->settings);
-	return choose(rq->dirs, name, "annotation", rq->network_filter, c, e);
+	return choose(rq->dirs, name, POLICY_BY_ANNOTATION, rq->network_filter, c, e);
 }
 
 static int plan_make_plain(struct policy_plan *plan, const struct chosen *admin,
@@ -201,7 +204,7 @@ static int plan_fill(const struct policy_request *rq, struct policy_plan *plan,
 			   rq->admin_chosen_by ? rq->admin_chosen_by : "--policy",
 			   rq->network_filter, &admin, e);
 	else if ((first = settings.default_policy))
-		r = choose(rq->dirs, first, "default_policy", rq->network_filter, &admin, e);
+		r = choose(rq->dirs, first, POLICY_BY_DEFAULT, rq->network_filter, &admin, e);
 	if (r == 0 && wanted && !(first && streq(first, wanted)))
 		r = choose_by_annotation(&settings, rq, wanted, &user, e);
 	if (r == 0 && admin.policy)
@@ -257,11 +260,11 @@ static int choose_profile(const struct policy_dirs *dirs, const char *profile,
 	int r;
 
 	if (!strchr(profile, '/') && !str_has_suffix(profile, ".yaml"))
-		return choose(dirs, profile, "--profile", network_filter, c, e);
+		return choose(dirs, profile, POLICY_BY_PROFILE, network_filter, c, e);
 	c->source.path = strdup(profile);
 	if (!c->source.path)
 		return err_oom(e);
-	r = chosen_load(c, profile, "--profile", false, network_filter, e);
+	r = chosen_load(c, profile, POLICY_BY_PROFILE, false, network_filter, e);
 	if (r < 0)
 		return r;
 	free(c->source.name);
@@ -285,7 +288,7 @@ static int sandbox_fill(const struct sandbox_request *sandbox, const char *profi
 		r = choose_profile(dirs, profile, sandbox->network, &own, e);
 	first = settings.default_policy;
 	if (r == 0 && first)
-		r = choose(dirs, first, "default_policy", sandbox->network, &admin, e);
+		r = choose(dirs, first, POLICY_BY_DEFAULT, sandbox->network, &admin, e);
 	if (r == 0 && first && streq(admin.source.path, own.source.path))
 		chosen_clear(&admin); /* named twice: it holds once */
 	if (r == 0)
@@ -336,7 +339,7 @@ void policy_plan_clear(struct policy_plan *p)
 
 	oci_spec_free(p->spec);
 	for (i = 0; i < p->sources.n; i++)
-		source_clear(&p->sources.v[i]);
+		policy_source_clear(&p->sources.v[i]);
 	free(p->sources.v);
 	strv_free(&p->explanations);
 	strv_free(&p->output_dirs);

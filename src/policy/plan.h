@@ -36,7 +36,12 @@ struct policy_source {
 	char *name;
 	char *path; /* the file it was read from */
 	char *chosen_by; /* "--policy", "program name", "default_policy", "annotation", "--profile" */
+	struct strmap sections; /* policy.sections of policy.h */
 };
+#define POLICY_BY_DEFAULT "default_policy"
+#define POLICY_BY_ANNOTATION "annotation"
+#define POLICY_BY_PROFILE "--profile"
+#define POLICY_BY_RELOAD "policy reload" /* since the container runs */
 
 struct policy_plan {
 	struct oci_spec *spec;		       /* the effective configuration; owned */
@@ -86,6 +91,24 @@ int policy_plan_sandbox(const struct sandbox_request *sandbox, const char *profi
 			struct err *e);
 
 void policy_plan_clear(struct policy_plan *p);
+void policy_source_clear(struct policy_source *s);
+
+/*
+ * For a container that runs: reads the file of a policy again, and adds its rules for the network.
+ * *ret is the policy as it is now. ERR_POLICY also where it isolates the network. On failure *ret
+ * is only good for policy_source_clear().
+ */
+int policy_reload(const struct policy_source *from, network_policies *rules,
+		  struct policy_source *ret, struct err *e);
+/* The policy of a name or a file (with a slash, or ending in .yaml), for policy_reload(). */
+int policy_reload_find(const struct policy_dirs *dirs, const char *policy,
+		       struct policy_source *ret, struct err *e);
+/* Adds a line for each thing that the rules change. */
+int policy_network_explain(const network_policies *policies, struct strv *explanations,
+			   struct err *e);
+/* Adds the names of the sections in which two versions differ. -ENOMEM. */
+int policy_sections_compare(const struct strmap *before, const struct strmap *now,
+			    struct strv *ret);
 
 /*
  * What the container's policies demand of a further process (exec): capabilities as far as the

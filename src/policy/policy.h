@@ -101,6 +101,9 @@ struct policy {
 	char *description;
 	enum policy_enforcement enforcement; /* top-level key `enforcement: enforce|audit` */
 	struct policy_pos enforcement_pos;
+	/* A number for what it says in each section that is there, but for the network: equal when
+	 * another version of it says the same. */
+	struct strmap sections;
 
 	struct {
 		struct policy_pos pos;

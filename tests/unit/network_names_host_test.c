@@ -7,6 +7,8 @@
 #include <time.h>
 
 #include "network/cut.h"
+#include "network/fill.h"
+#include "network/survivors.h"
 #include "network/wire.h"
 #include "network_host.h"
 
@@ -174,39 +176,81 @@ static bool talks(const struct connection *c)
 	       read(c->inside, &byte, 1) == 1;
 }
 
+static int keep(const struct network_address *address, const struct network_name *name,
+		void *arg, struct err *e)
+{
+	const struct network_filter *next = arg;
+	struct network_name value = {};
+
+	kbpf_map_lookup(next->maps[NETWORK_MAP_NAMES], address, &value);
+	network_name_add(&value, name);
+	return kbpf_map_update(next->maps[NETWORK_MAP_NAMES], address, &value, BPF_ANY);
+}
+
+/* A reload, as container/reload.c has it. How many connections it ended. */
+static int renew(const struct network_tables *now, const struct network_tables *tables)
+{
+	struct network_filter old = NETWORK_FILTER_EMPTY, next = NETWORK_FILTER_EMPTY;
+	struct network_survivors s = NETWORK_SURVIVORS_EMPTY;
+	struct err e;
+	int n;
+
+	s.old = &old;
+	s.next = &next;
+	s.now = now;
+	s.tables = tables;
+	assert_ok(network_filter_open("test.1", &old, &e));
+	assert_ok(network_filter_make_next(now, tables, "test.1", &next, &e));
+	assert_ok(network_survivors_open(env.inside, &s, &e));
+	assert_ok(network_survivors_look(&s, keep, &next, &e));
+	assert_ok(network_filter_switch(&next, 0, &e));
+	assert_ok(network_survivors_look(&s, keep, &next, &e));
+	n = network_survivors_end(&s, &e);
+	network_survivors_clear(&s);
+	network_filter_clear(&old);
+	network_filter_clear(&next);
+	return n;
+}
+
+/* What the next call on a connection that was ended gives. */
+static bool is_ended(const struct connection *c)
+{
+	char byte;
+
+	return read(c->inside, &byte, 1) < 0 && errno == ECONNABORTED;
+}
+
 static void live_connections_outlast_their_entry_and_not_their_rule(void **state)
 {
 	const struct network_name_slot live = { TCP(440), TCP(445), 0, 0, seconds() + 100 };
 	const struct network_name_slot over = { TCP(440), TCP(445), 0, 0, seconds() - 1 };
-	struct network_filter next = NETWORK_FILTER_EMPTY;
 	struct network_tables same = {}, other = {};
-	_connection_close_ struct connection c = { -1, -1, -1 };
-	struct err e;
+	_connection_close_ struct connection c = { -1, -1, -1 }, idle = { -1, -1, -1 };
 
 	needs_root();
 	use_names();
 	attach(0);
 	learn(names_map(), OUT4, 0, live);
 	c = connect_by_name(OUT4, 444);
+	idle = connect_by_name(OUT4, 443);
 	learn(names_map(), OUT4, 0, over);
 	assert_int_equal(try_connect(AF_INET, OUT4, 444), -EPERM);
 	assert_true(talks(&c));
 	/* The same name, with another number, in the next rules. */
 	same.config = env.tables.config;
 	add_name(&same, "other.example.org", false, false, TCP(444), TCP(444), 0);
-	add_name(&same, "api.example.org", false, false, TCP(444), TCP(444), 1);
-	assert_ok(network_filter_make_next(&env.tables, &same, "test.1", &next, &e));
-	assert_ok(network_filter_switch(&next, 0, &e));
-	network_filter_clear(&next);
+	add_name(&same, "api.example.org", false, false, TCP(443), TCP(444), 1);
+	assert_int_equal(renew(&env.tables, &same), 0);
 	assert_int_equal(try_connect(AF_INET, OUT4, 444), -EPERM);
 	assert_true(talks(&c));
 	/* And without it. */
 	other.config = env.tables.config;
 	add_name(&other, "other.example.org", false, false, TCP(444), TCP(444), 0);
-	assert_ok(network_filter_make_next(&same, &other, "test.1", &next, &e));
-	assert_ok(network_filter_switch(&next, 0, &e));
-	network_filter_clear(&next);
-	assert_false(talks(&c));
+	assert_int_equal(renew(&same, &same), 0);
+	assert_true(talks(&idle));
+	assert_int_equal(renew(&same, &other), 2);
+	assert_true(is_ended(&c));
+	assert_true(is_ended(&idle));
 	clear_tables(&same);
 	clear_tables(&other);
 }

@@ -36,6 +36,13 @@ static void write_policies(const struct container_state *st, struct buf *out)
 			 p->path ? p->path : "no file",
 			 p->chosen_by ? p->chosen_by : "unknown");
 	}
+	for (size_t i = 0; i < st->network_policies.n; i++) {
+		const struct container_policy *p = &st->network_policies.v[i];
+
+		buf_addf(out, "network, since a reload: %s (%s), chosen by %s\n", p->name,
+			 p->path ? p->path : "no file",
+			 p->chosen_by ? p->chosen_by : "unknown");
+	}
 	if (st->explanations.n)
 		buf_adds(out, "what they changed:\n");
 	for (size_t i = 0; i < st->explanations.n; i++) {

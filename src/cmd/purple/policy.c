@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* purple policy check, compile, why, schema and man: what can be done with a policy without running
- * anything. Runs with the caller's privileges; only `compile --bundle` writes. */
+ * anything; and reload, for a container that runs. Runs with the caller's privileges; only `compile
+ * --bundle` and `reload` write. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -18,15 +19,17 @@
 #define PLAIN_VERSION "1.0.2"
 
 struct policy_options {
-	const char *bundle;
+	const char *bundle, *policy;
 	bool strict;
 };
 
 static const struct option_row rows[] = {
 	OPTION(policy_options, strict, "strict", 0, OPTION_FLAG, NULL,
-	       "check: warnings fail too"),
+	       "check: warnings fail too; reload: fail where more has changed than the network"),
 	OPTION(policy_options, bundle, "bundle", 'b', OPTION_STRING, "DIR",
 	       "compile: write DIR/config.json and DIR/rootfs instead of printing"),
+	OPTION(policy_options, policy, "policy", 0, OPTION_STRING, "NAME|FILE",
+	       "reload: in place of the policy that was chosen for the container"),
 	{},
 };
 
@@ -192,6 +195,15 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 {
 	const struct policy_options *o = opts;
 
+	if (streq(args[0], "reload") && n == 2) {
+		if (o->bundle)
+			return err_set(e, ERR_USAGE, EINVAL,
+				       "--bundle is for policy compile");
+		return policy_reload_container(((const struct purple_globals *)global)->root,
+					       args[1], o->policy, o->strict, e);
+	}
+	if (o->policy)
+		return err_set(e, ERR_USAGE, EINVAL, "--policy is for policy reload");
 	if (streq(args[0], "check") && n > 1)
 		return check(o, args + 1, n - 1, ret_status, e);
 	if (streq(args[0], "compile") && n == 2)
@@ -207,14 +219,14 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 		return print_generated(o, policy_write_man_page, e);
 	return err_set(e, ERR_USAGE, EINVAL,
 		       "policy: expected check FILE..., compile FILE, "
-		       "why FILE HOST:PORT or schema");
+		       "why FILE HOST:PORT, reload ID or schema");
 }
 
 const struct command purple_policy_command = {
 	.name = "policy",
-	.arguments = "check FILE... | compile FILE | why FILE HOST:PORT[/udp] | schema",
+	.arguments = "check FILE... | compile FILE | why FILE HOST:PORT[/udp] | reload ID | schema",
 	.help = "Check policies, print what one comes to, which rule decides about a connection, "
-		"or the JSON Schema of the language.",
+		"or the JSON Schema of the language; give a running container's network new rules.",
 	.options = rows,
 	.options_size = sizeof(struct policy_options),
 	.min_args = 1,

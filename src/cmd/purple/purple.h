@@ -24,6 +24,10 @@ extern const struct command purple_run_command, purple_profile_command,
 /* `purple policy why` (policy_why.c): *ret_status is not 0 when the policy denies it. */
 int policy_why(const char *file, const char *target, int *ret_status, struct err *e);
 
+/* `purple policy reload` (policy_reload.c); `policy` NULL: the container's own, read again. */
+int policy_reload_container(const char *root, const char *id, const char *policy,
+			    bool strict, struct err *e);
+
 /* --- profiles by name (profile_find.c) --- */
 
 /* True for root of the host: its policies are the machine's. */
