@@ -67,7 +67,7 @@ static __always_inline bool may_write(struct network_hits *h, const struct targe
 		return true;
 	if (next < now)
 		next = now;
-	if (next - now >= NETWORK_EVENTS_BURST * NETWORK_EVENTS_PAUSE)
+	if (next - now > (NETWORK_EVENTS_BURST - 1) * NETWORK_EVENTS_PAUSE)
 		return false;
 	h->paced = next + NETWORK_EVENTS_PAUSE;
 	return true;

@@ -5,7 +5,10 @@
 
 #include <linux/types.h>
 
-/* Who made or connected a socket, for the events of its packets. */
+/*
+ * Who made a socket, or another process that connected it, for the events of its packets. The name
+ * is that of the time: 0.1 us to ask for it again would be much of what the filter adds to connect().
+ */
 struct who {
 	__u64 cgroup;
 	__u32 pid, uid;

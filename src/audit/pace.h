@@ -15,7 +15,7 @@ static inline bool pace_allows(struct pace *p, uint64_t now)
 {
 	uint64_t next = p->next > now ? p->next : now;
 
-	if (next - now >= p->burst * p->pause)
+	if (next - now > (p->burst - 1) * p->pause)
 		return false;
 	p->next = next + p->pause;
 	return true;

@@ -14,7 +14,6 @@
 
 #include "base/fd.h"
 #include "base/json.h"
-#include "base/log.h"
 #include "cmd/purple/purple.h"
 #include "container/container.h"
 #include "container/monitor.h"
@@ -260,6 +259,14 @@ static bool wait_for_more(int watch)
 	return !(p[1].revents & POLLERR);
 }
 
+/* A delete ends the monitor, too. */
+static bool is_deleted(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_nlink == 0;
+}
+
 static int follow(struct reader *r, const struct container *c, int fd, struct err *e)
 {
 	_close_ int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -274,9 +281,11 @@ static int follow(struct reader *r, const struct container *c, int fd, struct er
 		/* Looked at before the file: what it wrote last is read after its end. */
 		last = !monitor_is_running(c);
 		code = read_lines(r, fd, &gone, e);
-		if (last && code == 0 && !r->ended)
-			log_warn("container %s: the monitor is not running, and nothing more is recorded",
-				 c->st.id);
+		if (last && code == 0 && !gone && !r->ended && !is_deleted(fd))
+			code = err_set(e, ERR_STATE, ESRCH,
+				       "container %s: its monitor is not running: nothing more is "
+				       "recorded",
+				       c->st.id);
 		if (last || (code == 0 && !gone && !r->ended && !wait_for_more(watch)))
 			break;
 	}

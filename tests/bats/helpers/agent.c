@@ -409,6 +409,34 @@ static int cmd_udp(char **argv)
 	return inet(argv, SOCK_DGRAM);
 }
 
+/* scan ADDRESS FROM TO: a datagram to each of these ports; how many were refused with EPERM. */
+static int cmd_scan(char **argv)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), refused = 0;
+
+	if (fd < 0 || inet_pton(AF_INET, argv[0], &to.sin_addr) != 1)
+		return 125;
+	for (int port = atoi(argv[1]); port <= atoi(argv[2]); port++) {
+		to.sin_port = htons((uint16_t)port);
+		if (sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)) < 0 &&
+		    errno == EPERM)
+			refused++;
+	}
+	printf("%d\n", refused);
+	return 0;
+}
+
+/* ip-option: one that does nothing, on a datagram socket. */
+static int cmd_ip_option(char **argv)
+{
+	static const char nothing[4] = { 1, 1, 1, 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	puts(answer(setsockopt(fd, IPPROTO_IP, IP_OPTIONS, nothing, sizeof(nothing))));
+	return 0;
+}
+
 /* setns PATH: joins a namespace by its file. */
 static int cmd_setns(char **argv)
 {
@@ -515,6 +543,8 @@ static const struct {
 	{ "abstract", 1, cmd_abstract },
 	{ "connect", 2, cmd_connect },
 	{ "udp", 2, cmd_udp },
+	{ "scan", 3, cmd_scan },
+	{ "ip-option", 0, cmd_ip_option },
 	{ "setns", 1, cmd_setns },
 	{ "handle", 1, cmd_handle },
 	{ "loosen", 1, cmd_loosen },
