@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Traffic for tests/bench/network: `traffic serve PORT` takes TCP connections and reads them empty,
- * and lets datagrams pile up; `traffic ask ADDRESS PORT` reads one command a line from stdin and
+ * Traffic for tests/bench/network: `traffic serve PORT` takes TCP connections, also on port 443, reads
+ * them empty, and lets datagrams pile up; `traffic ask ADDRESS PORT` reads one command a line from stdin and
  * answers each with one number:
  *
  *	udp N		median nanoseconds of a sendto(), of N
  *	connect N	median nanoseconds of a TCP connect(), of N
  *	stream MS	bits per second of one TCP connection, sent for so long
+ *	lookup NAME	how many answers DNS has for it
+ *	hello NAME	median nanoseconds to send the first bytes of TLS, on port 443
  *
  * The caller puts it into the network namespace and the group that are to be measured. A sample of
  * datagrams is a few at a time, of connect() a single one; what else the machine does is in few of
@@ -31,6 +33,10 @@
 #define DATAGRAMS 16 /* in one sample */
 #define CHUNK (128 << 10)
 #define BACKLOG 4096
+#define ANY_RESOLVER 0x08080808u
+#define ANSWER_MS 10000
+#define HELLO_SIZE 517
+#define HELLOS 100
 
 static int64_t now_ns(void)
 {
@@ -141,6 +147,97 @@ static int64_t send_stream(const struct sockaddr_in *to, size_t ms)
 	return sent * 8 * 1000 / ((end - start) / 1000000);
 }
 
+static size_t put16(uint8_t *to, size_t value)
+{
+	to[0] = (uint8_t)(value >> 8);
+	to[1] = (uint8_t)value;
+	return 2;
+}
+
+/* A question for A (RFC 1035 4.1), of any server: under a policy with names there is but one. */
+static int64_t look_up(const char *name)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons(53),
+				  .sin_addr.s_addr = htonl(ANY_RESOLVER) };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	uint8_t m[512] = { 0x12, 0x34, 1, 0, 0, 1 };
+	size_t n = 12;
+
+	for (const char *label = name; *label;) {
+		size_t len = strcspn(label, ".");
+
+		m[n++] = (uint8_t)len;
+		memcpy(m + n, label, len);
+		n += len;
+		label += len + (label[len] == '.');
+	}
+	n += 1;
+	n += put16(m + n, 1);
+	n += put16(m + n, 1);
+	if (fd < 0 || sendto(fd, m, n, 0, (struct sockaddr *)&to, sizeof(to)) < 0)
+		fail("cannot ask for a name");
+	if (poll(&p, 1, ANSWER_MS) != 1 || recv(fd, m, sizeof(m), 0) < 12)
+		fail("no answer for a name");
+	close(fd);
+	return m[6] << 8 | m[7];
+}
+
+/* A ClientHello as a browser's is long (RFC 8446 4.1.2), with one name; its length. */
+static size_t make_hello(const char *name, uint8_t hello[HELLO_SIZE])
+{
+	size_t len = strlen(name), n = 9, extensions;
+
+	memset(hello, 0, HELLO_SIZE);
+	memcpy(hello, (const uint8_t[]){ 22, 3, 1 }, 3);
+	put16(hello + 3, HELLO_SIZE - 5);
+	hello[5] = 1;
+	put16(hello + 7, HELLO_SIZE - 9);
+	n += put16(hello + n, 0x0303) + 32;
+	hello[n++] = 0;
+	n += put16(hello + n, 2);
+	n += put16(hello + n, 0x1301);
+	hello[n++] = 1;
+	hello[n++] = 0;
+	extensions = n;
+	n += 2;
+	n += put16(hello + n, 0);
+	n += put16(hello + n, len + 5);
+	n += put16(hello + n, len + 3);
+	hello[n++] = 0;
+	n += put16(hello + n, len);
+	memcpy(hello + n, name, len);
+	n += len;
+	/* Padding (RFC 7685). */
+	n += put16(hello + n, 21);
+	put16(hello + n, HELLO_SIZE - n - 2);
+	put16(hello + extensions, HELLO_SIZE - extensions - 2);
+	return HELLO_SIZE;
+}
+
+static int64_t send_hellos(const struct sockaddr_in *to, const char *name)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	struct sockaddr_in https = *to;
+	uint8_t hello[HELLO_SIZE];
+	size_t len = make_hello(name, hello);
+
+	https.sin_port = htons(443);
+	for (size_t i = 0; i < HELLOS; i++) {
+		int64_t ignored, start;
+		int fd = connected(&https, &ignored);
+
+		start = now_ns();
+		if (send(fd, hello, len, MSG_NOSIGNAL) != (ssize_t)len)
+			fail("send");
+		samples[i] = now_ns() - start;
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		close(fd);
+	}
+	return median(HELLOS);
+}
+
 static int ask(const char *address, const char *port)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET,
@@ -169,6 +266,10 @@ static int ask(const char *address, const char *port)
 			answer = make_connections(&to, count(n));
 		else if (command && n && strcmp(command, "stream") == 0)
 			answer = send_stream(&to, count(n));
+		else if (command && n && strcmp(command, "lookup") == 0)
+			answer = look_up(n);
+		else if (command && n && strcmp(command, "hello") == 0)
+			answer = send_hellos(&to, n);
 		else
 			return 2;
 		printf("%" PRId64 "\n", answer);
@@ -199,11 +300,13 @@ static int serve(const char *text)
 {
 	static char chunk[CHUNK];
 	uint16_t port = (uint16_t)atoi(text);
-	int tcp = listen_on(SOCK_STREAM, port), udp = listen_on(SOCK_DGRAM, port);
-	int epoll = epoll_create1(EPOLL_CLOEXEC);
-	struct epoll_event event = { .events = EPOLLIN, .data.fd = tcp };
+	int tcp = listen_on(SOCK_STREAM, port), https = listen_on(SOCK_STREAM, 443);
+	int udp = listen_on(SOCK_DGRAM, port), epoll = epoll_create1(EPOLL_CLOEXEC);
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = tcp },
+			   other = { .events = EPOLLIN, .data.fd = https };
 
-	if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, tcp, &event) < 0)
+	if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, tcp, &event) < 0 ||
+	    epoll_ctl(epoll, EPOLL_CTL_ADD, https, &other) < 0)
 		fail("epoll");
 	printf("ready %d\n", udp);
 	fflush(stdout);
@@ -215,12 +318,12 @@ static int serve(const char *text)
 				continue;
 			fail("epoll_wait");
 		}
-		if (event.data.fd != tcp) {
+		if (event.data.fd != tcp && event.data.fd != https) {
 			if (read(event.data.fd, chunk, sizeof(chunk)) <= 0)
 				close(event.data.fd);
 			continue;
 		}
-		fd = accept4(tcp, NULL, NULL, SOCK_CLOEXEC);
+		fd = accept4(event.data.fd, NULL, NULL, SOCK_CLOEXEC);
 		event = (struct epoll_event){ .events = EPOLLIN, .data.fd = fd };
 		/* One that was reset while it waited is not there any more. */
 		if (fd >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0)
