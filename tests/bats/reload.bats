@@ -95,7 +95,8 @@ is_gone() {
 	rules 'allow_outgoing: ["192.0.2.10:7000", "192.0.2.12:7000"]'
 	reload
 	assert_status 0
-	assert_output "$ID: generation 2 of the network's rules holds: t, 2 rules; 2 connections that they deny ended"
+	# The monitor may have been quicker with the busy one.
+	[[ $output == "$ID: generation 2 of the network's rules holds: t, 2 rules; "[12]" connection"*" that they deny ended" ]]
 	wait_for 10 said busy:192.0.2.11:7000 ECONNABORTED
 	wait_for 10 said idle:192.0.2.11:7000 ECONNABORTED
 	in_it agent connect 192.0.2.11 7000
