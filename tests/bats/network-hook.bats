@@ -248,8 +248,13 @@ while True:
 	umount "$PWD/raw.net"
 }
 
-# start_process FILE... : a process like a runtime's init, in namespaces of its own and a group of cgroup2
-# of its own; INIT is its pid.
+unified_mount() {
+	[[ ! -d /sys/fs/cgroup/unified ]] || { echo /sys/fs/cgroup/unified; return; }
+	echo /sys/fs/cgroup
+}
+
+# start_init NETWORK: a process like a runtime's init, in namespaces of its own, and in the group GROUP of
+# cgroup2; INIT is its pid.
 start_init() {
 	local starter
 	mkdir "$GROUP"
@@ -273,9 +278,7 @@ hook() { # STATUS [PID]
 	make_bundle
 	edit_config '.annotations["io.purple.policy"] = "t" | .linux.seccomp = $p[0]
 		| .process.capabilities |= map_values([])' --slurpfile p profile.json
-	local unified=/sys/fs/cgroup/unified link
-	[[ -d $unified ]] || unified=/sys/fs/cgroup
-	GROUP=$unified/$ID
+	GROUP=$(unified_mount)/$ID
 	in_net cont ip link set eth0 netns "$PWD/world.net"
 	in_net world ip link set eth0 name late
 	start_init cont
@@ -301,27 +304,61 @@ hook() { # STATUS [PID]
 	wait_for 10 rmdir "$GROUP"
 }
 
+# hook_refuses TEXT JQ-FILTER: the hook by itself, for INIT with a configuration that was changed.
+hook_refuses() {
+	cp "$BUNDLE/config.json" config.json
+	edit_config "$2"
+	capture hook creating "$INIT"
+	mv config.json "$BUNDLE/config.json"
+	((status != 0)) || { echo "not refused: $2"; return 1; }
+	assert_stderr_contains "policy t: "
+	assert_stderr_contains "$1"
+	[[ ! -e /run/purple/$ID ]]
+}
+
 @test "what the filter cannot hold is refused, and says what to do" {
 	rules 'allow_outgoing: ["192.0.2.10:80"]'
 	hooks network
 	refused "AF_VSOCK" runc "$IMAGE" true
 	write_profile
 	WITH+=("${PROFILE[@]}")
-	refused "has CAP_NET_ADMIN" runc --cap-add NET_ADMIN "$IMAGE" true
-	refused "has CAP_SYS_ADMIN" runc --cap-add SYS_ADMIN "$IMAGE" true
 	refused "do not make it privileged" runc --privileged "$IMAGE" true
-	refused "no pid namespace of its own" runc --pid host "$IMAGE" true
-	refused "shows control groups that can be written to" runc -v /sys:/host "$IMAGE" true
-	refused "shows a BPF file system" runc -v /sys/fs/bpf:/bpf:ro "$IMAGE" true
-	NETWORK=(--network host)
-	refused "no network namespace of its own" runc "$IMAGE" true
-	NETWORK=(--network "ns:$PWD/cont.net")
+	make_bundle
+	edit_config '.annotations["io.purple.policy"] = "t" | .linux.seccomp = $p[0]
+		| .process.capabilities |= map_values([])' --slurpfile p profile.json
+	GROUP=$(unified_mount)/$ID
+	start_init cont
+	local cap
+	for cap in CAP_NET_ADMIN CAP_SYS_ADMIN CAP_BPF CAP_SYS_MODULE CAP_SYS_RAWIO; do
+		hook_refuses "has $cap" ".process.capabilities.bounding = [\"$cap\"]"
+	done
+	hook_refuses "has CAP_NET_ADMIN" '.process.capabilities.ambient = ["cap_net_admin"]'
+	hook_refuses "process.capabilities is missing" 'del(.process.capabilities)'
+	hook_refuses "has no network namespace of its own" '.linux.namespaces |= map(select(.type != "network"))'
+	hook_refuses "has no pid namespace of its own" '.linux.namespaces |= map(if .type == "pid" then .path = "/proc/1/ns/pid" else . end)'
+	hook_refuses "has no mount namespace of its own" '.linux.namespaces |= map(if .type == "mount" then .path = "/proc/1/ns/mnt" else . end)'
+	hook_refuses "shows a BPF file system" '.mounts += [{ type: "bpf", source: "bpf", destination: "/b" }]'
+	hook_refuses "shows a BPF file system" '.mounts += [{ source: "/sys/fs/bpf", destination: "/b", options: ["bind", "ro"] }]'
+	hook_refuses "control groups that can be written to" '.mounts += [{ type: "cgroup2", source: "c", destination: "/c" }]'
+	hook_refuses "control groups that can be written to" '.mounts += [{ source: "/sys", destination: "/s", options: ["rbind", "ro"] }]'
+	hook_refuses "control groups that can be written to" ".mounts += [{ source: \"$GROUP\", destination: \"/c\", options: [\"bind\"] }]"
+	ln -s / all
+	hook_refuses "shows " ".mounts += [{ source: \"$PWD/all\", destination: \"/a\", options: [\"rbind\"] }]"
+	hook_refuses "AF_VSOCK" 'del(.linux.seccomp)'
+	# Who is in its namespaces.
 	nsenter --net="$PWD/cont.net" sleep 1000 3>&- &
 	WORLD+=($!)
-	refused "is in the container's network namespace too" runc "$IMAGE" true
-	refused "is in the container's network namespace too" crun "$IMAGE" true
-	policy t <<<'network: { allow_outgoing: ["nonsense:nonsense:"] }'
-	refused "t.yaml" runc "$IMAGE" true
+	hook_refuses "is in the container's network namespace too" .
+	kill "${WORLD[-1]}"
+	wait "${WORLD[-1]}" || true
+	nsenter --target "$INIT" --pid sleep 1000 3>&- &
+	WORLD+=($!)
+	wait_for 10 eval '(($(pgrep -c --ns "$INIT" --nslist pid) > 1))'
+	hook_refuses "is in the container's pid namespace too" .
+	kill -KILL "$INIT"
+	wait_for 10 rmdir "$GROUP"
+	NETWORK=(--network host)
+	refused "has no network namespace of its own" runc "$IMAGE" true
 	WITH=("${PROFILE[@]}" --annotation io.purple.policy=nothing-like-this)
 	refused 'policy "nothing-like-this" is unknown' runc "$IMAGE" true
 }
