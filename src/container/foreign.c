@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -111,6 +112,45 @@ static int look_at_state(const struct container_foreign_request *rq, bool *ret_d
 	if (!c.st.foreign || alive)
 		return err_set(e, ERR_EXISTS, EEXIST, "'%s'", rq->id);
 	return container_delete(rq->root, rq->id, false, e);
+}
+
+struct sought {
+	uint64_t cgroup;
+	bool found;
+};
+
+static int match_group(const char *name, uint64_t cgroup, void *arg)
+{
+	struct sought *s = arg;
+
+	s->found |= cgroup == s->cgroup;
+	return 0;
+}
+
+/*
+ * Whether the group that init has for itself has a filter: Purple's own runtime, called with another
+ * state root, has made it. A second one there would take the first one's place.
+ */
+static int look_at_group(pid_t init, bool *ret_filtered, struct err *e)
+{
+	_free_ char *mount = NULL, *dir = NULL;
+	struct sought sought = {};
+	struct stat st;
+	bool alone;
+	int r = cgroup_find_unified(init, &mount, &dir, e);
+
+	if (r == 0 && !streq(mount, dir))
+		r = cgroup_holds_only(dir, init, &alone, e);
+	else
+		alone = false;
+	if (r < 0 || !alone)
+		return r;
+	if (stat(dir, &st) < 0)
+		return err_sys(e, "cannot look at the group '%s'", dir);
+	sought.cgroup = st.st_ino;
+	r = network_filter_list(match_group, &sought, e);
+	*ret_filtered = r == 0 && sought.found;
+	return r;
 }
 
 /* --- making it --- */
@@ -337,6 +377,8 @@ int container_foreign_create(const struct container_foreign_request *rq, struct 
 	if (r < 0 || f.plan.sources.n == 0)
 		return r;
 	r = look_at_state(rq, &done, e);
+	if (r == 0 && !done)
+		r = look_at_group(rq->pid, &done, e);
 	if (r < 0 || done)
 		return r;
 	return make(&f, spec, e);
@@ -368,10 +410,9 @@ int container_foreign_started(const char *root, const char *id, struct err *e)
 
 	if (r < 0 || !found)
 		return r;
-	/* A short one has ended, and its network with it. */
-	if (!process_is_alive(c.st.pid, c.st.pid_start))
-		return 0;
-	return container_network_attach_wires(&c, &wires, e);
+	r = container_network_attach_wires(&c, &wires, e);
+	/* A short one has ended meanwhile, and its network with it. */
+	return r < 0 && !process_is_alive(c.st.pid, c.st.pid_start) ? 0 : r;
 }
 
 int container_foreign_remove(const char *root, const char *id, struct err *e)

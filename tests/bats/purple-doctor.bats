@@ -24,7 +24,8 @@ finding() {
 	local check
 	for check in kernel seccomp landlock 'BPF cgroup programs' namespaces 'user namespaces' \
 		'mount API' 'cgroup memory' 'swap accounting' 'cgroup cpu' 'cgroup pids' 'cgroup io' \
-		'network filter' 'network names' 'attached filters' 'leftover filters' \
+		'network filter' 'network names' 'network events' 'network monitors' 'attached filters' \
+		'leftover filters' 'leftovers of hooks' \
 		settings 'policy folders' policies pasta podman 'leftover states' 'leftover cgroups'; do
 		[[ $output =~ (^|$'\n')(ok|missing|absent|broken)\ +$check\  ]] || {
 			echo "no line for $check in:"
