@@ -143,6 +143,31 @@ static void many_ranges_of_ports_are_searched(void **state)
 	assert_int_equal(try_connect(AF_INET, OUT4, 30020), -EPERM);
 }
 
+/* More targets than a processor remembers, those that are allowed and others by turns. */
+static void what_is_remembered_is_of_one_target(void **state)
+{
+	_close_ int fd = -1;
+
+	needs_root();
+	add_rule(&env.tables, OUT4, 32, UDP(1), UDP(999), NETWORK_ALLOW, 0);
+	add_rule(&env.tables, "10.77.0.0", 24, UDP(7), UDP(7), NETWORK_ALLOW, 1);
+	attach(0);
+	fd = inside_socket(AF_INET, SOCK_DGRAM);
+	for (uint16_t i = 1; i < 1000; i++) {
+		assert_int_equal(connect_to(fd, OUT4, i), 0);
+		assert_int_equal(connect_to(fd, OUT4, i + 1000), -EPERM);
+		assert_int_equal(connect_to(fd, OTHER4, i), -EPERM);
+	}
+	for (int i = 0; i < 256; i++) {
+		char allowed[INET_ADDRSTRLEN], other[INET_ADDRSTRLEN];
+
+		snprintf(allowed, sizeof(allowed), "10.77.0.%d", i);
+		snprintf(other, sizeof(other), "10.77.1.%d", i);
+		assert_int_not_equal(connect_to(fd, allowed, 7), -EPERM);
+		assert_int_equal(connect_to(fd, other, 7), -EPERM);
+	}
+}
+
 static void what_no_rule_speaks_of_falls_back(void **state)
 {
 	needs_root();
@@ -752,6 +777,7 @@ int main(void)
 		TEST(addresses_and_ports_decide),
 		TEST(datagrams_arrive_where_they_may),
 		TEST(many_ranges_of_ports_are_searched),
+		TEST(what_is_remembered_is_of_one_target),
 		TEST(what_no_rule_speaks_of_falls_back),
 		TEST(only_tcp_and_udp_sockets_are_made),
 		TEST(multipath_tcp_is_tcp),
