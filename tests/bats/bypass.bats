@@ -242,3 +242,83 @@ with_socket() {
 	holds nobody
 	holds outside
 }
+
+# knock ADDRESS PORT PROTOCOL: what a program that waits there says to somebody from outside.
+knock() {
+	cat >knock.py <<-'END'
+		import socket, sys
+		address, port, kind = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+		s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET,
+		                  socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+		# Long enough where something is to come; where not, it is waited for in vain.
+		s.settimeout(float(sys.argv[4]))
+		try:
+		    s.connect((address, port))
+		    s.send(b"hello\n")
+		    print(s.recv(100).decode().strip() or "closed")
+		except OSError:
+		    print("nothing")
+	END
+	in_net world python3 "$PWD/knock.py" "$@"
+}
+
+@test "a shell that waits for somebody from outside" {
+	local kind address in_time
+	# Each for whoever comes, again and again.
+	cat >"$BUNDLE/rootfs/wait.sh" <<-'END'
+		nc -ll -p 4444 -e echo shell &
+		nc -ll -p 53 -e echo shell &
+		exec bypass answer 4445
+	END
+	set_command sh /wait.sh
+	new_id
+	create_container
+	purple_rt start "$ID"
+	for address in 203.0.113.2 2001:db8:2::2; do
+		wait_for 10 eval "[[ \$(knock $address 4444 tcp 5) == shell ]]"
+	done
+	wait_for 10 eval '[[ $(knock 203.0.113.2 4445 udp 1) == shell ]]'
+	purple_rt delete --force "$ID"
+	policy t <<<"network: { $STANDARD }"
+	start_under t 'exec sh /wait.sh'
+	# It waits: from inside it is reached.
+	wait_for 10 eval '[[ $(purple_rt exec "$ID" nc -w 2 127.0.0.1 4444) == shell ]]'
+	for address in 203.0.113.2 2001:db8:2::2; do
+		assert_equal "$(knock $address 4444 tcp 1)" nothing
+		assert_equal "$(knock $address 53 tcp 1)" nothing
+	done
+	assert_equal "$(knock 203.0.113.2 4445 udp 1)" nothing
+	assert_equal "$(knock 203.0.113.2 4445 udp 1)" nothing
+}
+
+@test "names: answers that lead to reserved addresses, and aliases of blocked names" {
+	local name address
+	policy t <<<'network: { allow_outgoing: ["*.test:80"], dns_servers: [198.51.100.1] }'
+	start_under t 'exec sleep 1000'
+	in_it() { run purple_rt exec "$ID" "$@"; }
+	for name in private meta loop any link group translated mapped; do
+		in_it nslookup "$name.test" 198.51.100.1
+		for address in 10.1. 169.254 127.0.0.1 0.0.0.0 fe80: 224.0.0. ff02: 64:ff9b :ffff: "Address: ::"; do
+			assert_lacks "$address"
+		done
+	done
+	grep -q "query.* translated.test" dns.log
+	# Of an answer with both, the one is there and the other is not.
+	in_it nslookup mixed.test 198.51.100.1
+	assert_contains 192.0.2.10
+	assert_lacks 169.254
+	for address in 10.1.2.3 169.254.169.254 ::ffff:169.254.169.254 64:ff9b::a9fe:a9fe; do
+		in_it agent connect "$address" 80
+		assert_output EPERM
+	done
+	in_it agent connect 192.0.2.10 80
+	assert_output ok
+	purple_rt delete --force "$ID"
+	policy t <<<'network: { isolated: false, blocked_domains: [third.test], dns_servers: [198.51.100.1] }'
+	start_under t 'exec sleep 1000'
+	in_it nslookup alias.test 198.51.100.1
+	assert_lacks 192.0.2.12
+	wait_for 10 eval '[[ $(purple_rt exec "$ID" agent connect 192.0.2.12 80) == EPERM ]]'
+	in_it agent connect 192.0.2.11 80
+	assert_output ok
+}

@@ -61,6 +61,10 @@ world_servers() {
 		--host-record=api.test,192.0.2.10,2001:db8:9::10 --host-record=other.test,192.0.2.11 \
 		--host-record=third.test,192.0.2.12 --host-record=private.test,10.1.2.3 \
 		--host-record=meta.test,169.254.169.254 --cname=alias.test,third.test \
+		--host-record=loop.test,127.0.0.1,::1 --host-record=any.test,0.0.0.0,:: \
+		--host-record=link.test,169.254.7.7,fe80::7 --host-record=group.test,224.0.0.7,ff02::7 \
+		--host-record=translated.test,64:ff9b::a9fe:a9fe --host-record=mapped.test,::ffff:169.254.169.254 \
+		--host-record=mixed.test,192.0.2.10 --host-record=mixed.test,169.254.169.254 \
 		>dnsmasq.out 2>&1 3>&- &
 	WORLD+=($!)
 	wait_for 20 test -e world.ready

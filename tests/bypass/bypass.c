@@ -4,6 +4,7 @@
  *
  *   bypass GROUP...   makes each attempt of these groups in a process of its own, and prints a line
  *                     for each: NUMBER GROUP/NAME wire|call[?] ANSWER
+ *   bypass answer PORT  waits for datagrams, and answers whoever sends one
  *
  * A "wire" attempt got through when its packets are seen at the outside end: the sniffer (sniff.py)
  * knows them by the number. A "call" attempt got through when the answer is "ok". "?": the kernel
@@ -142,9 +143,29 @@ static int try_group(const char *name)
 	return 2;
 }
 
+static int answer(const char *port)
+{
+	int fd = new_socket(AF_INET6, SOCK_DGRAM, 0);
+	struct address who = address_of("::", (uint16_t)atoi(port));
+	char b[1500];
+
+	if (fd < 0 || bind(fd, sa(&who), who.len) < 0) {
+		perror("bypass: bind");
+		return 1;
+	}
+	for (;;) {
+		who.len = sizeof(who.sa);
+		if (recvfrom(fd, b, sizeof(b), 0, sa(&who), &who.len) >= 0)
+			sendto(fd, "shell\n", 6, 0, sa(&who), who.len);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	int r = argc < 2 ? 2 : 0;
+
+	if (argc == 3 && strcmp(argv[1], "answer") == 0)
+		return answer(argv[2]);
 
 	for (int i = 1; r == 0 && i < argc; i++)
 		r = try_group(argv[i]);
