@@ -125,6 +125,16 @@ holds() {
 	holds outside io_uring/setup
 }
 
+@test "the filter at the container's own end of the device, where the other end is not the runtime's" {
+	# As with pasta. Frames that pass by the queue of the device pass by the filter as well there:
+	# nobody in a container of Purple's can send such.
+	purple_rt() { "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" "$@"; }
+	attempts packet raw fragments multicast
+	holds root
+	holds nobody
+	holds outside packet/past-queue packet/own-type-past-queue
+}
+
 @test "other protocols and families of sockets" {
 	attempts protocols
 	holds root

@@ -87,7 +87,7 @@ has() {
 		printf '5.12\n%s\n' "$(uname -r)" | sort -CV
 		;;
 	podman | crun | runc | jq | busybox | conmon | python3 | script | strace | buildah | capsh | man | slirp4netns | curl | catatonit | \
-		containerd | ctr | dockerd | ip | dig | dnsmasq | musl-gcc | nginx | openssl)
+		containerd | ctr | dockerd | ip | dig | dnsmasq | musl-gcc | nginx | openssl | bpftool)
 		missing_reason="the program $1"
 		command -v "$1" >/dev/null
 		;;

@@ -48,7 +48,10 @@ world_servers() {
 		            u.sendto(data, who)
 		        else:
 		            c, _ = s.accept()
-		            c.sendall(b"hello\n")
+		            try:
+		                c.sendall(b"hello\n")
+		            except OSError:
+		                pass # gone already
 		            c.close()
 	END
 	rm -f world.ready
