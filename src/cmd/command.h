@@ -44,7 +44,8 @@ struct command {
 	size_t options_size;
 	int min_args, max_args; /* max -1: any number */
 	bool stop_at_argument;	/* what follows the first argument is not ours to parse */
-	/* `args` has n arguments and a NULL behind them. *ret_status is the exit code on success. */
+	/* `args` has n arguments and a NULL behind them. *ret_status is the exit code on success;
+	 * a command that fails may set another one than that of the error. */
 	int (*run)(const void *global, void *options, char **args, int n, int *ret_status,
 		   struct err *e);
 	bool hidden;

@@ -12,14 +12,15 @@ int main(int argc, char **argv)
 {
 	const struct command *c;
 	struct err e = {};
-	int status, code;
+	int status = 0, code;
 
 	program_begin();
 	if (program_dispatch(&purple_program, argv, argc, &c, &status, &e) == 0)
 		return status;
 	code = report_error(&e);
+	/* The command's own, where its codes say more. */
 	if (c != &purple_run_command)
-		return code;
+		return status ? status : code;
 	if (e.kind == ERR_EXEC_DENIED)
 		return 126;
 	return e.kind == ERR_EXEC_NOT_FOUND ? 127 : RUN_FAILED;

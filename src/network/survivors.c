@@ -163,6 +163,15 @@ static bool is_ours(const struct network_survivors *s, const struct network_sock
 	return c->has_state && c->state.cgroup == s->next->config.cgroup;
 }
 
+static bool is_noted(const struct network_survivors *s, const struct network_socket *c)
+{
+	for (size_t i = 0; i < s->doomed.n; i++)
+		if (memcmp(s->doomed.v[i].diag.id.idiag_cookie, c->diag.id.idiag_cookie,
+			   sizeof(c->diag.id.idiag_cookie)) == 0)
+			return true;
+	return false;
+}
+
 static int look_at(struct network_survivors *s, const struct network_socket *c,
 		   int (*keep)(const struct network_address *,
 			       const struct network_name *, void *, struct err *),
@@ -174,7 +183,7 @@ static int look_at(struct network_survivors *s, const struct network_socket *c,
 	bool wanted;
 
 	/* What has sent since the switch the new rules have allowed themselves. */
-	if (!is_ours(s, c) || c->state.key == s->next->config.key)
+	if (!is_ours(s, c) || c->state.key == s->next->config.key || is_noted(s, c))
 		return 0;
 	if (is_allowed(s, c, &kept, &wanted))
 		return wanted ? keep(&address, &kept, arg, e) : 0;
@@ -205,14 +214,12 @@ int network_survivors_look(struct network_survivors *s,
 
 int network_survivors_end(struct network_survivors *s, struct err *e)
 {
-	int n = 0;
-
+	/* Who reads the filter's events may have been quicker. */
 	for (size_t i = 0; i < s->doomed.n; i++) {
 		int r = network_sockets_end(s->sock, &s->doomed.v[i]);
 
 		if (r < 0)
 			return err_errno(e, r, "cannot end a connection that is denied");
-		n += r;
 	}
-	return n;
+	return (int)s->doomed.n;
 }

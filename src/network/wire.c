@@ -346,3 +346,109 @@ int network_wire_has_devices(int ns, bool *ret, struct err *e)
 	free(l.v);
 	return r;
 }
+
+/* --- what is there --- */
+
+struct found_filter {
+	bool is_there;
+	uint32_t slot;
+};
+
+static int take_filter(const struct nlmsghdr *h, void *arg)
+{
+	const struct tcmsg *tc = NLMSG_DATA(h);
+	struct found_filter *found = arg;
+	size_t left, inner;
+
+	if (h->nlmsg_type != RTM_NEWTFILTER || h->nlmsg_len < NLMSG_LENGTH(sizeof(*tc)) ||
+	    tc->tcm_handle != FILTER_HANDLE ||
+	    TC_H_MAJ(tc->tcm_info) >> 16 != FILTER_PRIORITY)
+		return 0;
+	left = h->nlmsg_len - NLMSG_LENGTH(sizeof(*tc));
+	for (const struct rtattr *a = TCA_RTA(tc); RTA_OK(a, left); a = RTA_NEXT(a, left)) {
+		if ((a->rta_type & NLA_TYPE_MASK) != TCA_OPTIONS)
+			continue;
+		inner = RTA_PAYLOAD(a);
+		for (const struct rtattr *b = RTA_DATA(a); RTA_OK(b, inner);
+		     b = RTA_NEXT(b, inner)) {
+			if (b->rta_type != TCA_BPF_CLASSID ||
+			    RTA_PAYLOAD(b) != sizeof(found->slot))
+				continue;
+			memcpy(&found->slot, RTA_DATA(b), sizeof(found->slot));
+			found->is_there = true;
+		}
+	}
+	return 0;
+}
+
+/* Whether the device's filter has the rules of `f`. */
+static int has_filter(const struct network_filter *f, int sock, const struct device *d,
+		      bool is_ingress, int wires)
+{
+	struct found_filter found = {};
+	struct network_wire wire;
+	struct rtnl_request q;
+	int r;
+
+	rtnl_begin(&q, RTM_GETTFILTER, NLM_F_DUMP, sizeof(q.tc));
+	q.tc.tcm_ifindex = d->index;
+	q.tc.tcm_parent = TC_H_MAKE(TC_H_CLSACT,
+				    is_ingress ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
+	r = rtnl_talk(sock, &q, take_filter, &found);
+	/* No such qdisc at the device. */
+	if (r == -EINVAL || r == -ENOENT)
+		return 0;
+	if (r < 0 || !found.is_there)
+		return r;
+	return kbpf_map_lookup(wires, &found.slot, &wire) == 0 && wire.key == f->config.key;
+}
+
+static int list_all(const struct network_filter *f, int sock, int host_sock, int ns_id,
+		    const devices *inside, const devices *host, int wires,
+		    int (*each)(const char *, bool, bool, void *), void *arg)
+{
+	for (size_t i = 0; i < inside->n; i++) {
+		const struct device *d = &inside->v[i], *end;
+		int r;
+
+		if (!is_filtered(d))
+			continue;
+		end = find_host_end(d, host, ns_id);
+		r = has_filter(f, end ? host_sock : sock, end ? end : d, end != NULL, wires);
+		if (r >= 0)
+			r = each(end ? end->name : d->name, end != NULL, r, arg);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int network_wire_list(const struct network_filter *f, int ns,
+		      int (*each)(const char *, bool, bool, void *), void *arg,
+		      struct err *e)
+{
+	_close_ int sock = -1, host_sock = -1, wires = open_pin("wires", e);
+	devices inside = {}, host = {};
+	int r = wires;
+
+	if (wires < 0)
+		return wires;
+	sock = rtnl_open(ns, e);
+	if (sock < 0)
+		return sock;
+	host_sock = rtnl_open(-1, e);
+	if (host_sock < 0)
+		return host_sock;
+	r = list_devices(sock, &inside, e);
+	if (r == 0)
+		r = list_devices(host_sock, &host, e);
+	if (r == 0) {
+		r = list_all(f, sock, host_sock, id_of_ns(host_sock, ns), &inside, &host,
+			     wires, each, arg);
+		if (r < 0)
+			err_errno(e, r, "cannot list the filters of the network devices");
+	}
+	free(inside.v);
+	free(host.v);
+	return r;
+}

@@ -28,4 +28,12 @@ int network_wire_attach(const struct network_filter *f, int ns, struct network_w
 /* Whether network_wire_attach() would find any device in the namespace. Runs in: as above. */
 int network_wire_has_devices(int ns, bool *ret, struct err *e);
 
+/*
+ * Calls `each` with every device that network_wire_attach() would filter, by the name where it is
+ * filtered, and whether the filter there is that of `f`. `each` gives -errno to stop.
+ */
+int network_wire_list(const struct network_filter *f, int ns,
+		      int (*each)(const char *name, bool at_host, bool filtered, void *arg),
+		      void *arg, struct err *e);
+
 #endif

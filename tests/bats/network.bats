@@ -213,13 +213,32 @@ tries() {
 		agent connect 192.0.2.12 80; agent connect 192.0.2.11 80; agent connect 169.254.169.254 80'
 	run purple_ network show "$ID"
 	assert_status 0
-	assert_contains "generation 1; what none speaks of is denied"
-	[[ $output =~ \ 1\ +0\ \ allow_outgoing:\ api.test:8080\ \ \(/etc/purple/policies/t.yaml:2: ]]
-	[[ $output =~ \ 2\ +0\ \ allow_outgoing:\ 192.0.2.12:80 ]]
-	[[ $output =~ \ 0\ +1\ \ no\ rule ]]
-	[[ $output =~ \ 0\ +1\ \ reserved\ addresses ]]
-	assert_contains "192.0.2.10 allowed for api.test:8080, "
-	assert_contains "2001:db8:9::10 allowed for api.test:8080, "
+	assert_contains "generation 1 of t; what none speaks of is denied"
+	[[ $output =~ \ 1\ +0\ +0\ +0\ \ allow_outgoing:\ api.test:8080\ \ \(/etc/purple/policies/t.yaml:2: ]]
+	[[ $output =~ \ 2\ +0\ +0\ +0\ \ allow_outgoing:\ 192.0.2.12:80 ]]
+	[[ $output =~ \ 0\ +1\ +1\ +0\ \ no\ rule ]]
+	[[ $output =~ \ 0\ +1\ +1\ +0\ \ reserved\ addresses ]]
+	assert_contains "192.0.2.10 tcp 8080 allowed for api.test:8080, "
+	assert_contains "2001:db8:9::10 tcp 8080 allowed for api.test:8080, "
+	# The test's namespaces are joined by a veth pair whose other end is not the host's.
+	assert_contains "device: eth0, at the container's end: filtered"
+	purple_ network show --json "$ID" >shown.json
+	jq -e '.container == $id and .generation == 1 and .policies == ["t"] and .otherwise == "denied"
+		and .forwarder.running and .monitor.running and .forwarder.port > 0
+		and (.rules | map([.list, .rule, .allowed, .denied])) == [["allow_outgoing", "api.test:8080", 1, 0], ["allow_outgoing", "192.0.2.12:80", 2, 0]]
+		and (.rules | all(.policy == "t" and (.place | startswith("/etc/purple/policies/t.yaml:2:"))))
+		and (.others[:2] | map([.rule, .denied, .events, .lost + .limited])) == [["no rule", 1, 1, 0], ["reserved addresses", 1, 1, 0]]
+		and (.names | map([.address, .verdict, .protocol, .firstPort, .lastPort, .rule]) | sort)
+			== [("192.0.2.10", "2001:db8:9::10") as $a | ("tcp", "udp") as $p | [$a, "allowed", $p, 8080, 8080, "api.test:8080"]]
+		and (.names | all(.secondsLeft > 0 and .secondsLeft <= 105))
+		and .devices == [{ name: "eth0", at: "container", filtered: true }]' --arg id "$ID" shown.json ||
+		{ cat shown.json; return 1; }
+	# Who is dead is said to be.
+	kill -KILL "$(jq .forwarder.pid shown.json)" "$(jq .monitor.pid shown.json)"
+	wait_for 10 eval '! purple_ network show --json "$ID" | jq -e ".forwarder.running or .monitor.running" >/dev/null'
+	run purple_ network show "$ID"
+	assert_contains "which is dead: nothing resolves"
+	assert_contains "which is not running: nothing is recorded"
 	policy t <<<'network: { isolated: true }'
 	start_under t 'exec sleep 1000'
 	run purple_ network show "$ID"
