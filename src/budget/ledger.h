@@ -16,7 +16,7 @@
 #include "base/err.h"
 #include "budget/usage.h"
 
-#define LEDGER_FILE "/var/lib/purple/ledger.db"
+#define LEDGER_FILE LOCALSTATEDIR "/lib/purple/ledger.db"
 
 struct ledger;
 
@@ -127,6 +127,9 @@ struct ledger_counter {
 	int64_t tokens_limit,
 		cost_limit; /* of the policy that reserved last, and what was added */
 };
+
+/* When the period ends; INT64_MAX: never. */
+int64_t ledger_counter_end(const struct ledger_counter *c);
 
 /* Calls `each` for every counter, the newest first; a return value that is not 0 ends it. Texts
  * are valid during the call. `scope` and `name` may be NULL. */

@@ -398,8 +398,12 @@ static int configure(struct ledger *l, enum ledger_mode mode, struct err *e)
 	/* A checkpoint waits for the disk: one in some 400 calls, for a log of 16 MB. */
 	if (r == 0)
 		r = ledger_db_exec(l,
-				   "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000;"
-				   " PRAGMA cell_size_check = ON",
+				   "PRAGMA cell_size_check = ON; PRAGMA wal_autocheckpoint = 4000",
+				   "set options", e);
+	if (r == 0)
+		r = ledger_db_exec(l,
+				   mode == LEDGER_GATEWAY ? "PRAGMA synchronous = NORMAL" :
+							    "PRAGMA synchronous = FULL",
 				   "set options", e);
 	if (r == 0 && is_empty)
 		r = make_tables(l, e);

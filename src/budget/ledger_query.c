@@ -71,6 +71,19 @@ static struct ledger_counter counter_at(sqlite3_stmt *s)
 	return c;
 }
 
+int64_t ledger_counter_end(const struct ledger_counter *c)
+{
+	time_t t = (time_t)(c->start / 1000);
+	struct tm tm;
+
+	if (streq(c->period, ledger_period_name(LEDGER_DAY)))
+		return c->start + INT64_C(86400000);
+	if (!streq(c->period, ledger_period_name(LEDGER_MONTH)) || !gmtime_r(&t, &tm))
+		return INT64_MAX;
+	tm.tm_mon++;
+	return (int64_t)timegm(&tm) * 1000;
+}
+
 int ledger_counters(struct ledger *l, const char *scope, const char *name,
 		    ledger_each_counter each, void *arg, struct err *e)
 {

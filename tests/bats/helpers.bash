@@ -78,6 +78,10 @@ has() {
 		missing_reason="a build with the forwarder of names"
 		[[ -x ${PURPLE_DNS_START:-} ]]
 		;;
+	ledger_fill)
+		missing_reason="a build with the tests' own programs"
+		[[ -x ${PURPLE_LEDGER_FILL:-} ]]
+		;;
 	timens)
 		missing_reason="time namespaces"
 		[[ -e /proc/self/ns/time ]]

@@ -19,9 +19,11 @@ tree_with() { # FILE HEADER
 	tree_with linux/mount.c oci/spec.h
 	tree_with cgroup/v2.c base/fs.h
 	tree_with oci/state.c base/json.h
+	tree_with budget/prices.c base/json.h
+	tree_with policy/values.c budget/money.h
 	run "$PURPLE_SRCDIR/scripts/check-includes" tree
 	assert_status 0
-	assert_contains "8 includes in 8 files"
+	assert_contains "10 includes in 10 files"
 }
 
 @test "the include check names file, line and edge of every forbidden include" {
@@ -46,6 +48,9 @@ tree_with() { # FILE HEADER
 		oci/spec.c policy/policy.h
 		base/str.c oci/spec.h
 		policy/find.c container/state.h
+		policy/merge.c budget/ledger.h
+		budget/prices.c policy/policy.h
+		budget/ledger.c container/state.h
 		base/str.c str.h
 		linux/mount.c ../oci/spec.h
 	END
@@ -117,7 +122,7 @@ tree_with() { # FILE HEADER
 	done
 	run "$PURPLE" --help
 	assert_status 0
-	for command in run profile policy explain ps stop doctor; do
+	for command in run profile policy explain ps stop doctor usage budget; do
 		assert_contains " $command "
 	done
 }
