@@ -58,10 +58,10 @@ static void count_text(struct llm_reader *r, const char *path, const struct json
 		len -= 2;
 	else if (t->type != JSON_TOKEN_NUMBER)
 		return;
-	if (len == 0 || !is_content(path))
-		return;
 	if (!is_below(path, f->content) &&
 	    (r->shape != LLM_WHOLE || !is_below(path, f->content_whole)))
+		return;
+	if (len == 0 || !is_content(path))
 		return;
 	r->answer.text_bytes += len;
 	r->doc.has_text = true;

@@ -19,11 +19,14 @@
 #include "base/str.h"
 
 #define COPIES_MAX 1024
+/* Rows of a format's table; a bit each. */
+#define ROWS_MAX 64
 
 struct reading {
 	struct llm_request *r;
 	const char *body;
 	struct err *e;
+	size_t row_len[ROWS_MAX];
 	uint64_t seen;	  /* rows whose key was there, by index */
 	uint64_t prompts; /* texts to complete */
 	bool path_model, has_tools, failed;
@@ -58,11 +61,15 @@ static bool is_anywhere(const struct llm_field_row *row)
 	return row->path[0] == '*';
 }
 
-static bool row_matches(const struct llm_field_row *row, const char *path)
+static bool row_matches(const struct reading *rd, size_t i, const char *path, size_t len)
 {
+	const struct llm_field_row *row = &rd->r->format->fields[i];
+	size_t n = rd->row_len[i];
+
 	if (is_anywhere(row))
-		return str_has_suffix(path, row->path + 1);
-	return streq(row->path, path);
+		return len >= n - 1 &&
+		       memcmp(path + len - (n - 1), row->path + 1, n - 1) == 0;
+	return len == n && memcmp(path, row->path, n) == 0;
 }
 
 /* A key that matters is there once, and no other may be taken for it. */
@@ -70,19 +77,20 @@ static bool check_key(struct reading *rd, const struct json_token *t)
 {
 	const struct llm_field_row *rows = rd->r->format->fields;
 	char folded[JSON_SCAN_PATH_MAX + 1], row_folded[JSON_SCAN_PATH_MAX + 1];
+	size_t len, folded_len;
 
 	fold(t->path, folded);
+	len = strlen(t->path);
+	folded_len = strlen(folded);
 	for (size_t i = 0; rows[i].path; i++) {
-		if (is_anywhere(&rows[i]))
+		if (is_anywhere(&rows[i]) || rd->row_len[i] != folded_len)
 			continue;
-		if (streq(rows[i].path, t->path)) {
+		if (row_matches(rd, i, t->path, len)) {
 			if (rd->seen >> i & 1 && !strchr(rows[i].path, '#'))
 				return refuse(rd, t->path, "is there twice");
 			rd->seen |= UINT64_C(1) << i;
 			continue;
 		}
-		if (folded[0] != tolower((unsigned char)rows[i].path[0]))
-			continue;
 		fold(rows[i].path, row_folded);
 		if (streq(folded, row_folded)) {
 			rd->failed = true;
@@ -340,6 +348,8 @@ static bool take_tool_keys(struct reading *rd, const struct json_token *t)
 {
 	const struct llm_field_row *row = rd->r->format->fields;
 
+	if (t->path[0] != 't')
+		return true;
 	for (; row->path; row++)
 		if (row->field == LLM_F_TOOL_NAME && str_has_prefix(t->path, row->path) &&
 		    !strchr(t->path + strlen(row->path), '.'))
@@ -360,21 +370,22 @@ static void count_bytes(struct reading *rd, const struct json_token *t)
 static bool on_token(void *ctx, const struct json_token *t)
 {
 	struct reading *rd = ctx;
-	const struct llm_field_row *row = rd->r->format->fields;
+	const struct llm_field_row *rows = rd->r->format->fields;
+	bool is_end = t->type == JSON_TOKEN_MAP_END || t->type == JSON_TOKEN_LIST_END;
+	size_t len;
 
 	count_bytes(rd, t);
 	if (t->type == JSON_TOKEN_KEY)
 		return check_key(rd, t) && take_tool_keys(rd, t);
 	if (t->depth == 0)
 		return take_object(rd, t, &rd->r->body);
-	for (; row->path; row++) {
-		bool is_end = t->type == JSON_TOKEN_MAP_END ||
-			      t->type == JSON_TOKEN_LIST_END;
-		bool wants_end = row->field == LLM_F_STREAM_OPTIONS ||
-				 row->field == LLM_F_MAX_PARENT;
+	len = strlen(t->path);
+	for (size_t i = 0; rows[i].path; i++) {
+		bool wants_end = rows[i].field == LLM_F_STREAM_OPTIONS ||
+				 rows[i].field == LLM_F_MAX_PARENT;
 
-		if (row_matches(row, t->path) && (!is_end || wants_end) &&
-		    !take_field(rd, row, t))
+		if (row_matches(rd, i, t->path, len) && (!is_end || wants_end) &&
+		    !take_field(rd, &rows[i], t))
 			return false;
 	}
 	return true;
@@ -419,6 +430,8 @@ int llm_request_read(const struct llm_format *format, const char *model, bool pa
 	struct json_scan scan;
 	int err;
 
+	for (size_t i = 0; format->fields[i].path; i++)
+		rd.row_len[i] = strlen(format->fields[i].path);
 	snprintf(r.model, sizeof(r.model), "%s", model);
 	json_scan_begin(&scan, on_token, &rd);
 	if (!json_scan_feed(&scan, body, len) || !json_scan_end(&scan))

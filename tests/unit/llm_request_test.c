@@ -456,6 +456,25 @@ static void test_edits(void **state)
 	assert_int_equal(edits_length(&e, 10), 11);
 }
 
+/* The reader keeps a bit and a length for each row. */
+static void test_tables_fit(void **state)
+{
+	const struct llm_format *const formats[] = {
+		&llm_format_chat,      &llm_format_completions, &llm_format_embeddings,
+		&llm_format_responses, &llm_format_messages,	&llm_format_generate,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		size_t n = 0;
+
+		while (formats[i]->fields[n].path)
+			n++;
+		assert_true(n < 64);
+	}
+	assert_true(LLM_N_LIMIT < 64);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -470,6 +489,7 @@ int main(void)
 		cmocka_unit_test(test_ask_for_usage),
 		cmocka_unit_test(test_too_little_is_left),
 		cmocka_unit_test(test_edits),
+		cmocka_unit_test(test_tables_fit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
