@@ -10,7 +10,7 @@
 
 #include "gateway/decimal.h"
 
-/* Strings beside the text that hold none of it. */
+/* Strings beside the text that hold none of it, and what tools gave, which is input. */
 static bool is_content(const char *path)
 {
 	static const char *const not_text[] = { "role",
@@ -29,11 +29,17 @@ static bool is_content(const char *path)
 						"call_id",
 						"status",
 						NULL };
+	static const char *const not_below[] = { ".reasoning_details.", ".annotations.",
+						 ".executed_tools.",
+						 ".codeExecutionResult.", NULL };
 	const char *leaf = strrchr(path, '.');
 
 	leaf = leaf ? leaf + 1 : path;
 	for (size_t i = 0; not_text[i]; i++)
 		if (streq(leaf, not_text[i]))
+			return false;
+	for (size_t i = 0; not_below[i]; i++)
+		if (strstr(path, not_below[i]))
 			return false;
 	return true;
 }

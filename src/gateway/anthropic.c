@@ -69,7 +69,13 @@ static const struct llm_figure_row figures[] = {
 
 static const char *const wrappers[] = { "message.", NULL };
 static const char *const content[] = { "delta.", NULL };
-static const char *const content_whole[] = { "content.", NULL };
+static const char *const content_whole[] = {
+	"content.#.text",
+	"content.#.thinking",
+	"content.#.name",
+	"content.#.input.",
+	NULL,
+};
 
 static void settle(const struct llm_figures *f, struct llm_answer *a)
 {

@@ -87,7 +87,10 @@ static const struct llm_figure_row figures[] = {
 
 static const char *const wrappers[] = { "response.", NULL };
 static const char *const content[] = { "delta", NULL };
-static const char *const content_whole[] = { "output.", NULL };
+static const char *const content_whole[] = {
+	"output.#.content.", "output.#.summary.", "output.#.arguments",
+	"output.#.input",    "output.#.code",	  NULL,
+};
 
 static void settle(const struct llm_figures *f, struct llm_answer *a)
 {

@@ -409,6 +409,9 @@ static int check_whole(struct reading *rd)
 	if (rd->prompts > COPIES_MAX)
 		return err_set(rd->e, ERR_USAGE, EINVAL,
 			       "the request has more than %d prompts", COPIES_MAX);
+	/* OpenRouter's suffix for its search. */
+	if (r->format->id == LLM_CHAT && str_has_suffix(r->model, ":online"))
+		r->tools |= LLM_TOOL_WEB_SEARCH;
 	if (rd->prompts > 1)
 		r->copies *= (uint32_t)rd->prompts;
 	if (r->tools & fed)

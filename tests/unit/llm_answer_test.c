@@ -384,6 +384,39 @@ static void test_too_little_is_unclear(void **state)
 	assert_int_equal(llm_answer_output_guess(&a), 750);
 }
 
+/* What the provider's tools gave, and pictures, were not generated as text. */
+static void test_results_are_no_text(void **state)
+{
+	struct llm_answer a;
+
+	(void)state;
+	a = whole(&llm_format_messages,
+		  "{\"type\":\"message\",\"content\":[{\"type\":\"text\",\"text\":\"abc\"},"
+		  "{\"type\":\"code_execution_tool_result\",\"content\":{\"stdout\":\"12345678\"}},"
+		  "{\"type\":\"tool_use\",\"name\":\"f\",\"input\":{\"k\":[true,12]}}]}");
+	assert_int_equal(a.text_bytes,
+			 strlen("abc") + strlen("f") + strlen("k") + strlen("12"));
+	a = whole(&llm_format_responses,
+		  "{\"output\":[{\"type\":\"image_generation_call\",\"result\":\"AAAAAAAA\"},"
+		  "{\"type\":\"mcp_call\",\"arguments\":\"{}\",\"output\":\"12345678\"},"
+		  "{\"type\":\"message\",\"content\":[{\"type\":\"output_text\",\"text\":\"abc\","
+		  "\"annotations\":[{\"title\":\"12345678\"}]}]}]}");
+	assert_int_equal(a.text_bytes, strlen("abc") + strlen("{}"));
+	a = whole(&llm_format_chat,
+		  "{\"choices\":[{\"message\":{\"content\":\"abc\",\"reasoning\":\"de\","
+		  "\"reasoning_details\":[{\"text\":\"de\"}],\"images\":[{\"image_url\":{\"url\":"
+		  "\"data:image/png;base64,AAAA\"}}],\"tool_calls\":[{\"function\":{\"name\":\"f\","
+		  "\"arguments\":\"{}\"}}]}}]}");
+	assert_int_equal(a.text_bytes,
+			 strlen("abc") + strlen("de") + strlen("f") + strlen("{}"));
+	a = whole(&llm_format_generate,
+		  "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"abc\"},{\"functionCall\":"
+		  "{\"name\":\"f\",\"args\":{\"k\":\"v\"}}},{\"codeExecutionResult\":{\"output\":"
+		  "\"12345678\"}},{\"inlineData\":{\"data\":\"AAAA\"}}]}}]}");
+	assert_int_equal(a.text_bytes,
+			 strlen("abc") + strlen("f") + strlen("k") + strlen("v"));
+}
+
 static void test_decimals(void **state)
 {
 	static const struct {
@@ -439,6 +472,7 @@ int main(void)
 		cmocka_unit_test(test_errors_in_the_body),
 		cmocka_unit_test(test_unclear),
 		cmocka_unit_test(test_too_little_is_unclear),
+		cmocka_unit_test(test_results_are_no_text),
 		cmocka_unit_test(test_decimals),
 	};
 

@@ -91,6 +91,9 @@ static void test_chat(void **state)
 	assert_false(r.streams);
 	assert_true(r.max == INT64_MAX);
 	assert_int_equal(r.copies, 1);
+	assert_int_equal(r.tools, 0);
+	r = read_as(&llm_format_chat, "", "{\"model\":\"vendor/model:online\"}");
+	assert_int_equal(r.tools, LLM_TOOL_WEB_SEARCH);
 	/* The deployment in the path answers, whatever the body says. */
 	r = read_as(&llm_format_chat, "dear", "{\"model\":\"cheap\"}");
 	assert_string_equal(r.model, "dear");
