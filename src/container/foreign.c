@@ -119,10 +119,12 @@ struct sought {
 	bool found;
 };
 
-static int match_group(const char *name, uint64_t cgroup, void *arg)
+static int match_group(const char *name, uint64_t cgroup, unsigned int missing, void *arg)
 {
 	struct sought *s = arg;
 
+	(void)name;
+	(void)missing;
 	s->found |= cgroup == s->cgroup;
 	return 0;
 }
