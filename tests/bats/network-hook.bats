@@ -248,6 +248,20 @@ while True:
 	umount "$PWD/raw.net"
 }
 
+@test "a bridge of Podman's: names and addresses, and CAP_NET_RAW is held at its end of the pair" {
+	hooks network
+	write_profile
+	rules 'allow_outgoing: ["192.0.2.10:80", "api.test:8080"], dns_servers: [198.51.100.1]'
+	NETWORK=(--network podman)
+	WITH+=("${PROFILE[@]:2}" --cap-add NET_RAW)
+	echo 1 | in_net host tee /proc/sys/net/ipv4/ip_forward >/dev/null
+	in_net world ip route add 10.88.0.0/16 via 198.51.100.2
+	run_foreign runc "$IMAGE" sh -c 'agent connect 192.0.2.10 80; agent connect 192.0.2.12 80
+		nslookup api.test 192.0.2.11 >/dev/null; agent connect 192.0.2.10 8080'
+	assert_output $'ok\nEPERM\nok'
+	CID=none gone
+}
+
 unified_mount() {
 	[[ ! -d /sys/fs/cgroup/unified ]] || { echo /sys/fs/cgroup/unified; return; }
 	echo /sys/fs/cgroup
