@@ -11,6 +11,7 @@
 #include "audit/monitor.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -277,6 +278,11 @@ static int use_rules(struct monitor *m, int text_fd, int hits, uint32_t generati
 	m->counts[1] = m->counts[0];
 	m->counts[0] = (struct counts){ .fd = take_fd(&map),
 					.rules = (uint32_t)rules.rules.n };
+	/* Many rules were much more text. */
+	free(take_ptr(&text));
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
 	head = head_now(m);
 	audit_event_rules(&head, m->counts[1].fd < 0 ? "start" : "rules", &m->rules[0],
 			  &line);

@@ -94,7 +94,7 @@ static int compile(struct container_network *n, const struct policy_plan *plan,
 
 static int named(const struct container_network *n, int r, struct err *e)
 {
-	return r < 0 ? err_wrap(e, "policy %s: network", n->policy) : 0;
+	return r < 0 && n->policy ? err_wrap(e, "policy %s: network", n->policy) : r;
 }
 
 int container_network_make(struct container_network *n, const struct policy_plan *plan,
@@ -228,14 +228,12 @@ int container_network_enter(struct container_network *n, const struct policy_pla
 	_close_ int netns = -1;
 	int r = 0;
 
-	if (plan->user_network)
-		r = usernet_start(c, init, e);
-	if (r < 0 || !c->st.network_filter)
-		return r;
-	if (n->monitor.pid <= 0) {
+	if (c->st.network_filter && n->monitor.pid <= 0) {
 		netns = open_netns_of(init, e);
 		r = netns < 0 ? netns : begin_helpers(n, c, netns, init, e);
 	}
+	if (r == 0 && plan->user_network)
+		r = usernet_start(c, init, e);
 	if (r == 0 && has_forwarder(n))
 		r = wait_for_forwarder(n, c, e);
 	return named(n, r, e);

@@ -53,7 +53,8 @@ await() {
 # How many denials the lines stand for: of the container's own, and not of what the kernel itself
 # sends on its device.
 told() {
-	events 'select(.type == "network" and .event.action != "wire") | .count' | paste -sd+ | sed 's/^$/0/' | bc
+	jq -s '[.[] | select(.type == "network" and .event.action != "wire") | .count] | add // 0' \
+		"$PURPLE_ROOT/$ID/events.jsonl"
 }
 is_told() {
 	[[ -n $(events "select($1)") ]]
@@ -201,7 +202,7 @@ check_schema() {
 	limited=$(jq .lost.limited <<<"$LINE")
 	assert_equal "$(($(told) + limited))" 3001
 	(($(told) >= 200 && $(told) < 3000))
-	assert_equal "$(events 'select(.type == "lost") | .lost.limited' | paste -sd+ | bc)" "$limited"
+	assert_equal "$(jq -s 'map(select(.type == "lost") | .lost.limited) | add' "$PURPLE_ROOT/$ID/events.jsonl")" "$limited"
 	check_schema
 }
 
@@ -216,7 +217,7 @@ check_schema() {
 	monitor=$(jq -r .monitorPid "$PURPLE_ROOT/$ID/state.json")
 	kill -STOP "$monitor"
 	purple_rt exec "$ID" sh -c 'for i in $(seq 101 120); do agent scan 192.0.2.$i 1 150; done' >out
-	assert_equal "$(paste -sd+ out | bc)" 3000
+	assert_equal "$(jq -s add out)" 3000
 	kill -CONT "$monitor"
 	await '.type == "lost" and .lost.full > 0'
 	purple_rt kill "$ID" KILL
@@ -383,6 +384,51 @@ is_gone() {
 	END
 	run purple_rt exec "$ID" agent connect 192.0.2.11 81
 	await '.destination.port == 81'
+}
+
+@test "a reload tells the monitor of other rules and of another forwarder" {
+	rules 'allow_outgoing: ["192.0.2.10:80"]'
+	start_under t 'exec sleep 1000'
+	# As the runtime does: the rules' text and a map of their counts; a socket with lines.
+	python3 - "$PURPLE_ROOT/$ID" <<-'END'
+		import array, ctypes, json, os, platform, socket, struct, sys
+		os.chdir(sys.argv[1])
+		def ask(message, fds):
+		    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+		    s.settimeout(60)
+		    s.connect("monitor.sock")
+		    s.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
+		    answer = s.recv(2000)
+		    assert answer == b"r", answer
+		bpf = {"x86_64": 321, "aarch64": 280}[platform.machine()]
+		attributes = ctypes.create_string_buffer(struct.pack("IIII", 2, 4, 48, 64) + bytes(112))
+		counts = ctypes.CDLL(None).syscall(bpf, 0, attributes, len(attributes))
+		assert counts >= 0
+		rules = os.memfd_create("rules")
+		os.write(rules, json.dumps({"policies": [{"name": "new", "rules": [
+		    {"kind": "block", "text": "192.0.2.99", "place": "new.yaml:9:9", "prefix": "192.0.2.99/32"}]}]}).encode())
+		os.lseek(rules, 0, 0)
+		ask(struct.pack("II", 1, 2), [rules, counts])
+		ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+		ask(struct.pack("II", 2, 0), [theirs.fileno()])
+		for line in (b"no line at all", json.dumps({"name": "late.test", "query": "A", "verdict": "deny", "rule": 0,
+		                                           "rcode": "NXDOMAIN", "answers": ["192.0.2.11"]}).encode()):
+		    ours.send(line)
+	END
+	await '.type == "rules" and .rules.generation == 2'
+	line_has '.rules.policies[0].name' new
+	await '.dns.question.name == "late.test"'
+	line_has .rule.reference new.yaml:9:9
+	await '.type == "lost" and .lost.dns == 1'
+	# What the rules of before decide is told with their names.
+	purple_rt exec "$ID" agent connect 192.0.2.11 81
+	await '.destination.port == 81'
+	line_has .rule.ruleset t
+	line_has .destination.domain late.test
+	purple_rt kill "$ID" KILL
+	await '.type == "end"'
+	(($(jq .denied <<<"$LINE") >= 1))
+	check_schema
 }
 
 @test "purple events: as text and as JSON, chosen by type and verdict, and followed to the end" {
