@@ -246,7 +246,7 @@ static bool is_idle_tunnel(const struct device *d)
 	       d->type != ARPHRD_NONE && d->type != ARPHRD_RAWIP;
 }
 
-static bool is_filtered(const struct device *d)
+static bool needs_filter(const struct device *d)
 {
 	return !(d->flags & IFF_LOOPBACK) && !is_idle_tunnel(d);
 }
@@ -259,7 +259,7 @@ static int attach_all(const struct network_filter *f, int sock, int host_sock, i
 		const struct device *d = &inside->v[i], *end;
 		int r;
 
-		if (!is_filtered(d))
+		if (!needs_filter(d))
 			continue;
 		end = find_host_end(d, host, ns_id);
 		if (end)
@@ -342,7 +342,7 @@ int network_wire_has_devices(int ns, bool *ret, struct err *e)
 
 	*ret = false;
 	for (size_t i = 0; r == 0 && i < l.n; i++)
-		*ret |= is_filtered(&l.v[i]);
+		*ret |= needs_filter(&l.v[i]);
 	free(l.v);
 	return r;
 }
