@@ -113,6 +113,8 @@ is_gone() {
 	wait_for 10 said busy:192.0.2.10:7000 whole
 	run cat counts
 	assert_output ""
+	# What is denied since is told with the generation's place.
+	wait_for 10 eval 'jq -se '\''any(.[]; .type == "rules" and .rules.generation == 2)'\'' "$PURPLE_ROOT/$ID/events.jsonl" >/dev/null'
 }
 
 @test "names: what was learned of one that stays holds, one that is removed fails, a new one works" {
@@ -372,6 +374,17 @@ is_gone() {
 		wait "$i"
 	done
 	assert_equal "$(sed -n 's/.*generation \([0-9]*\) .*/\1/p' reload.? | sort | xargs)" "2 3 4"
+	# As one that was killed before the switch leaves it: the folder is ahead of the filter.
+	jq '.networkGeneration = 5' "$PURPLE_ROOT/$ID/state.json" >state.new
+	cp state.new "$PURPLE_ROOT/$ID/state.json"
+	run purple_ network show "$ID"
+	assert_status 1
+	assert_contains "a reload was interrupted"
+	reload
+	assert_status 0
+	assert_contains "generation 5"
+	run purple_ network show "$ID"
+	assert_status 0
 	local dns
 	for i in 1 2 3 4; do
 		nsenter --net="$PWD/host.net" "$PURPLE" --root "$PURPLE_ROOT" policy reload "$ID" >/dev/null 2>&1 3>&- &
