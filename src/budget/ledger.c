@@ -42,16 +42,14 @@
 #include "budget/ledger.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "base/fd.h"
 #include "base/list.h"
 #include "base/str.h"
 #include "budget/ledger_db.h"
+#include "budget/ledger_owner.h"
 #include "budget/money.h"
 
 #define SECONDS_A_DAY INT64_C(86400)
@@ -68,56 +66,6 @@ const char *ledger_scope_name(enum ledger_scope s)
 const char *ledger_period_name(enum ledger_period p)
 {
 	return period_names[p];
-}
-
-/* --- who is alive --- */
-
-static struct flock lock_of(int64_t owner)
-{
-	return (struct flock){
-		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = owner, .l_len = 1
-	};
-}
-
-static int open_live(struct ledger *l, struct err *e)
-{
-	_free_ char *path = str_printf("%s-live", l->path);
-
-	if (!path)
-		return err_oom(e);
-	l->live = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0600);
-	return l->live < 0 ? err_sys(e, "cannot open '%s'", path) : 0;
-}
-
-static int become_owner(struct ledger *l, int64_t now, struct err *e)
-{
-	const char *what = "sign in";
-	struct flock lock;
-	int64_t owner;
-	int r = ledger_db_begin(l, what, e);
-
-	if (r < 0)
-		return r;
-	r = ledger_db_run(l, SQL_OWNER_NEW, what, e, "ii", (int64_t)getpid(), now);
-	owner = sqlite3_last_insert_rowid(l->db);
-	lock = lock_of(owner);
-	if (r == 0 && fcntl(l->live, F_OFD_SETLK, &lock) < 0)
-		r = err_sys(e, "cannot lock byte %lld of '%s-live'", (long long)owner,
-			    l->path);
-	r = ledger_db_end(l, r, what, e);
-	if (r == 0)
-		l->owner = owner;
-	return r;
-}
-
-static int is_alive(struct ledger *l, int64_t owner, bool *ret, struct err *e)
-{
-	struct flock lock = lock_of(owner);
-
-	if (fcntl(l->live, F_OFD_GETLK, &lock) < 0)
-		return err_sys(e, "cannot ask for locks on '%s-live'", l->path);
-	*ret = lock.l_type != F_UNLCK;
-	return 0;
 }
 
 /* --- counters --- */
@@ -307,6 +255,15 @@ static int add_to_counter(struct ledger *l, const struct ledger_call *c, size_t 
 	return r;
 }
 
+/* After a reservation; what nothing limits stays so. */
+static void take_from_left(struct ledger_left *left, const struct ledger_call *c)
+{
+	if (left->tokens != INT64_MAX)
+		left->tokens -= c->tokens;
+	if (left->cost != INT64_MAX)
+		left->cost -= c->cost;
+}
+
 int ledger_reserve(struct ledger *l, const struct ledger_call *c, int64_t now,
 		   struct ledger_answer *ret, struct err *e)
 {
@@ -327,10 +284,7 @@ int ledger_reserve(struct ledger *l, const struct ledger_call *c, int64_t now,
 		r = add_call(l, c, now, &a.id, e);
 		for (size_t i = 0; r == 0 && i < c->n_limits; i++)
 			r = add_to_counter(l, c, i, now, &counters[i], a.id, e);
-		if (a.left.tokens != INT64_MAX)
-			a.left.tokens -= c->tokens;
-		if (a.left.cost != INT64_MAX)
-			a.left.cost -= c->cost;
+		take_from_left(&a.left, c);
 	}
 	r = ledger_db_end(l, r, what, e);
 	if (r == 0)
@@ -372,8 +326,7 @@ static int64_t tokens_of(const struct usage *u, bool *ret_fits)
 	return sum;
 }
 
-/* Within a transaction: ends an open call as `state` with these sums. */
-static int end_call(struct ledger *l, int64_t id, const char *state,
+int ledger_end_call(struct ledger *l, int64_t id, const char *state,
 		    const int64_t reserved[2], const struct ledger_charge *c,
 		    int64_t tokens, int64_t now, struct err *e)
 {
@@ -390,8 +343,14 @@ static int end_call(struct ledger *l, int64_t id, const char *state,
 			     u->out_audio, u->web_search);
 }
 
-/* Within a transaction: what an open call of this gateway has reserved. */
-static int find_open(struct ledger *l, int64_t id, int64_t ret_reserved[2], struct err *e)
+/* A call that is under way. */
+struct open_call {
+	int64_t reserved[2]; /* tokens, cost */
+	int64_t started;
+};
+
+/* Within a transaction: an open call of this gateway. */
+static int find_open(struct ledger *l, int64_t id, struct open_call *ret, struct err *e)
 {
 	const enum ledger_sql q = SQL_CALL_FIND;
 	int r = ledger_db_run(l, q, "find a call", e, "i", id);
@@ -404,8 +363,8 @@ static int find_open(struct ledger *l, int64_t id, int64_t ret_reserved[2], stru
 		return r;
 	is_open = ledger_db_i64(l, q, 0);
 	is_ours = ledger_db_i64(l, q, 1) == l->owner;
-	ret_reserved[0] = ledger_db_i64(l, q, 2);
-	ret_reserved[1] = ledger_db_i64(l, q, 3);
+	*ret = (struct open_call){ { ledger_db_i64(l, q, 2), ledger_db_i64(l, q, 3) },
+				   ledger_db_i64(l, q, 4) };
 	ledger_db_done(l, q);
 	if (!is_ours)
 		return err_set(e, ERR_INTERNAL, EPERM, "call %lld is another gateway's",
@@ -420,7 +379,8 @@ static int finish(struct ledger *l, int64_t id, const char *state,
 		  const struct ledger_charge *c, int64_t now, struct err *e)
 {
 	const char *what = "charge";
-	int64_t reserved[2] = {}, tokens;
+	struct open_call open = {};
+	int64_t tokens;
 	bool fits;
 	int r;
 
@@ -432,9 +392,9 @@ static int finish(struct ledger *l, int64_t id, const char *state,
 	r = ledger_db_begin(l, what, e);
 	if (r < 0)
 		return r;
-	r = find_open(l, id, reserved, e);
+	r = find_open(l, id, &open, e);
 	if (r == 0)
-		r = end_call(l, id, state, reserved, c, tokens, now, e);
+		r = ledger_end_call(l, id, state, open.reserved, c, tokens, now, e);
 	return ledger_db_end(l, r, what, e);
 }
 
@@ -449,72 +409,74 @@ int ledger_release(struct ledger *l, int64_t id, int64_t now, struct err *e)
 	return finish(l, id, "released", &(struct ledger_charge){}, now, e);
 }
 
-/* --- gateways that ended --- */
+/* --- a call that grows --- */
 
-/* Within a transaction: charges all that an owner has reserved, and closes it. */
-static int charge_owner(struct ledger *l, int64_t owner, int64_t now, size_t *calls,
-			struct err *e)
+/* Within a transaction: whether a call belongs to these counters, and to no others. */
+static int check_parts(struct ledger *l, int64_t id, const struct counter *counters,
+		       size_t n, struct err *e)
 {
-	const enum ledger_sql q = SQL_CALL_OPEN_OF;
-	int r;
+	const enum ledger_sql q = SQL_CALL_PARTS;
+	size_t i = 0;
 
-	while ((r = ledger_db_run(l, q, "recover", e, "i", owner)) == 1) {
-		int64_t id = ledger_db_i64(l, q, 0);
-		int64_t reserved[2] = { ledger_db_i64(l, q, 1), ledger_db_i64(l, q, 2) };
-		struct ledger_charge c = { .cost = reserved[1], .is_estimate = true };
+	/* Without limits it is asked once, for how many there are. */
+	do {
+		int r = ledger_db_run(l, q, "find a call", e, "ii", id,
+				      n ? counters[i].id : (int64_t)0);
+		bool fits;
 
-		ledger_db_done(l, q);
-		r = end_call(l, id, "recovered", reserved, &c, reserved[0], now, e);
 		if (r < 0)
 			return r;
-		(*calls)++;
-	}
-	return r < 0 ? r :
-		       ledger_db_run(l, SQL_OWNER_CLOSE, "recover", e, "ii", owner, now);
-}
-
-/* The next owner above `after` that is not closed; 0: there is none. */
-static int next_owner(struct ledger *l, int64_t after, int64_t *ret, struct err *e)
-{
-	int r = ledger_db_run(l, SQL_OWNER_LIST, "recover", e, "i", after);
-
-	*ret = 0;
-	if (r <= 0)
-		return r;
-	*ret = ledger_db_i64(l, SQL_OWNER_LIST, 0);
-	ledger_db_done(l, SQL_OWNER_LIST);
+		fits = ledger_db_i64(l, q, 0) == (int64_t)n &&
+		       ledger_db_i64(l, q, 1) == (n ? 1 : 0);
+		ledger_db_done(l, q);
+		if (!fits)
+			return err_set(e, ERR_INTERNAL, EINVAL,
+				       "call %lld was reserved under other limits",
+				       (long long)id);
+	} while (++i < n);
 	return 0;
 }
 
-static int recover_owner(struct ledger *l, int64_t owner, int64_t now, size_t *calls,
-			 struct err *e)
+static int add_to_call(struct ledger *l, int64_t id, const struct ledger_call *c,
+		       const struct counter *counters, struct err *e)
 {
-	bool alive = true;
-	int r = is_alive(l, owner, &alive, e);
+	const char *what = "reserve more";
+	int r = ledger_db_run(l, SQL_CALL_GROW, what, e, "iii", id, c->tokens, c->cost);
 
-	if (r < 0 || alive)
-		return r;
-	r = ledger_db_begin(l, "recover", e);
-	if (r < 0)
-		return r;
-	/* It may be closed by now, with nothing left to charge. */
-	r = charge_owner(l, owner, now, calls, e);
-	return ledger_db_end(l, r, "recover", e);
+	for (size_t i = 0; r == 0 && i < c->n_limits; i++)
+		r = ledger_db_run(l, SQL_COUNTER_RESERVE, what, e, "iii", counters[i].id,
+				  c->tokens, c->cost);
+	return r;
 }
 
-int ledger_recover(struct ledger *l, int64_t now, size_t *ret, struct err *e)
+int ledger_grow(struct ledger *l, int64_t id, const struct ledger_call *c,
+		struct ledger_answer *ret, struct err *e)
 {
-	int64_t owner = 0;
-	size_t calls = 0;
-	int r;
+	const char *what = "reserve more";
+	struct counter counters[LIMITS_MAX];
+	struct ledger_answer a = { .id = id };
+	struct open_call open = {};
+	int r = check_limits(c->limits, c->n_limits, e);
 
-	while ((r = next_owner(l, owner, &owner, e)) == 0 && owner > 0) {
-		r = owner == l->owner ? 0 : recover_owner(l, owner, now, &calls, e);
-		if (r < 0)
-			break;
-	}
+	if (r < 0)
+		return r;
+	if (c->tokens < 0 || c->cost < 0)
+		return err_set(e, ERR_INTERNAL, EINVAL, "no reservation of this kind");
+	r = ledger_db_begin(l, what, e);
+	if (r < 0)
+		return r;
+	r = find_open(l, id, &open, e);
 	if (r == 0)
-		*ret = calls;
+		r = look_at_limits(l, c, open.started, counters, &a, e);
+	if (r == 0)
+		r = check_parts(l, id, counters, c->n_limits, e);
+	if (r == 0 && a.granted) {
+		r = add_to_call(l, id, c, counters, e);
+		take_from_left(&a.left, c);
+	}
+	r = ledger_db_end(l, r, what, e);
+	if (r == 0)
+		*ret = a;
 	return r;
 }
 
@@ -529,9 +491,9 @@ int ledger_open(const char *path, enum ledger_mode mode, unsigned int wait_ms,
 
 	if (r < 0)
 		return r;
-	r = open_live(l, e);
+	r = ledger_owner_open(l, e);
 	if (r == 0 && mode == LEDGER_GATEWAY)
-		r = become_owner(l, now, e);
+		r = ledger_owner_sign_in(l, now, e);
 	if (r == 0)
 		r = ledger_recover(l, now, &calls, e);
 	if (r < 0) {
@@ -559,7 +521,8 @@ int ledger_close(struct ledger *l, int64_t now, struct err *e)
 	if (r == 0 && l->owner) {
 		r = ledger_db_begin(l, "sign out", e);
 		if (r == 0)
-			r = ledger_db_end(l, charge_owner(l, l->owner, now, &calls, e),
+			r = ledger_db_end(l,
+					  ledger_owner_charge(l, l->owner, now, &calls, e),
 					  "sign out", e);
 	}
 	ledger_db_close(l);

@@ -90,6 +90,14 @@ struct ledger_answer {
 int ledger_reserve(struct ledger *l, const struct ledger_call *c, int64_t now,
 		   struct ledger_answer *ret, struct err *e);
 
+/*
+ * Reserves more for a call that is under way, as an answer grows beyond what was thought of; `c` is
+ * what was reserved, but for the sums: these are what comes besides. All or nothing, as above, and in
+ * the period in which the call began.
+ */
+int ledger_grow(struct ledger *l, int64_t id, const struct ledger_call *c,
+		struct ledger_answer *ret, struct err *e);
+
 int ledger_left(struct ledger *l, const struct ledger_limit *limits, size_t n,
 		int64_t now, struct ledger_left *ret, struct err *e);
 

@@ -90,8 +90,11 @@ static const char *const statements[SQL_STATEMENTS] = {
 		" model, tokens_reserved, cost_reserved)"
 		" VALUES (?1, 'open', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
 	[SQL_CALL_PART] = "INSERT INTO part (call, counter) VALUES (?1, ?2)",
-	[SQL_CALL_FIND] =
-		"SELECT state = 'open', owner, tokens_reserved, cost_reserved FROM call WHERE id = ?1",
+	[SQL_CALL_PARTS] = "SELECT count(*), sum(counter = ?2) FROM part WHERE call = ?1",
+	[SQL_CALL_GROW] = "UPDATE call SET tokens_reserved = tokens_reserved + ?2,"
+			  " cost_reserved = cost_reserved + ?3 WHERE id = ?1",
+	[SQL_CALL_FIND] = "SELECT state = 'open', owner, tokens_reserved, cost_reserved, started"
+			  " FROM call WHERE id = ?1",
 	[SQL_CALL_END] =
 		"UPDATE call SET state = ?2, ended = ?3, tokens = ?4, cost = ?5, estimated = ?6,"
 		" answered = ?7, in_uncached = ?8, cache_read = ?9, cache_audio = ?10,"
@@ -398,7 +401,8 @@ static int configure(struct ledger *l, enum ledger_mode mode, struct err *e)
 	/* A checkpoint waits for the disk: one in some 400 calls, for a log of 16 MB. */
 	if (r == 0)
 		r = ledger_db_exec(l,
-				   "PRAGMA cell_size_check = ON; PRAGMA wal_autocheckpoint = 4000",
+				   "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;"
+				   " PRAGMA wal_autocheckpoint = 4000",
 				   "set options", e);
 	if (r == 0)
 		r = ledger_db_exec(l,

@@ -106,8 +106,8 @@ static _Noreturn void give_up(struct box *b, const char *what, const char *more)
 /* --- a worker --- */
 
 /*
- * 'B' is about to reserve, 'R' has, 'N' was refused; 'S' is about to settle, 's' has; 'L' is about
- * to release, 'l' has.
+ * 'B' is about to reserve, 'R' has, 'N' was refused; 'G' is about to reserve more, 'r' knows whether
+ * it has; 'S' is about to settle, 's' has; 'L' is about to release, 'l' has.
  */
 struct record {
 	int64_t op, id, tokens, cost;
@@ -139,20 +139,21 @@ static void note(struct worker *w, char op, int64_t id, int64_t tokens, int64_t 
 	w->b->shared->steps++;
 }
 
+static const struct ledger_limit limits[] = {
+	{ .scope = LEDGER_TEAM,
+	  .name = "all",
+	  .period = LEDGER_DAY,
+	  .has_tokens = true,
+	  .tokens = TOKENS },
+	{ .scope = LEDGER_POLICY,
+	  .name = "all",
+	  .period = LEDGER_DAY,
+	  .has_cost = true,
+	  .cost = COST },
+};
+
 static void begin_call(struct worker *w)
 {
-	const struct ledger_limit limits[] = {
-		{ .scope = LEDGER_TEAM,
-		  .name = "all",
-		  .period = LEDGER_DAY,
-		  .has_tokens = true,
-		  .tokens = TOKENS },
-		{ .scope = LEDGER_POLICY,
-		  .name = "all",
-		  .period = LEDGER_DAY,
-		  .has_cost = true,
-		  .cost = COST },
-	};
 	struct ledger_call c = { .container = "c",
 				 .limits = limits,
 				 .n_limits = 2,
@@ -169,6 +170,26 @@ static void begin_call(struct worker *w)
 		w->held[w->n++] = (struct record){ 'R', a.id, c.tokens, c.cost };
 	else
 		w->b->shared->refused++;
+}
+
+static void grow_call(struct worker *w)
+{
+	struct record *r = &w->held[roll(w, w->n)];
+	struct ledger_call c = { .limits = limits,
+				 .n_limits = 2,
+				 .tokens = roll(w, 100),
+				 .cost = roll(w, 100) };
+	struct ledger_answer a = {};
+	struct err e = {};
+
+	note(w, 'G', r->id, r->tokens + c.tokens, r->cost + c.cost);
+	if (ledger_grow(w->l, r->id, &c, &a, &e) < 0)
+		die("grow", e.msg);
+	if (a.granted) {
+		r->tokens += c.tokens;
+		r->cost += c.cost;
+	}
+	note(w, 'r', r->id, r->tokens, r->cost);
 }
 
 static void end_call(struct worker *w)
@@ -210,6 +231,8 @@ static _Noreturn void work(struct box *b, int index, int life)
 	for (int i = 0; i < CALLS_OF_A_LIFE && !b->shared->is_over; i++) {
 		if (w.n == 0 || (w.n < HELD_MAX && roll(&w, 2)))
 			begin_call(&w);
+		else if (roll(&w, 4) == 0)
+			grow_call(&w);
 		else
 			end_call(&w);
 	}
@@ -344,7 +367,10 @@ static bool is_row_right(const struct row *w, const struct record *r)
 		return is_recovered;
 	switch ((char)r->op) {
 	case 'R':
+	case 'r':
 		return is_recovered && w->tokens == r->tokens && w->cost == r->cost;
+	case 'G':
+		return is_recovered;
 	case 'S':
 		return is_settled || is_recovered;
 	case 's':

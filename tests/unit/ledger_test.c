@@ -258,6 +258,59 @@ static void test_no_limit(void **state)
 	verify(l);
 }
 
+/* More is reserved for a call under way: within its limits, in its own period, all or nothing. */
+static void test_grow(void **state)
+{
+	const int64_t midnight = NOON + 12 * HOUR;
+	struct box *b = *state;
+	struct ledger *l = b->l = open_at(b->path, NOON);
+	struct ledger_limit limits[] = { session(1000, 100),
+					 { .scope = LEDGER_TEAM,
+					   .name = "t",
+					   .period = LEDGER_DAY,
+					   .has_tokens = true,
+					   .tokens = 500 } };
+	struct ledger_limit strange = { .scope = LEDGER_TEAM, .name = "u" };
+	struct ledger_call more = {
+		.limits = limits, .n_limits = 2, .tokens = 100, .cost = 10
+	};
+	int64_t id = ask_at(l, limits, 2, 300, 50, midnight - 1).id;
+	struct ledger_answer a = {};
+	struct err e = {};
+
+	assert_int_equal(ledger_grow(l, id, &more, &a, &e), 0);
+	assert_true(a.granted && a.left.tokens == 100 && a.left.cost == 40);
+	more.tokens = 101;
+	assert_int_equal(ledger_grow(l, id, &more, &a, &e), 0);
+	assert_true(!a.granted && a.limit == 1 && a.too_little_tokens &&
+		    a.left.tokens == 100);
+	assert_int_equal(left(l, &limits[0], NOON).cost, 40);
+	/* The next day's budget has no part in it. */
+	assert_int_equal(left(l, &limits[1], midnight).tokens, 500);
+	assert_int_equal(left(l, &limits[1], midnight - 1).tokens, 100);
+	more = (struct ledger_call){ .limits = limits, .n_limits = 1, .tokens = 1 };
+	assert_int_equal(ledger_grow(l, id, &more, &a, &e), -EINVAL);
+	more = (struct ledger_call){ .tokens = 1 };
+	assert_int_equal(ledger_grow(l, id, &more, &a, &e), -EINVAL);
+	more = (struct ledger_call){ .limits = &strange, .n_limits = 1, .tokens = 1 };
+	assert_int_equal(ledger_grow(l, id, &more, &a, &e), -EINVAL);
+	verify(l);
+	settle(l, id, 350, 0, 55);
+	assert_int_equal(left(l, &limits[0], NOON).tokens, 650);
+	assert_int_equal(left(l, &limits[1], midnight - 1).tokens, 150);
+	more = (struct ledger_call){ .limits = limits, .n_limits = 2, .tokens = 1 };
+	assert_int_equal(ledger_grow(l, id, &more, &a, &e), -EALREADY);
+	/* A gateway that dies is charged with all of it. */
+	id = ask(l, limits, 10, 10).id;
+	more = (struct ledger_call){ .limits = limits, .n_limits = 1, .tokens = 5, .cost = 5 };
+	assert_int_equal(ledger_grow(l, id, &more, &a, &e), 0);
+	ledger_drop(l);
+	b->l = l = open_at(b->path, NOON);
+	assert_int_equal(left(l, limits, NOON).tokens, 635);
+	assert_int_equal(left(l, limits, NOON).cost, 30);
+	verify(l);
+}
+
 /* --- scopes and periods --- */
 
 static void test_all_limits_hold(void **state)
@@ -725,6 +778,7 @@ int main(void)
 		T(test_truth_above_limit),
 		T(test_bad_figures),
 		T(test_no_limit),
+		T(test_grow),
 		T(test_all_limits_hold),
 		T(test_periods),
 		T(test_drop_charges_in_full),
