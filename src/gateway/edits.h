@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define EDITS_MAX 16
+#define EDITS_MAX 96
 #define EDIT_TEXT_MAX 95
 
 struct edit {

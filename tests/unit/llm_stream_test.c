@@ -178,6 +178,8 @@ static void test_lines(void **state)
 		"data:{\"choices\":[]," USAGE "}\n\ndata:[DONE]\n\n",
 		"data: {\"choices\":\ndata: [],\ndata:" USAGE
 		"\ndata: }\n\ndata: [DONE]\n\n",
+		"data: {\"choices\":\r\ndata: [],\r\ndata:" USAGE
+		"}\r\n\r\ndata: [DONE]\r\n\r\n",
 		"\357\273\277data: {\"choices\":[]," USAGE "}\n\ndata: [DONE]\n\n",
 		"id: 1\nretry: 5\nevent: e\ndata: {\"choices\":[]," USAGE
 		"}\n: c\n\ndata: [DONE]\n\n",
@@ -196,6 +198,10 @@ static void test_lines(void **state)
 		assert_int_equal(a.end, LLM_END_DONE);
 		expect_usage(&a, LLM_KNOWN_WHOLLY, usage_9_2);
 	}
+	/* A line's end stands between two lines: nine and zero are not ninety. */
+	assert_true(feed(&llm_format_chat, LLM_EVENTS, false,
+			 "data: {\"usage\":{\"prompt_tokens\":9\ndata: 0}}\n\n", true, NULL)
+			    .is_unclear);
 }
 
 static void test_streams_that_break_off(void **state)
