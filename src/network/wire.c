@@ -411,7 +411,7 @@ static int list_all(const struct network_filter *f, int sock, int host_sock, int
 		const struct device *d = &inside->v[i], *end;
 		int r;
 
-		if (!is_filtered(d))
+		if (!needs_filter(d))
 			continue;
 		end = find_host_end(d, host, ns_id);
 		r = has_filter(f, end ? host_sock : sock, end ? end : d, end != NULL, wires);
