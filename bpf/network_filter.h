@@ -166,6 +166,13 @@ struct network_hits {
 #define NETWORK_SELF_TEST_ADDRESS 0xc0000201u
 #define NETWORK_SELF_TEST_PORT (NETWORK_UDP + 9)
 
+/*
+ * Where Docker's own resolver listens in the container's network namespace (any port: it has its
+ * packets led to another one). It asks others from the host's: not a part of the loopback that is
+ * the container's own.
+ */
+#define NETWORK_ENGINE_RESOLVER 0x7f00000bu
+
 enum network_hook {
 	NETWORK_HOOK_CONNECT,
 	NETWORK_HOOK_SEND,

@@ -116,7 +116,7 @@ static __always_inline int on_target(struct bpf_sock_addr *ctx, struct target *t
 		set_loopback(ctx, is_v6_call, t->is_v4, config->dns_port);
 		return 1;
 	}
-	if ((config->flags & NETWORK_OWN_LOOPBACK) && is_loopback(t))
+	if (is_own_loopback(config, t))
 		return 1;
 	/* The next datagram to where the last one went. Names have their time. */
 	if (t->hook == NETWORK_HOOK_SEND && state && !state->named &&

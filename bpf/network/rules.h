@@ -79,6 +79,14 @@ static __always_inline bool is_loopback(const struct target *t)
 					      ((const __u64 *)t->address)[1] == 0);
 }
 
+/* Nobody but the container's own processes is behind it. */
+static __always_inline bool is_own_loopback(const struct network_config *config,
+					    const struct target *t)
+{
+	return (config->flags & NETWORK_OWN_LOOPBACK) && is_loopback(t) &&
+	       !(t->is_v4 && v4_of(t->address) == bpf_htonl(NETWORK_ENGINE_RESOLVER));
+}
+
 static __always_inline bool is_dns(__u32 port)
 {
 	port &= 0xffff;

@@ -3,6 +3,7 @@
  * What the tables say, found as the kernel and the forwarder find it, for people: `purple policy
  * why`, `purple network test`. Pure.
  */
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "network/ranges.h"
@@ -73,6 +74,15 @@ bool network_is_loopback(const uint8_t address[16])
 	return memcmp(address, zero, 15) == 0 && address[15] <= 1;
 }
 
+static bool is_own_loopback(const uint8_t address[16])
+{
+	const uint32_t resolver = htonl(NETWORK_ENGINE_RESOLVER);
+
+	return network_is_loopback(address) &&
+	       !(network_is_mapped(address) &&
+		 memcmp(address + 12, &resolver, sizeof(resolver)) == 0);
+}
+
 struct network_answer network_decide_address(const struct network_tables *t,
 					     const uint8_t address[16], uint32_t port)
 {
@@ -80,7 +90,7 @@ struct network_answer network_decide_address(const struct network_tables *t,
 	uint8_t key[16] = { 0 };
 	struct network_answer a;
 
-	if (network_is_loopback(address) && (t->config.flags & NETWORK_OWN_LOOPBACK))
+	if ((t->config.flags & NETWORK_OWN_LOOPBACK) && is_own_loopback(address))
 		return (struct network_answer){ NETWORK_ALLOW, NETWORK_RULE_NONE };
 	memcpy(key, v4 ? address + 12 : address, v4 ? 4 : 16);
 	a = look_up(t, v4 ? &t->v4 : &t->v6, key, v4 ? 32 : 128, port);

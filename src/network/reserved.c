@@ -44,6 +44,7 @@ static const struct row rows4[] = {
 	{ LISTED, 24, V4(192, 0, 0, 0), "protocol assignments" },
 	{ LISTED, 32, V4(168, 63, 129, 16), "cloud host agent (Azure)" },
 	{ LISTED, 4, V4(240, 0, 0, 0), "reserved for the future" },
+	{ LISTED, 32, V4(127, 0, 0, 11), "the engine's resolver (Docker)" },
 	{ LOOPBACK, 8, V4(127, 0, 0, 0), "the host's loopback" },
 };
 

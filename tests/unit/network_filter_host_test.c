@@ -291,6 +291,11 @@ static void the_own_loopback_is_free(void **state)
 	assert_int_equal(try_connect(AF_INET6, "::ffff:127.0.0.1", 3000), 0);
 	assert_int_equal(try_connect(AF_INET6, "::1", 3000), -ECONNREFUSED);
 	assert_int_equal(try_send(AF_INET, "127.0.0.1", 3000), 0);
+	/* An engine's resolver is there, which asks others. */
+	assert_int_equal(try_connect(AF_INET, "127.0.0.11", 53), -EPERM);
+	assert_int_equal(try_connect(AF_INET, "127.0.0.11", 3000), -EPERM);
+	assert_int_equal(try_connect(AF_INET6, "::ffff:127.0.0.11", 3000), -EPERM);
+	assert_int_equal(try_send(AF_INET, "127.0.0.11", 3000), -EPERM);
 }
 
 static void the_hosts_loopback_is_not(void **state)

@@ -7,6 +7,7 @@
 #include "policy_build.h"
 
 static const char *const interesting[] = { "10.0.0.0",
+					   "127.0.0.11",
 					   "10.1.0.0",
 					   "10.1.2.3",
 					   "5.0.0.0",
