@@ -207,13 +207,19 @@ static void connect_all(uint32_t port, struct network_probe_result *ret)
 	}
 }
 
-static int enter(const struct network_probe *p)
+/* Of the caller it keeps the way back alone. A change of user forgets the signal. */
+static int enter(const struct network_probe *p, int to)
 {
-	if (prctl(PR_SET_NAME, NETWORK_PROBE_NAME) < 0 ||
-	    prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || setns(p->netns, CLONE_NEWNET) < 0 ||
-	    setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+	struct err e;
+
+	if (prctl(PR_SET_NAME, NETWORK_PROBE_NAME) < 0 || setns(p->netns, CLONE_NEWNET) < 0)
+		return errno;
+	if (fd_close_all_but(0, &to, 1, &e) < 0)
+		return e.code;
+	if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
 	    setresuid(NOBODY, NOBODY, NOBODY) < 0 ||
-	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return errno;
 	return 0;
 }
@@ -226,7 +232,7 @@ struct word {
 
 static void __attribute__((noreturn)) child(const struct network_probe *p, int to)
 {
-	struct word w = { .error = enter(p) };
+	struct word w = { .error = enter(p, to) };
 
 	if (w.error == 0 && p->name)
 		w.result.lookup = look_up(p->name, &w.result);

@@ -220,6 +220,9 @@ static int try(struct test *t, struct err *e)
 	struct network_probe p = { .name = t->target.to.domain, .port = t->target.port };
 	char path[64];
 
+	if (!st->cgroup || !st->cgroup->unified)
+		return err_set(e, ERR_STATE, EINVAL,
+			       "the state does not say which group of cgroup2 is the container's");
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)st->pid);
 	cgroup = open(st->cgroup->unified, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	netns = open(path, O_RDONLY | O_CLOEXEC);
