@@ -445,12 +445,15 @@ is_gone() {
 	assert_contains " denied connect tcp to 192.0.2.10 port 25 (api.test), by agent (process "
 	assert_contains "): no rule"
 	run purple_ events --denied "$ID"
-	((${#lines[@]} == 1))
+	assert_contains "port 25"
+	assert_lacks "lookup of api.test A,"
+	assert_lacks " start "
 	run purple_ events --type dns "$ID"
 	assert_contains api.test
 	assert_lacks "port 25"
 	run purple_ events --format json --denied "$ID"
-	assert_equal "$(jq -r .destination.domain <<<"$output")" api.test
+	assert_equal "$(jq -r 'select(.destination.port == 25) | .destination.domain' <<<"$output")" api.test
+	assert_equal "$(jq -r .verdict <<<"$output" | sort -u)" deny
 	run purple_ events --type nothing "$ID"
 	((status != 0))
 	assert_contains "expected network, dns"
