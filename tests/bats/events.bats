@@ -138,8 +138,8 @@ check_schema() {
 	line_has .rule.name "ports that are not open"
 	# By a socket that is not the container's: the device does not know whose it is.
 	in_net cont "$PURPLE_TEST_DIR/agent" udp 192.0.2.12 9999
-	await '.event.action == "wire"'
-	line_has .destination.ip 192.0.2.12
+	await '.event.action == "wire" and .destination.ip == "192.0.2.12"'
+	line_has .destination.port 9999
 	line_has '.process // "nobody"' nobody
 	check_schema
 	# In the host's network a port is refused when it is bound.
