@@ -235,7 +235,7 @@ tries() {
 		{ cat shown.json; return 1; }
 	# Who is dead is said to be.
 	kill -KILL "$(jq .forwarder.pid shown.json)" "$(jq .monitor.pid shown.json)"
-	wait_for 10 eval '! purple_ network show --json "$ID" | jq -e ".forwarder.running or .monitor.running" >/dev/null'
+	wait_for 10 eval 'purple_ network show --json "$ID" | jq -e ".forwarder.running == false and .monitor.running == false" >/dev/null'
 	run purple_ network show "$ID"
 	assert_contains "which is dead: nothing resolves"
 	assert_contains "which is not running: nothing is recorded"

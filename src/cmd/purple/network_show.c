@@ -21,7 +21,7 @@
 
 struct shown_process {
 	int32_t pid;
-	bool running;
+	struct opt_bool running;
 	struct opt_u32 port;
 };
 
@@ -35,12 +35,12 @@ struct shown_name {
 	char *address, *verdict, *protocol, *rule;
 	uint32_t first_port, last_port;
 	struct opt_u64 seconds_left; /* not set: as long as the rules hold */
-	bool kept;		     /* for connections from before a reload alone */
+	struct opt_bool kept;	     /* for connections from before a reload alone */
 };
 
 struct shown_device {
 	char *name, *at; /* "host" or "container" */
-	bool filtered;
+	struct opt_bool filtered;
 };
 
 struct shown {
@@ -55,7 +55,7 @@ struct shown {
 
 static const struct json_field process_fields[] = {
 	JSON_F(shown_process, pid, "pid", JSON_I32),
-	JSON_F(shown_process, running, "running", JSON_BOOL),
+	JSON_F(shown_process, running, "running", JSON_OPT_BOOL),
 	JSON_F(shown_process, port, "port", JSON_OPT_U32),
 	{},
 };
@@ -84,7 +84,7 @@ static const struct json_field name_fields[] = {
 	JSON_F(shown_name, last_port, "lastPort", JSON_U32),
 	JSON_F(shown_name, rule, "rule", JSON_STR),
 	JSON_F(shown_name, seconds_left, "secondsLeft", JSON_OPT_U64),
-	JSON_F(shown_name, kept, "kept", JSON_BOOL),
+	JSON_F(shown_name, kept, "kept", JSON_OPT_BOOL),
 	{},
 };
 static const struct json_type name_type = { sizeof(struct shown_name), name_fields };
@@ -92,7 +92,7 @@ static const struct json_type name_type = { sizeof(struct shown_name), name_fiel
 static const struct json_field device_fields[] = {
 	JSON_F(shown_device, name, "name", JSON_STR),
 	JSON_F(shown_device, at, "at", JSON_STR),
-	JSON_F(shown_device, filtered, "filtered", JSON_BOOL),
+	JSON_F(shown_device, filtered, "filtered", JSON_OPT_BOOL),
 	{},
 };
 static const struct json_type device_type = { sizeof(struct shown_device), device_fields };
@@ -219,10 +219,10 @@ static int add_name(const struct network_view *v, struct shown *s,
 	to->rule = strdup(rule ? rule->text : "a name");
 	to->first_port = lo & 0xffff;
 	to->last_port = hi & 0xffff;
-	to->kept = slot->expires <= now;
+	to->kept = (struct opt_bool){ true, slot->expires <= now };
 	if (slot->expires != UINT64_MAX)
-		to->seconds_left = (struct opt_u64){ true,
-						     to->kept ? 0 : slot->expires - now };
+		to->seconds_left =
+			(struct opt_u64){ true, to->kept.value ? 0 : slot->expires - now };
 	return to->address && to->verdict && to->protocol && to->rule ? 0 : err_oom(e);
 }
 
@@ -275,14 +275,16 @@ static int fill_processes(const struct network_view *v, struct shown *s, struct 
 		if (!s->forwarder)
 			return err_oom(e);
 		s->forwarder->pid = st->dns_pid;
-		s->forwarder->running = process_is_alive(st->dns_pid, st->dns_start);
+		s->forwarder->running = (struct opt_bool){
+			true, process_is_alive(st->dns_pid, st->dns_start)
+		};
 		s->forwarder->port = (struct opt_u32){ true, v->filter.config.dns_port };
 	}
 	s->monitor = calloc(1, sizeof(*s->monitor));
 	if (!s->monitor)
 		return err_oom(e);
 	s->monitor->pid = st->monitor_pid;
-	s->monitor->running = monitor_is_running(&v->c);
+	s->monitor->running = (struct opt_bool){ true, monitor_is_running(&v->c) };
 	return 0;
 }
 
@@ -295,7 +297,7 @@ static int add_device(const char *name, bool at_host, bool filtered, void *arg)
 		return -ENOMEM;
 	to->name = strdup(name);
 	to->at = strdup(at_host ? "host" : "container");
-	to->filtered = filtered;
+	to->filtered = (struct opt_bool){ true, filtered };
 	return to->name && to->at ? 0 : -ENOMEM;
 }
 
@@ -356,7 +358,7 @@ static void write_name(const struct shown_name *n, struct buf *out)
 		buf_addf(out, "%s %u-%u", n->protocol, n->first_port, n->last_port);
 	buf_addf(out, " %s for ", n->verdict);
 	print_plain(out, n->rule, 0);
-	if (n->kept)
+	if (n->kept.value)
 		buf_adds(out, ", to connections from before a reload alone");
 	else if (n->seconds_left.set)
 		buf_addf(out, ", %llu s more", (unsigned long long)n->seconds_left.value);
@@ -371,7 +373,7 @@ static void write_process(const char *what, const struct shown_process *p,
 	buf_addf(out, "%s: process %d", what, p->pid);
 	if (p->port.set)
 		buf_addf(out, ", port %u", p->port.value);
-	buf_addf(out, "%s\n", p->running ? "" : otherwise);
+	buf_addf(out, "%s\n", p->running.value ? "" : otherwise);
 }
 
 static void write_text(const struct shown *s, struct buf *out)
@@ -386,7 +388,7 @@ static void write_text(const struct shown *s, struct buf *out)
 	for (size_t i = 0; i < s->devices.n; i++)
 		buf_addf(out, "device: %s, at the %s's end: %s\n", s->devices.v[i].name,
 			 s->devices.v[i].at,
-			 s->devices.v[i].filtered ? "filtered" : "not filtered");
+			 s->devices.v[i].filtered.value ? "filtered" : "not filtered");
 	buf_adds(out, "   allowed     denied   events not told  rule\n");
 	for (size_t i = 0; i < s->rules.n; i++)
 		write_rule(&s->rules.v[i], out);
