@@ -17,43 +17,23 @@
 
 #include "base/fd.h"
 #include "base/list.h"
-#include "base/signals.h"
+#include "base/spawn.h"
 
 #define PROGRAM PKGLIBEXECDIR "/purple-monitor"
 #define ANSWER_MS 5000
 
 /* --- in the child --- */
 
-/* Puts descriptors where the program expects them: first out of each other's way. */
-static int place(const int from[], size_t n, struct err *e)
-{
-	int high[MONITOR_FD_END];
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (null < 0)
-		return err_sys(e, "cannot open /dev/null");
-	for (size_t i = 0; i < n; i++) {
-		high[i] = fcntl(from[i] < 0 ? null : from[i], F_DUPFD_CLOEXEC,
-				MONITOR_FD_END);
-		if (high[i] < 0)
-			return err_sys(e, "cannot copy a descriptor");
-	}
-	for (size_t i = 0; i < n; i++)
-		if (dup2(high[i], (int)i) < 0)
-			return err_sys(e, "cannot place a descriptor");
-	return fd_close_all_but(MONITOR_FD_END, NULL, 0, e);
-}
-
 static int become_program(const struct audit_client_start *start, int *report, struct err *e)
 {
 	char generation[16];
-	char *const argv[] = { (char *)PROGRAM, (char *)start->id, generation, NULL };
-	char *const env[] = { NULL };
+	const char *const argv[] = { PROGRAM, start->id, generation, NULL };
 	const int fds[MONITOR_FD_END] = {
 		[0] = -1,
 		[1] = -1,
 		[2] = -1,
-		[MONITOR_FD_REPORT] = *report,
+		/* Out of the way of what the program gets: failure is still to be told by it. */
+		[MONITOR_FD_REPORT] = fcntl(*report, F_DUPFD_CLOEXEC, MONITOR_FD_END),
 		[MONITOR_FD_INIT] = start->init_fd,
 		[MONITOR_FD_NETNS] = start->netns_fd,
 		[MONITOR_FD_RING] = start->ring_fd,
@@ -63,16 +43,16 @@ static int become_program(const struct audit_client_start *start, int *report, s
 		[MONITOR_FD_RULES] = start->rules_fd,
 		[MONITOR_FD_DNS] = start->dns_fd,
 	};
-	int r = place(fds, ARRAY_SIZE(fds), e);
 
-	if (r < 0)
-		return r;
-	*report = MONITOR_FD_REPORT;
+	*report = fds[MONITOR_FD_REPORT];
+	if (*report < 0)
+		return err_sys(e, "cannot copy a descriptor");
 	snprintf(generation, sizeof(generation), "%u", start->generation);
-	signals_reset();
-	if (chdir("/") == 0)
-		execve(PROGRAM, argv, env);
-	return err_sys(e, "cannot start '%s'", PROGRAM);
+	return spawn_exec(&(struct spawn){ .program = PROGRAM,
+					   .argv = argv,
+					   .fds = fds,
+					   .n = MONITOR_FD_END },
+			  e);
 }
 
 static void __attribute__((noreturn))

@@ -19,20 +19,15 @@ static int place(const struct spawn *s, size_t n, int null, struct err *e)
 	int high[FDS_MAX];
 
 	for (size_t i = 0; i < n; i++) {
-		int from = i < s->n ? s->fds[i] : -1;
+		int from = i < s->n && s->fds[i] >= 0 ? s->fds[i] : null;
 
-		if (from < 0 && i <= STDERR_FILENO)
-			from = null;
-		high[i] = from < 0 ? -1 : fcntl(from, F_DUPFD_CLOEXEC, (int)n);
-		if (from >= 0 && high[i] < 0)
+		high[i] = fcntl(from, F_DUPFD_CLOEXEC, (int)n);
+		if (high[i] < 0)
 			return err_sys(e, "cannot copy a descriptor");
 	}
-	for (size_t i = 0; i < n; i++) {
-		if (high[i] < 0)
-			close((int)i);
-		else if (dup2(high[i], (int)i) < 0)
+	for (size_t i = 0; i < n; i++)
+		if (dup2(high[i], (int)i) < 0)
 			return err_sys(e, "cannot place a descriptor");
-	}
 	/* The caller's own stay until the program is there: it may have failure to report. */
 	if (close_range((unsigned int)n, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
 		return err_sys(e, "cannot mark the other descriptors");

@@ -12,8 +12,8 @@ struct spawn {
 	const char *program;	 /* path */
 	const char *const *argv; /* NULL: the program's path alone */
 	const char *const *envp; /* NULL: empty */
-	const int *fds; /* what it finds as 0, 1, ...; -1: /dev/null up to 2, else nothing */
-	size_t n;	/* of `fds`; those up to 2 that it does not reach are /dev/null */
+	const int *fds;		 /* what it finds as 0, 1, ...; -1: /dev/null */
+	size_t n; /* of `fds`; 0 to 2 are /dev/null where it does not reach them */
 	bool dies_with_parent; /* by SIGKILL */
 };
 

@@ -654,8 +654,8 @@ static void test_spawn(void **state)
 
 	for (int swapped = 0; swapped < 2; swapped++) {
 		/* The shell itself opens what it reads, once it is asked to. */
-		spawn_says("for f in /proc/$$/fd/*; do echo ${f##*/} $(readlink $f); done |"
-			   " grep -v ' pipe:' >&3",
+		spawn_says("for f in /proc/$$/fd/*; do t=$(readlink $f) && case $t in "
+			   "pipe:*) ;; *) echo ${f##*/} $t >&3 ;; esac; done",
 			   swapped, said, sizeof(said));
 		assert_string_equal(said,
 				    "0 /dev/null\n1 /dev/null\n2 /dev/null\n4 /dev/zero\n");
