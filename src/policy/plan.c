@@ -204,7 +204,8 @@ static int plan_fill(const struct policy_request *rq, struct policy_plan *plan,
 			   rq->admin_chosen_by ? rq->admin_chosen_by : "--policy",
 			   rq->network_filter, &admin, e);
 	else if ((first = settings.default_policy))
-		r = choose(rq->dirs, first, POLICY_BY_DEFAULT, rq->network_filter, &admin, e);
+		r = choose(rq->dirs, first, POLICY_BY_DEFAULT, rq->network_filter, &admin,
+			   e);
 	if (r == 0 && wanted && !(first && streq(first, wanted)))
 		r = choose_by_annotation(&settings, rq, wanted, &user, e);
 	if (r == 0 && admin.policy)
