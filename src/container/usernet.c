@@ -29,6 +29,7 @@
 #include "base/fs.h"
 #include "base/num.h"
 #include "base/spawn.h"
+#include "linux/lsm.h"
 
 #define NAMESPACE_FILE "netns"
 #define PID_FILE "pasta.pid"
@@ -76,7 +77,11 @@ static int bind_namespace(struct container *c, pid_t pid, struct err *e)
 	return 0;
 }
 
-/* Nothing of ours is left to it but where it writes its errors. */
+/*
+ * Nothing of ours is left to it but where it writes its errors. Debian's AppArmor profile of passt
+ * lets it open no namespace but those of a user's own containers, below /run/user: where AppArmor is
+ * on, what holds it is its own seccomp filter, its namespaces, and that it has no capabilities.
+ */
 static void __attribute__((noreturn))
 become_pasta(const char *program, int errors, const char *netns, const char *pid_file)
 {
@@ -86,7 +91,10 @@ become_pasta(const char *program, int errors, const char *netns, const char *pid
 		"-U",	  "none",    "--runas",	     "0:0",	    "--pid",
 		pid_file, "--netns", netns,	     NULL
 	};
+	struct err ignored;
 
+	if (lsm_is_enabled(LSM_APPARMOR))
+		lsm_set_exec_label(LSM_APPARMOR, "pasta", "unconfined", &ignored);
 	spawn_exec_or_exit(&(struct spawn){ .program = program,
 					    .argv = argv,
 					    .fds = (const int[]){ -1, errors, errors },
