@@ -8,6 +8,10 @@
  * that file goes, which is why a killed Purple leaves none behind for good. It drops all
  * capabilities and has namespaces and a seccomp filter of its own, but must begin as root, since
  * the namespace is root's.
+ *
+ * The file is in the state folder; but Debian's AppArmor profile of passt lets it open namespaces
+ * nowhere but in /run/user/UID/netns, and write its pid below /tmp or a home: where AppArmor is on,
+ * they are there.
  */
 #include "container/usernet.h"
 
@@ -33,6 +37,7 @@
 
 #define NAMESPACE_FILE "netns"
 #define PID_FILE "pasta.pid"
+#define CONFINED_DIR "/run/user/0/netns"
 #define START_MS 10000
 
 static const char *const places[] = { "/usr/bin/pasta", "/usr/local/bin/pasta",
@@ -55,20 +60,41 @@ int usernet_check(struct err *e)
 		       "(install the package passt)");
 }
 
-static int bind_namespace(struct container *c, pid_t pid, struct err *e)
+/* One of its own for each state folder. NULL: out of memory. */
+static char *confined_path(const struct container *c)
 {
-	_free_ char *path = fs_join(c->dir, NAMESPACE_FILE);
+	struct stat st;
+
+	if (fstat(c->dirfd, &st) < 0)
+		return NULL;
+	return str_printf(CONFINED_DIR "/purple-%llx-%llx", (unsigned long long)st.st_dev,
+			  (unsigned long long)st.st_ino);
+}
+
+static int make_confined_dir(struct err *e)
+{
+	static const struct {
+		const char *path;
+		mode_t mode;
+	} dirs[] = { { "/run/user", 0755 }, { "/run/user/0", 0700 }, { CONFINED_DIR, 0700 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+		if (mkdir(dirs[i].path, dirs[i].mode) < 0 && errno != EEXIST)
+			return err_sys(e, "cannot make '%s'", dirs[i].path);
+	return 0;
+}
+
+/* The file is made, and the namespace of process `pid` bound to it. */
+static int bind_namespace(pid_t pid, const char *path, struct err *e)
+{
 	_close_ int ns = -1, file = -1;
 	char text[64];
 
-	if (!path)
-		return err_oom(e);
 	snprintf(text, sizeof(text), "/proc/%d/ns/net", (int)pid);
 	ns = open(text, O_RDONLY | O_CLOEXEC);
 	if (ns < 0)
 		return err_sys(e, "cannot open '%s'", text);
-	file = openat(c->dirfd, NAMESPACE_FILE, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-		      0600);
+	file = open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (file < 0)
 		return err_sys(e, "cannot make '%s'", path);
 	snprintf(text, sizeof(text), "/proc/self/fd/%d", ns);
@@ -77,11 +103,7 @@ static int bind_namespace(struct container *c, pid_t pid, struct err *e)
 	return 0;
 }
 
-/*
- * Nothing of ours is left to it but where it writes its errors. Debian's AppArmor profile of passt
- * lets it open no namespace but those of a user's own containers, below /run/user: where AppArmor is
- * on, what holds it is its own seccomp filter, its namespaces, and that it has no capabilities.
- */
+/* Nothing of ours is left to it but where it writes its errors. */
 static void __attribute__((noreturn))
 become_pasta(const char *program, int errors, const char *netns, const char *pid_file)
 {
@@ -91,10 +113,7 @@ become_pasta(const char *program, int errors, const char *netns, const char *pid
 		"-U",	  "none",    "--runas",	     "0:0",	    "--pid",
 		pid_file, "--netns", netns,	     NULL
 	};
-	struct err ignored;
 
-	if (lsm_is_enabled(LSM_APPARMOR))
-		lsm_set_exec_label(LSM_APPARMOR, "pasta", "unconfined", &ignored);
 	spawn_exec_or_exit(&(struct spawn){ .program = program,
 					    .argv = argv,
 					    .fds = (const int[]){ -1, errors, errors },
@@ -143,11 +162,11 @@ static int wait_ready(pid_t pid, int errors, struct err *e)
 				"ended without a word");
 }
 
-static int note_process(struct container *c, struct err *e)
+static int note_process(struct container *c, const char *pid_file, struct err *e)
 {
 	_free_ char *text = NULL;
 	uint32_t pid;
-	int r = fs_read(c->dirfd, PID_FILE, 32, &text, NULL, e);
+	int r = fs_read(AT_FDCWD, pid_file, 32, &text, NULL, e);
 
 	if (r < 0)
 		return r;
@@ -156,45 +175,79 @@ static int note_process(struct container *c, struct err *e)
 		return err_set(e, ERR_KERNEL, EPROTO, "pasta wrote no pid");
 	c->st.usernet_pid = (int32_t)pid;
 	c->st.usernet_start = process_start_time((pid_t)pid);
-	unlinkat(c->dirfd, PID_FILE, 0);
 	return 0;
 }
 
-int usernet_start(struct container *c, pid_t pid, struct err *e)
+static int run_pasta(struct container *c, pid_t pid, const char *netns,
+		     const char *pid_file, struct err *e)
 {
-	const char *program = find_program();
-	_free_ char *netns = fs_join(c->dir, NAMESPACE_FILE),
-		    *pid_file = fs_join(c->dir, PID_FILE);
 	_close_ int errors = memfd_create("pasta", MFD_CLOEXEC);
 	pid_t child;
 	int r;
 
-	if (!program)
-		return usernet_check(e);
-	if (!netns || !pid_file)
-		return err_oom(e);
 	if (errors < 0)
 		return err_sys(e, "cannot make a file in memory");
-	r = bind_namespace(c, pid, e);
+	r = bind_namespace(pid, netns, e);
 	if (r < 0)
 		return r;
 	child = fork();
 	if (child < 0)
 		return err_sys(e, "cannot fork");
 	if (child == 0)
-		become_pasta(program, errors, netns, pid_file);
+		become_pasta(find_program(), errors, netns, pid_file);
 	r = wait_ready(child, errors, e);
-	return r < 0 ? r : note_process(c, e);
+	if (r == 0)
+		r = note_process(c, pid_file, e);
+	unlink(pid_file);
+	return r;
+}
+
+static int start_confined(struct container *c, pid_t pid, struct err *e)
+{
+	char dir[] = "/tmp/purple-XXXXXX";
+	_free_ char *netns = confined_path(c), *pid_file = NULL;
+	int r = make_confined_dir(e);
+
+	if (r < 0)
+		return r;
+	if (!netns)
+		return err_oom(e);
+	if (!mkdtemp(dir))
+		return err_sys(e, "cannot make a folder in /tmp");
+	pid_file = fs_join(dir, PID_FILE);
+	r = pid_file ? run_pasta(c, pid, netns, pid_file, e) : err_oom(e);
+	rmdir(dir);
+	return r;
+}
+
+int usernet_start(struct container *c, pid_t pid, struct err *e)
+{
+	_free_ char *netns = fs_join(c->dir, NAMESPACE_FILE),
+		    *pid_file = fs_join(c->dir, PID_FILE);
+	int r = usernet_check(e);
+
+	if (r < 0)
+		return r;
+	if (lsm_is_enabled(LSM_APPARMOR))
+		return start_confined(c, pid, e);
+	return netns && pid_file ? run_pasta(c, pid, netns, pid_file, e) : err_oom(e);
+}
+
+static void unbind(const char *path)
+{
+	if (!path)
+		return;
+	umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
+	unlink(path);
 }
 
 void usernet_stop(struct container *c)
 {
-	_free_ char *path = fs_join(c->dir, NAMESPACE_FILE);
+	_free_ char *path = fs_join(c->dir, NAMESPACE_FILE), *confined = confined_path(c);
 
 	if (c->st.usernet_pid > 0 &&
 	    process_is_alive(c->st.usernet_pid, c->st.usernet_start))
 		kill(c->st.usernet_pid, SIGKILL);
-	if (path)
-		umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
-	unlinkat(c->dirfd, NAMESPACE_FILE, 0);
+	unbind(path);
+	unbind(confined);
 }

@@ -12,7 +12,7 @@ int usernet_check(struct err *e);
 /*
  * Gives the network namespace of process `pid` a device that user-mode translation stands behind,
  * with the host's addresses and routes, no ports forwarded either way, and no way to the host's
- * loopback. Notes it in c->st, and binds the namespace to ROOT/ID/netns, which pasta watches.
+ * loopback. Notes it in c->st, and binds the namespace to a file, which pasta watches.
  */
 int usernet_start(struct container *c, pid_t pid, struct err *e);
 

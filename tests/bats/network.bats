@@ -374,6 +374,8 @@ tries() {
 	assert_equal "${lines[-1]}" ok
 	run pgrep -f "pasta.*$PURPLE_ROOT/"
 	assert_output ""
-	run grep "$PURPLE_ROOT" /proc/self/mountinfo
+	run grep -e "$PURPLE_ROOT" -e /netns/purple- /proc/self/mountinfo
 	assert_output ""
+	run find /run/user/0/netns /tmp -maxdepth 1 -name 'purple-[0-9a-f]*-*' -newer p.yaml
+	assert_lacks netns
 }
