@@ -255,7 +255,7 @@ doctor_says() { # CHECK
 	assert_equal "$(grep -c query dns.log)" "$asked"
 	# What it had learned holds for its time, and no longer: that is in the kernel.
 	run in_net host "$PURPLE" --root "$PURPLE_ROOT" network show "$ID"
-	assert_contains "192.0.2.10 allowed for api.test:8080, "
+	assert_contains "192.0.2.10 tcp 8080 allowed for api.test:8080, "
 	assert_closed
 }
 
