@@ -360,7 +360,8 @@ int network_device(struct __sk_buff *skb)
 		v = decide(config, &p.peer, false);
 	if (VERDICT_WHAT(v) == NETWORK_ALLOW || was_passed(config, &p, kind))
 		return TC_ACT_UNSPEC;
-	report(config, &p.peer, &nobody, v);
+	if (!is_group_report(&p))
+		report(config, &p.peer, &nobody, v);
 	return VERDICT_WHAT(v) == NETWORK_AUDIT ? TC_ACT_UNSPEC : TC_ACT_SHOT;
 }
 

@@ -18,6 +18,9 @@
 #define ICMPV6_ROUTER_SOLICITATION 133
 #define ICMPV6_NEIGHBOUR_SOLICITATION 135
 #define ICMPV6_NEIGHBOUR_ADVERTISEMENT 136
+#define ICMPV6_GROUP_REPORT_V1 131
+#define ICMPV6_GROUP_DONE 132
+#define ICMPV6_GROUP_REPORT 143
 #define EXTENSIONS_MAX 6   /* IPv6 extension headers that are walked */
 #define FRAGMENT_FROM 1200 /* larger datagrams may be cut up on their way */
 
@@ -183,6 +186,17 @@ static __always_inline bool is_neighbour_discovery(const struct __sk_buff *skb,
 		       (a[0] == 0xfe && (a[1] & 0xc0) == 0x80);
 	return p->icmp_type == ICMPV6_NEIGHBOUR_SOLICITATION ||
 	       p->icmp_type == ICMPV6_NEIGHBOUR_ADVERTISEMENT;
+}
+
+/* The kernel tells the link of groups by itself, when a device comes up: nobody's act. */
+static __always_inline bool is_group_report(const struct packet *p)
+{
+	if (p->peer.is_v4)
+		return p->peer.protocol == IPPROTO_IGMP;
+	return p->peer.protocol == IPPROTO_ICMPV6 && p->hop_limit == 1 &&
+	       (p->icmp_type == ICMPV6_GROUP_REPORT ||
+		p->icmp_type == ICMPV6_GROUP_REPORT_V1 ||
+		p->icmp_type == ICMPV6_GROUP_DONE);
 }
 
 /* What the kernel asks and answers of the link; no more than that fits in. */
