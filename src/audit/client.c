@@ -183,6 +183,7 @@ static int send_request(int sock, const struct monitor_request *request, const i
 int audit_client_ask(int dirfd, const char *name, const struct monitor_request *request,
 		     const int *fds, size_t n, struct err *e)
 {
+	const struct timeval patience = { .tv_sec = ANSWER_MS / 1000 };
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	_close_ int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	int r;
@@ -191,6 +192,9 @@ int audit_client_ask(int dirfd, const char *name, const struct monitor_request *
 		return err_set(e, ERR_INTERNAL, EINVAL, "too many descriptors");
 	if (sock < 0)
 		return err_sys(e, "cannot make a socket");
+	/* To connect, too, takes forever where nobody takes those who wait already. */
+	if (setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
+		return err_sys(e, "cannot limit the time to reach the container's monitor");
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s", dirfd, name);
 	if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return err_sys(e, "cannot reach the container's monitor");

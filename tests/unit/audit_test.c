@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The lines of events.jsonl, what they are made of, and the file. No privileges. */
 #include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -8,13 +10,17 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "audit/client.h"
 #include "audit/event.h"
 #include "audit/log.h"
 #include "audit/names.h"
@@ -398,6 +404,40 @@ static void test_a_torn_line_is_ended(void **state)
 	buf_free(&b);
 }
 
+/* A monitor that takes nobody, and whose queue is full. */
+static void test_a_monitor_that_hangs(void **state)
+{
+	const struct monitor_request request = { .type = MONITOR_DNS };
+	char dir[] = "/tmp/purple-audit-XXXXXX";
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int waiting[8], n = 0, dirfd, fd;
+	struct err e = {};
+
+	assert_non_null(mkdtemp(dir));
+	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/s", dir);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(listen(fd, 0), 0);
+	for (; n < 8; n++) {
+		waiting[n] = socket(AF_UNIX,
+				    SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (connect(waiting[n], (struct sockaddr *)&addr, sizeof(addr)) < 0)
+			break;
+	}
+	assert_in_range(n, 1, 7);
+	alarm(120);
+	assert_int_equal(audit_client_ask(dirfd, "s", &request, &fd, 1, &e), -EAGAIN);
+	alarm(0);
+	assert_non_null(strstr(e.msg, "cannot reach the container's monitor"));
+	for (; n >= 0; n--)
+		close(waiting[n]);
+	close(fd);
+	close(dirfd);
+	unlink(addr.sun_path);
+	rmdir(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -410,6 +450,7 @@ int main(void)
 		cmocka_unit_test(test_pace),
 		cmocka_unit_test(test_log_is_bounded),
 		cmocka_unit_test(test_a_torn_line_is_ended),
+		cmocka_unit_test(test_a_monitor_that_hangs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
