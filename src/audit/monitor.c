@@ -46,7 +46,7 @@
 /* Counts of one generation of the rules. */
 struct counts {
 	int fd; /* map of hits; -1: none */
-	uint32_t rules;
+	uint32_t generation, rules;
 	struct network_hits last;
 };
 
@@ -68,7 +68,7 @@ struct monitor {
 	int clients[CLIENTS_MAX];
 	uint64_t denied;
 	struct audit_lost told, now; /* in lines of before; all */
-	struct pace cuts, lookups, refusals;
+	struct pace ends, cuts, lookups, refusals;
 	uint64_t tick_at, tick_pause; /* 0: nothing to look at */
 	bool said_full;
 	uint32_t generation;
@@ -131,8 +131,11 @@ static int on_event(void *arg, void *data, size_t size)
 		return 0;
 	memcpy(&x, data, sizeof(x));
 	if (x.hook == NETWORK_HOOK_OUT && x.protocol == IPPROTO_TCP) {
-		/* Not waited for: what is still denied a second later comes again. */
-		if (x.verdict == NETWORK_DENY)
+		/*
+		 * Not waited for, and not more than so many, each of which goes through all sockets
+		 * of the host: what is still denied a second later comes again.
+		 */
+		if (x.verdict == NETWORK_DENY && pace_allows(&m->ends, x.time))
 			(void)!send(m->cutter, &x, sizeof(x), MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (!pace_allows(&m->cuts, x.time)) {
 			m->now.limited += x.count;
@@ -254,6 +257,20 @@ static void tick(struct monitor *m)
 
 /* --- rules --- */
 
+/* A reload that failed goes back to the rules of before: what they had counted is known. */
+static void use_counts(struct monitor *m, int fd, uint32_t generation, uint32_t rules)
+{
+	struct counts c = { .fd = fd, .generation = generation, .rules = rules };
+
+	read_counts(m, &m->counts[1]);
+	if (m->counts[1].fd >= 0 && m->counts[1].generation == generation &&
+	    generation < m->counts[0].generation)
+		c.last = m->counts[1].last;
+	fd_close(&m->counts[1].fd);
+	m->counts[1] = m->counts[0];
+	m->counts[0] = c;
+}
+
 /* From here on `hits` is the monitor's. */
 static int use_rules(struct monitor *m, int text_fd, int hits, uint32_t generation,
 		     struct err *e)
@@ -273,11 +290,7 @@ static int use_rules(struct monitor *m, int text_fd, int hits, uint32_t generati
 	audit_rules_clear(&m->rules[SETS_MAX - 1]);
 	memmove(m->rules + 1, m->rules, (SETS_MAX - 1) * sizeof(m->rules[0]));
 	m->rules[0] = rules;
-	read_counts(m, &m->counts[1]);
-	fd_close(&m->counts[1].fd);
-	m->counts[1] = m->counts[0];
-	m->counts[0] = (struct counts){ .fd = take_fd(&map),
-					.rules = (uint32_t)rules.rules.n };
+	use_counts(m, take_fd(&map), generation, (uint32_t)rules.rules.n);
 	/* Many rules were much more text. */
 	free(take_ptr(&text));
 #ifdef __GLIBC__
@@ -400,6 +413,7 @@ int monitor_make(const char *id, uint32_t generation, bool has_dns, struct monit
 		.cut_sock = -1,
 		.cutter = -1,
 		.counts = { { .fd = -1 }, { .fd = -1 } },
+		.ends = { .burst = 500, .pause = SECOND / 50 },
 		.cuts = { .burst = NETWORK_EVENTS_BURST, .pause = NETWORK_EVENTS_PAUSE },
 		.lookups = { .burst = 300, .pause = SECOND / 5 },
 		.refusals = { .burst = 300, .pause = SECOND / 10 },
@@ -508,6 +522,8 @@ static void drain(struct monitor *m)
 				poll(&p, 1, LINGER_MS / 10);
 		}
 	}
+	/* It has a time of its own: a forwarder that hangs takes nothing from what was denied. */
+	until = now_ns(CLOCK_BOOTTIME) + LINGER_MS * 1000000ull;
 	while (!read_ring(m) && now_ns(CLOCK_BOOTTIME) < until)
 		;
 }

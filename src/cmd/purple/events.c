@@ -21,6 +21,7 @@
 #define CHUNK 65536
 #define LINE_MAX_LEN (1u << 20)
 #define LOOK_MS 1000 /* whether the monitor still lives */
+#define DELETE_LOOKS 3
 
 struct events_options {
 	const char *format, *type;
@@ -259,12 +260,20 @@ static bool wait_for_more(int watch)
 	return !(p[1].revents & POLLERR);
 }
 
-/* A delete ends the monitor, too. */
 static bool is_deleted(int fd)
 {
 	struct stat st;
 
 	return fstat(fd, &st) == 0 && st.st_nlink == 0;
+}
+
+/* A delete ends the monitor, too, and a moment later the file goes. */
+static bool is_being_deleted(int fd, int watch)
+{
+	for (int i = 0; i < DELETE_LOOKS && !is_deleted(fd); i++)
+		if (!wait_for_more(watch))
+			break;
+	return is_deleted(fd);
 }
 
 static int follow(struct reader *r, const struct container *c, int fd, struct err *e)
@@ -281,7 +290,7 @@ static int follow(struct reader *r, const struct container *c, int fd, struct er
 		/* Looked at before the file: what it wrote last is read after its end. */
 		last = !monitor_is_running(c);
 		code = read_lines(r, fd, &gone, e);
-		if (last && code == 0 && !gone && !r->ended && !is_deleted(fd))
+		if (last && code == 0 && !gone && !r->ended && !is_being_deleted(fd, watch))
 			code = err_set(e, ERR_STATE, ESRCH,
 				       "container %s: its monitor is not running: nothing more is "
 				       "recorded",
