@@ -729,6 +729,8 @@ void json_quote(struct buf *out, const char *s)
 			buf_adds(out, "\\t");
 		else if (*p < 0x20 || *p == 0x7f)
 			buf_addf(out, "\\u%04x", *p);
+		else if (n == 2 && p[0] == 0xc2 && p[1] < 0xa0)
+			buf_addf(out, "\\u%04x", p[1]); /* control characters, too */
 		else if (n == 0)
 			buf_adds(out, "\\ufffd");
 		else

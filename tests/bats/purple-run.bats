@@ -452,9 +452,10 @@ is_stopped() {
 }
 
 @test "ps shows no control characters of a command" {
-	agent_in_background $'sleep 1000 # \e[31m\a'
+	agent_in_background $'sleep 1000 # \e[31m\a\xc2\x9b31m'
 	run purple_ ps
-	[[ $output != *$'\e'* && $output != *$'\a'* ]]
+	[[ $output != *$'\e'* && $output != *$'\a'* && $output != *$'\xc2\x9b'* ]]
+	assert_contains '# ?[31m??31m'
 	purple_ stop -t 0 "$ID"
 	wait "$SUPERVISOR" || true
 }
