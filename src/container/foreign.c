@@ -82,9 +82,11 @@ static int load_plan(struct foreign *f, struct oci_spec **ret_spec, struct err *
 
 /* --- what is there already --- */
 
+/* And not what a killed runtime has left of it. */
 static bool is_being_made(const struct container *c, const char *bundle)
 {
-	return !c->st.foreign && c->st.pid == 0 && streq_null(c->st.bundle, bundle);
+	return !c->st.foreign && c->st.pid == 0 && streq_null(c->st.bundle, bundle) &&
+	       container_is_locked(c);
 }
 
 /*
@@ -165,7 +167,7 @@ static void undo_state(void *arg)
 	container_state_remove(&f->c, &unused);
 }
 
-/* Not its processes: the runtime ends them. The group goes when they have. */
+/* The one that was made, and init with it: the runtime would end it a moment later. */
 static void undo_cgroup(void *arg)
 {
 	struct foreign *f = arg;
@@ -334,11 +336,12 @@ static int make_network(struct foreign *f, struct undo *u, struct err *e)
 		r = container_network_enter(&f->network, &f->plan, &f->c, f->rq->pid, e);
 	if (r == 0)
 		r = attach_wires(f, e);
+	/* Until it says that it is ready, the monitor may be in the network namespace for a moment. */
+	if (r == 0)
+		r = container_network_wait(&f->network, e);
 	/* Whoever joined the namespaces meanwhile would not be filtered. */
 	if (r == 0)
 		r = container_foreign_check_init(f->rq->pid, e);
-	if (r == 0)
-		r = container_network_wait(&f->network, e);
 	return r == 0 ? container_state_save(&f->c, e) : r;
 }
 

@@ -284,6 +284,9 @@ int container_network_attach_wires(struct container *c, struct network_wires *re
 	netns = open(path, O_RDONLY | O_CLOEXEC);
 	if (netns < 0)
 		r = err_sys(e, "cannot open '%s'", path);
+	/* The number may be somebody else's by now, and what was opened his. */
+	else if (!process_is_alive(c->st.pid, c->st.pid_start))
+		r = err_set(e, ERR_STATE, ESRCH, "the container's init has ended");
 	/* Without any, as `none` networks are, there is nothing to look for in all processes. */
 	if (r == 0)
 		r = network_wire_has_devices(netns, &has_devices, e);

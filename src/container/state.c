@@ -135,6 +135,14 @@ static int lock_folder(struct container *c, bool wait, struct err *e)
 	return 0;
 }
 
+bool container_is_locked(const struct container *c)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	_close_ int fd = openat(c->dirfd, "lock", O_RDWR | O_CLOEXEC);
+
+	return fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
 int container_state_create(const char *root, const char *id, struct container *ret,
 			   struct err *e)
 {

@@ -115,6 +115,9 @@ int container_state_remove(struct container *c, struct err *e);
 void container_close(struct container *c);
 #define _container_close_ __attribute__((cleanup(container_close)))
 
+/* Whether another process has the lock, as one that makes the container does. */
+bool container_is_locked(const struct container *c);
+
 /* Where the container is in its life. A zombie, or another process with init's pid, is stopped. */
 int container_status(const struct container *c, enum container_status *ret, struct err *e);
 const char *container_status_name(enum container_status s);
