@@ -118,6 +118,12 @@ static int refuse_mount(const struct oci_mount *m, const char *what, struct err 
 		       m->destination, what);
 }
 
+/* With both, the later one would count. */
+static bool is_read_only(const struct oci_mount *m)
+{
+	return oci_mount_has_option(m, "ro") && !oci_mount_has_option(m, "rw");
+}
+
 /* A bind of `source` (resolved) where one of the host's mounts is. */
 static int check_bind_at(const struct oci_mount *m, const char *source,
 			 const struct mntent *host, struct err *e)
@@ -129,7 +135,7 @@ static int check_bind_at(const struct oci_mount *m, const char *source,
 		return refuse_mount(m, "a BPF file system", e);
 	if (!is_cgroup(host->mnt_type) || oci_mount_has_option(m, "rro"))
 		return 0;
-	if (brings || (inside && !oci_mount_has_option(m, "ro")))
+	if (brings || (inside && !is_read_only(m)))
 		return refuse_mount(m, "control groups that can be written to", e);
 	return 0;
 }
@@ -156,6 +162,17 @@ static int check_bind(const struct oci_mount *m, const char *bundle, struct err 
 	return r;
 }
 
+/* Runtimes bind it with all that is mounted below it. */
+static int check_root(const struct oci_spec *s, const char *bundle, struct err *e)
+{
+	char *options[] = { (char[]){ "rbind" } };
+	const struct oci_mount m = { .destination = (char[]){ "/" },
+				     .source = s->root ? s->root->path : NULL,
+				     .options = { .v = options, .n = 1 } };
+
+	return m.source ? check_bind(&m, bundle, e) : 0;
+}
+
 static int check_mount(const struct oci_mount *m, const char *bundle, struct err *e)
 {
 	if ((m->type && streq(m->type, "bind")) || oci_mount_has_option(m, "bind") ||
@@ -163,7 +180,7 @@ static int check_mount(const struct oci_mount *m, const char *bundle, struct err
 		return check_bind(m, bundle, e);
 	if (m->type && streq(m->type, "bpf"))
 		return refuse_mount(m, "a BPF file system", e);
-	if (m->type && is_cgroup(m->type) && !oci_mount_has_option(m, "ro"))
+	if (m->type && is_cgroup(m->type) && !is_read_only(m))
 		return refuse_mount(m, "control groups that can be written to", e);
 	return 0;
 }
@@ -189,8 +206,9 @@ static int check_families(const struct oci_spec *s, struct err *e)
 		return 0;
 	return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
 		       "the container may make AF_VSOCK sockets, which lead out of every network "
-		       "namespace: give it a seccomp profile that denies them (and socketcall, where "
-		       "it allows SCMP_ARCH_X86) as purple-policy-hook does, " NEXT_STEP);
+		       "namespace: give it a seccomp profile that denies them, whatever is in the "
+		       "upper half of the argument, and io_uring_setup (and socketcall, where it "
+		       "allows SCMP_ARCH_X86) as purple-policy-hook does, " NEXT_STEP);
 }
 
 int container_foreign_check(const struct oci_spec *s, const char *bundle,
@@ -200,6 +218,8 @@ int container_foreign_check(const struct oci_spec *s, const char *bundle,
 
 	if (r == 0)
 		r = check_namespaces(s, e);
+	if (r == 0)
+		r = check_root(s, bundle, e);
 	for (size_t i = 0; r == 0 && i < s->mounts.n; i++)
 		r = check_mount(&s->mounts.v[i], bundle, e);
 	return r == 0 ? check_families(s, e) : r;

@@ -71,7 +71,7 @@ const char *const *seccomp_supported_flag_names(void);
 
 /*
  * Whether a profile, loaded alone, denies all sockets of a family, by every way that the
- * architectures it lists have. NULL denies nothing. Pure.
+ * architectures it lists have, io_uring among them. NULL denies nothing. Pure.
  */
 int seccomp_denies_family(const struct oci_seccomp *s, int family, bool *ret, struct err *e);
 

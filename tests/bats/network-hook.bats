@@ -104,8 +104,7 @@ gone() { # once the last container has ended
 
 # A profile with which no AF_VSOCK socket can be made, and no packet socket, for containers without the policy hook.
 write_profile() {
-	echo '{ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{ "names": ["socket"], "action": "SCMP_ACT_ERRNO",
-		"args": [{ "index": 0, "value": 40, "op": "SCMP_CMP_EQ" }] }] }' >profile.json
+	jq .linux.seccomp "$PURPLE_SRCDIR/contrib/containerd-network-hook.json" >profile.json
 	PROFILE=(--cap-drop NET_RAW --security-opt "seccomp=$PWD/profile.json")
 }
 
@@ -134,10 +133,11 @@ refused() { # TEXT RUNTIME OPTION... IMAGE WORD...
 	run_free_foreign
 	local runtime script='agent connect 192.0.2.10 80; agent connect 192.0.2.12 80; agent connect 192.0.2.10 8080
 		nslookup api.test 192.0.2.11 | grep -c 192.0.2.10; agent connect 192.0.2.10 8080; agent connect 2001:db8:9::11 80
-		agent udp 192.0.2.12 9999; agent connect 169.254.169.254 80; agent call socket 40 1 0'
+		agent udp 192.0.2.12 9999; agent connect 169.254.169.254 80; agent call socket 40 1 0
+		agent call socket 0x100000028 1 0'
 	for runtime in runc crun; do
 		run_foreign "$runtime" "$IMAGE" sh -c "$script"
-		assert_output $'ok\nEPERM\nEPERM\n1\nok\nEPERM\nEPERM\nEPERM\nEPERM'
+		assert_output $'ok\nEPERM\nEPERM\n1\nok\nEPERM\nEPERM\nEPERM\nEPERM\nEPERM'
 		CID=none gone
 	done
 }
@@ -356,9 +356,21 @@ hook_refuses() {
 	hook_refuses "control groups that can be written to" '.mounts += [{ type: "cgroup2", source: "c", destination: "/c" }]'
 	hook_refuses "control groups that can be written to" '.mounts += [{ source: "/sys", destination: "/s", options: ["rbind", "ro"] }]'
 	hook_refuses "control groups that can be written to" ".mounts += [{ source: \"$GROUP\", destination: \"/c\", options: [\"bind\"] }]"
+	hook_refuses "control groups that can be written to" '.mounts += [{ type: "cgroup2", source: "c", destination: "/c", options: ["ro", "rw"] }]'
+	hook_refuses "the mount on '/' shows " '.root.path = "/"'
+	# What a killed runtime of Purple's has left is not a container that it is making.
+	mkdir -p "/run/purple/$ID"
+	echo "{\"ociVersion\":\"1.0.2\",\"id\":\"$ID\",\"bundle\":\"$BUNDLE\",\"pid\":0}" >"/run/purple/$ID/state.json"
+	: >"/run/purple/$ID/lock"
+	capture hook creating "$INIT"
+	((status != 0))
+	assert_stderr_contains "'$ID'"
+	rm -r "/run/purple/$ID"
 	ln -s / all
 	hook_refuses "shows " ".mounts += [{ source: \"$PWD/all\", destination: \"/a\", options: [\"rbind\"] }]"
 	hook_refuses "AF_VSOCK" 'del(.linux.seccomp)'
+	hook_refuses "AF_VSOCK" '.linux.seccomp.syscalls[0].args[0] = { index: 0, value: 40, op: "SCMP_CMP_EQ" }'
+	hook_refuses "AF_VSOCK" 'del(.linux.seccomp.syscalls[1])'
 	# Who is in its namespaces.
 	nsenter --net="$PWD/cont.net" sleep 1000 3>&- &
 	WORLD+=($!)
