@@ -100,10 +100,12 @@ make_network() {
 		ip link set eth0 up; ip route add default via 203.0.113.1'
 }
 
-# A configuration for `ctr run --config`: what ctr would write, with the file of contrib/.
+# A configuration for `ctr run --config`: what ctr would write, with the file of contrib/. Its group would be
+# the one above those of all containers of the name space.
 ctr_configuration() { # JQ-FILTER [ARGUMENT...]
 	ctr_ oci spec | jq -s --arg hook "$PURPLE_NETWORK_HOOK" --arg root "$ENGINE_DIR/image" --arg net "$PWD/net" \
-		--arg script "$SCRIPT" '.[0] * .[1] | .hooks[][].path = $hook | .root = { path: $root, readonly: true }
+		--arg script "$SCRIPT" --arg name "$(test_prefix)" '.[0] * .[1] | .hooks[][].path = $hook | .root = { path: $root, readonly: true }
+		| .linux.cgroupsPath = "/\($name)"
 		| .process.terminal = false | .process.env = ["PATH=/bin"] | .process.args = ["sh", "-c", $script]
 		| .linux.namespaces |= map(if .type == "network" then . + { path: $net } else . end) | '"$1" "${@:2}" \
 		- "$PURPLE_SRCDIR/contrib/containerd-network-hook.json" >config.json
