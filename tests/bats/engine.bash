@@ -125,7 +125,7 @@ restart_containerd() {
 
 # ctr_ ARG...: containerd's client.
 ctr_() {
-	in_engine ctr --address "$CONTAINERD_SOCKET" "$@"
+	in_engine timeout --foreground -k 5 60 ctr --address "$CONTAINERD_SOCKET" "$@"
 }
 
 # Called last by teardown_file: no shim, no process and no cgroup of the engine's stays behind.
