@@ -19,7 +19,6 @@ engine_setup() {
 	# Engines sync their databases at each step: in memory, they do not wait for who else writes to
 	# the machine's disk.
 	mount -t tmpfs -o mode=0755 engine-test "$ENGINE_DIR"
-	mkdir -p /run/containerd /run/netns
 	make_rootfs "$ENGINE_DIR/image"
 	start_namespaces
 }
@@ -76,7 +75,8 @@ process_gone() {
 
 # Makes new mount and network namespaces that hold on until engine_teardown: loopback is up there,
 # and /run/containerd (the shims' sockets have their fixed place in it) and /run/netns are empty.
-# What is mounted there goes with them.
+# What is mounted there goes with them. (private-etc makes the two folders, and takes them away: removing
+# them here would take the mounts of other files' engines with them.)
 start_namespaces() {
 	start_daemon namespaces unshare --mount --net --propagation slave -- sh -c '
 		mount -t tmpfs engine-test /run/containerd && mount -t tmpfs engine-test /run/netns &&
@@ -140,7 +140,6 @@ engine_teardown() {
 		kill -KILL "$pid" 2>/dev/null || true
 		left=1
 	done
-	rmdir --ignore-fail-on-non-empty /run/containerd /run/netns 2>/dev/null || true
 	umount --lazy "$ENGINE_DIR" || left=1
 	return "$left"
 }
