@@ -114,9 +114,6 @@ ctr_configuration() { # JQ-FILTER [ARGUMENT...]
 # run_ctr RUNTIME OPTION...: `run`s a container of config.json.
 run_ctr() {
 	new_id
-	# `ctr oci spec` has one group for all.
-	jq --arg id "$ID" '.linux.cgroupsPath = "/default/" + $id' config.json >config.new
-	mv config.new config.json
 	run --separate-stderr ctr_ run --rm --runc-binary "$1" --fifo-dir "$BATS_TEST_TMPDIR/fifo" "${@:2}" \
 		--config config.json "$ID"
 	printf 'status %d, stderr: %s\n' "$status" "$stderr"
