@@ -239,9 +239,14 @@ size_t network_fill_translate(const struct network_tables *now,
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < NETWORK_NAME_SLOTS; i++)
-		if (old->slots[i].lo <= old->slots[i].hi)
-			copy_slot(now, tables, &old->slots[i], ret, &n);
+	/* Blocks first: one slot may become many, and there may not be room for all. */
+	for (size_t i = 0; i < 2 * (size_t)NETWORK_NAME_SLOTS; i++) {
+		const struct network_name_slot *slot = &old->slots[i % NETWORK_NAME_SLOTS];
+		bool blocked = slot->flags & NETWORK_NAME_BLOCKED;
+
+		if (slot->lo <= slot->hi && blocked == (i < NETWORK_NAME_SLOTS))
+			copy_slot(now, tables, slot, ret, &n);
+	}
 	for (size_t i = n; i < NETWORK_NAME_SLOTS; i++)
 		ret->slots[i] = (struct network_name_slot){ .lo = 1 };
 	return n;

@@ -178,6 +178,30 @@ static void blocks_stay_blocks(void **state)
 	assert_becomes(block, "allow_outgoing: [evil.test]", slot, "");
 }
 
+/* What one slot becomes does not crowd a block out. */
+static void blocks_have_a_place_before_all_else(void **state)
+{
+	struct network_name old = {}, new = {};
+	struct rules a, b;
+
+	compile("allow_outgoing: ['a.test:1-100/tcp'], blocked_domains: [evil.test]", &a);
+	compile("allow_outgoing: ['a.test:1/tcp', 'a.test:3/tcp', 'a.test:5/tcp',"
+		" 'a.test:7/tcp', 'a.test:9/tcp', 'a.test:11/tcp', 'a.test:13/tcp',"
+		" 'a.test:15/tcp', 'a.test:17/tcp'], blocked_domains: [evil.test]",
+		&b);
+	for (size_t i = 0; i < NETWORK_NAME_SLOTS; i++)
+		old.slots[i] = (struct network_name_slot){ .lo = 1 };
+	old.slots[0] = (struct network_name_slot){ 1, 100, 0, 0, 5 };
+	old.slots[1] = (struct network_name_slot){ 0, NETWORK_PORTS_END - 1, 1,
+						   NETWORK_NAME_BLOCKED, 5 };
+	assert_int_equal(network_fill_translate(&a.tables, &b.tables, &old, &new),
+			 NETWORK_NAME_SLOTS);
+	assert_int_equal(new.slots[0].flags, NETWORK_NAME_BLOCKED);
+	assert_int_equal(new.slots[0].rule, 9);
+	clear(&a);
+	clear(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +210,7 @@ int main(void)
 		cmocka_unit_test(each_line_of_a_name_counts),
 		cmocka_unit_test(what_could_be_of_a_name_that_is_gone_is_not_kept),
 		cmocka_unit_test(blocks_stay_blocks),
+		cmocka_unit_test(blocks_have_a_place_before_all_else),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
