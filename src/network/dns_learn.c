@@ -61,18 +61,20 @@ static bool is_blocked(const struct network_name_slot *s)
 	return s->flags & NETWORK_NAME_BLOCKED;
 }
 
-/* Whether `old` and `new` say the same, but for the time. A block speaks of all ports. */
+/*
+ * Whether `old` and `new` say the same, but for the time. Blocks by two rules do not: a reload may
+ * take one rule away.
+ */
 static bool is_same(const struct network_name_slot *old, const struct network_name_slot *new)
 {
-	if (is_blocked(old) || is_blocked(new))
-		return is_blocked(old) && is_blocked(new);
-	return old->lo == new->lo && old->hi == new->hi && old->rule == new->rule;
+	return is_blocked(old) == is_blocked(new) && old->lo == new->lo &&
+	       old->hi == new->hi && old->rule == new->rule;
 }
 
 int dns_slots_merge(struct network_name *n, const struct network_name_slot *slot,
 		    uint64_t now)
 {
-	struct network_name_slot *free_slot = NULL, *soonest = NULL;
+	struct network_name_slot *free_slot = NULL, *soonest = NULL, *block = NULL;
 
 	for (size_t i = 0; i < NETWORK_NAME_SLOTS; i++) {
 		struct network_name_slot *s = &n->slots[i];
@@ -87,7 +89,9 @@ int dns_slots_merge(struct network_name *n, const struct network_name_slot *slot
 				s->expires = slot->expires;
 			s->flags |= slot->flags & NETWORK_NAME_KEPT;
 			return 0;
-		} else if (!is_blocked(s) && (!soonest || s->expires < soonest->expires)) {
+		} else if (is_blocked(s)) {
+			block = s;
+		} else if (!soonest || s->expires < soonest->expires) {
 			soonest = s;
 		}
 	}
@@ -95,8 +99,14 @@ int dns_slots_merge(struct network_name *n, const struct network_name_slot *slot
 		*free_slot = *slot;
 		return 0;
 	}
-	if (soonest)
+	if (soonest) {
 		*soonest = *slot;
+	} else if (is_blocked(slot)) {
+		/* All are blocks: another one says the same. */
+		if (block->expires < slot->expires)
+			block->expires = slot->expires;
+		return 0;
+	}
 	return -ENOSPC;
 }
 

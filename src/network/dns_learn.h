@@ -24,9 +24,9 @@ uint64_t dns_now_ms(void);
 
 /*
  * Works one slot into an address's value. Slots that have expired are free; one with the same
- * ports and rule lives on; all blocks are one slot, over all ports. Where there is no room, the
- * one that expires soonest goes, but never a block: -ENOSPC is told when something live had to go
- * or the new one has no place, 0 otherwise. Pure.
+ * ports and rule lives on. Where there is no room, the one that expires soonest goes, but never a
+ * block, and where all are blocks, one of them stands for the new one, too: -ENOSPC is told when
+ * something live had to go or the new one has no place, 0 otherwise. Pure.
  */
 int dns_slots_merge(struct network_name *n, const struct network_name_slot *slot,
 		    uint64_t now);

@@ -553,6 +553,15 @@ static void test_slots_merge(void **state)
 	assert_int_equal(live(&n, 95), 3);
 }
 
+/* When the block of a rule expires; 0: there is none. */
+static uint64_t blocked_until(const struct network_name *n, uint32_t rule)
+{
+	for (size_t i = 0; i < NETWORK_NAME_SLOTS; i++)
+		if ((n->slots[i].flags & NETWORK_NAME_BLOCKED) && n->slots[i].rule == rule)
+			return n->slots[i].expires;
+	return 0;
+}
+
 static void test_slots_full(void **state)
 {
 	struct network_name n = {};
@@ -567,22 +576,30 @@ static void test_slots_full(void **state)
 	assert_int_equal(dns_slots_merge(&n, &s, 10), -ENOSPC);
 	assert_int_equal(n.slots[0].lo, 1000);
 	assert_int_equal(live(&n, 10), NETWORK_NAME_SLOTS);
-	/* A block has a place always, one for all, and keeps it. */
+	/* A block has a place always, and keeps it. */
 	block.flags = NETWORK_NAME_BLOCKED;
 	assert_int_equal(dns_slots_merge(&n, &block, 10), -ENOSPC);
-	block.rule = 10;
 	block.expires = 60;
 	assert_int_equal(dns_slots_merge(&n, &block, 10), 0);
 	for (uint32_t i = 0; i < 20; i++) {
 		s = slot(2000 + i, 2000 + i, 30, 1000);
 		dns_slots_merge(&n, &s, 10);
 	}
-	for (size_t i = 0; i < NETWORK_NAME_SLOTS; i++)
-		if (n.slots[i].flags & NETWORK_NAME_BLOCKED) {
-			assert_int_equal(n.slots[i].expires, 60);
-			return;
-		}
-	fail_msg("the block is gone");
+	assert_int_equal(blocked_until(&n, 9), 60);
+	/* A reload may take one rule away: the other one's block is still there. */
+	for (uint32_t rule = 10; rule < 9 + NETWORK_NAME_SLOTS; rule++) {
+		block.rule = rule;
+		assert_int_equal(dns_slots_merge(&n, &block, 10), -ENOSPC);
+		assert_int_equal(blocked_until(&n, rule), 60);
+	}
+	assert_int_equal(blocked_until(&n, 9), 60);
+	/* More of them than there are places: it is denied as long as the last one says. */
+	block.rule = 100;
+	block.expires = 500;
+	assert_int_equal(dns_slots_merge(&n, &block, 10), 0);
+	assert_int_equal(live(&n, 400), 1);
+	assert_int_equal(dns_slots_merge(&n, &s, 10), -ENOSPC);
+	assert_int_equal(live(&n, 400), 1);
 }
 
 int main(void)
