@@ -23,6 +23,7 @@ setup() {
 		    - api.test:8080
 		    - 192.0.2.12:80
 		    - 192.0.2.12:81
+		    - 192.0.2.12:853
 		    - 192.0.2.10:9999/udp
 		    - private.test
 		    - "[2001:db8:9::10]:25"
@@ -81,6 +82,15 @@ P=/etc/purple/policies/t.yaml
 	tested 127.0.0.1:80
 	assert_status 0
 	assert_contains "the loopback device is the container's own"
+	# What the kernel makes of the ports of DNS is not of the rules.
+	tested 192.0.2.11:53
+	assert_status 0
+	assert_contains "port 53 is led to the forwarder of names"
+	tested 192.0.2.12:853
+	assert_status 1
+	assert_contains "a port of DNS: names are asked for at the forwarder alone"
+	tested 127.0.0.1:853
+	assert_status 0
 }
 
 @test "a name: asked of the forwarder, with the addresses that it gives" {

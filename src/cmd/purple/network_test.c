@@ -19,6 +19,7 @@
 #include "cmd/purple/purple.h"
 #include "cmd/purple/target.h"
 #include "network/probe.h"
+#include "network/reserved.h"
 
 #define STATUS_DENIED 1
 #define STATUS_ERROR 2
@@ -57,13 +58,30 @@ static void ask_names(const struct test *t, const struct network_address *addres
 	}
 }
 
+/* Port 53 is the forwarder's, wherever; the other ports of DNS lead around it. */
+static bool is_dns(const struct test *t, const struct network_address *address,
+		   struct network_answer *ret)
+{
+	uint32_t flags = t->view.tables.config.flags, port = t->target.port & 0xffff;
+
+	if (!(flags & NETWORK_REDIRECT_DNS) || (port != 53 && port != 853 && port != 5353))
+		return false;
+	*ret = (struct network_answer){ NETWORK_ALLOW, NETWORK_RULE_PROTOCOL };
+	if (port == 53)
+		return true;
+	ret->verdict = NETWORK_DENY;
+	return !(flags & NETWORK_OWN_LOOPBACK) || !network_is_loopback(address->bytes);
+}
+
 static struct network_answer decide(const struct test *t,
 				    const struct network_address *address)
 {
 	const struct network_tables *tables = &t->view.tables;
-	struct network_answer a = network_decide_address(tables, address->bytes,
-							 t->target.port);
+	struct network_answer a;
 
+	if (is_dns(t, address, &a))
+		return a;
+	a = network_decide_address(tables, address->bytes, t->target.port);
 	if (a.verdict != NETWORK_DENY || a.rule == tables->config.fallback_rule)
 		ask_names(t, address, &a);
 	return a;
@@ -82,6 +100,12 @@ static void add_rule(struct test *t, const struct network_answer *a)
 		buf_adds(&t->out,
 			 "  a reserved address: only a rule in network.allow_outgoing "
 			 "that names it opens it\n");
+	} else if (a->rule == NETWORK_RULE_PROTOCOL && a->verdict == NETWORK_ALLOW) {
+		buf_adds(&t->out,
+			 "  port 53 is led to the forwarder of names, which alone answers\n");
+	} else if (a->rule == NETWORK_RULE_PROTOCOL) {
+		buf_adds(&t->out,
+			 "  a port of DNS: names are asked for at the forwarder alone\n");
 	} else if (a->verdict == NETWORK_DENY) {
 		buf_adds(&t->out, "  no rule in network.allow_outgoing allows it\n");
 	} else if (target_is_loopback(&t->target)) {
