@@ -318,6 +318,10 @@ static int keep_in_map(const struct network_address *address,
 		value = (struct network_name){};
 	network_name_add(&value, name);
 	r = kbpf_map_update(map, address, &value, BPF_ANY);
+	/* A container that has filled the map does not keep its old rules by that: after the switch
+	 * the forwarder is told, which makes room. */
+	if (r == -E2BIG)
+		return 0;
 	return r < 0 ? err_errno(e, r, "network: cannot keep what connections were allowed") :
 		       0;
 }
