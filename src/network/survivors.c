@@ -145,7 +145,9 @@ static bool is_allowed(const struct network_survivors *s, const struct network_s
 		return true;
 	if (c->state.incoming)
 		return is_open(t, NETWORK_TCP + c->local_port) && !is_blocked(s, c);
-	if ((t->config.flags & NETWORK_REDIRECT_DNS) && is_dns(c))
+	/* On the container's own loopback such a port is like any other. */
+	if ((t->config.flags & NETWORK_REDIRECT_DNS) && is_dns(c) &&
+	    !((t->config.flags & NETWORK_OWN_LOOPBACK) && network_is_loopback(c->remote)))
 		return false;
 	if (a.verdict != NETWORK_DENY)
 		return look_up_name(s, c) != NETWORK_DENY;
@@ -214,12 +216,17 @@ int network_survivors_look(struct network_survivors *s,
 
 int network_survivors_end(struct network_survivors *s, struct err *e)
 {
+	int failed = 0;
+
 	/* Who reads the filter's events may have been quicker. */
 	for (size_t i = 0; i < s->doomed.n; i++) {
 		int r = network_sockets_end(s->sock, &s->doomed.v[i]);
 
+		/* One that resists holds the others up no longer. */
 		if (r < 0)
-			return err_errno(e, r, "cannot end a connection that is denied");
+			failed = r;
 	}
+	if (failed)
+		return err_errno(e, failed, "cannot end a connection that is denied");
 	return (int)s->doomed.n;
 }

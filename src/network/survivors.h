@@ -41,7 +41,7 @@ int network_survivors_look(struct network_survivors *s,
 				       struct err *e),
 			   void *arg, struct err *e);
 
-/* After the switch: ends those that were noted. How many they are. */
+/* After the switch: ends all that were noted. How many they are, or why one could not be ended. */
 int network_survivors_end(struct network_survivors *s, struct err *e);
 
 #endif

@@ -121,10 +121,13 @@ is_gone() {
 	echo_server
 	rules 'allow_outgoing: ["api.test:7000", "other.test:7000"], dns_servers: [198.51.100.1]'
 	start_under t 'nslookup api.test; nslookup other.test
-		/usr/bin/python3 /work/streams.py client /work busy:192.0.2.10:7000 idle:192.0.2.10:7000 busy:192.0.2.11:7000 &
+		/usr/bin/python3 /work/streams.py server 5353 /dev/null &
+		until agent connect 127.0.0.1 5353 | grep -qx ok; do sleep 0.1; done
+		/usr/bin/python3 /work/streams.py client /work busy:192.0.2.10:7000 idle:192.0.2.10:7000 busy:192.0.2.11:7000 idle:127.0.0.1:5353 &
 		exec sleep 1000'
 	wait_for 20 said idle:192.0.2.10:7000 up
 	wait_for 20 said busy:192.0.2.11:7000 up
+	wait_for 20 said idle:127.0.0.1:5353 up
 	local before after
 	before=$(state_of .dnsPid)
 	rules 'allow_outgoing: ["api.test:7000", "third.test:7000"], dns_servers: [198.51.100.1]'
@@ -151,6 +154,8 @@ is_gone() {
 	assert_output ok
 	touch work/go
 	wait_for 10 said idle:192.0.2.10:7000 answered
+	# On its own loopback a port of DNS is like any other.
+	wait_for 10 said idle:127.0.0.1:5353 answered
 	# Without names there is no forwarder, and with names again there is one.
 	rules 'allow_outgoing: ["192.0.2.12:7000"]'
 	reload
