@@ -24,11 +24,11 @@ static int check_generation(const struct network_view *v, struct err *e)
 		       generation, v->filter.config.generation, st->id);
 }
 
-int network_view_open(const char *root, const char *id, struct network_view *ret,
-		      struct err *e)
+static int open_view(const char *root, const char *id, bool lock,
+		     struct network_view *ret, struct err *e)
 {
 	struct network_surroundings around = {};
-	int r = container_open(root, id, false, &ret->c, e);
+	int r = container_open(root, id, lock, &ret->c, e);
 
 	if (r < 0)
 		return r;
@@ -48,6 +48,19 @@ int network_view_open(const char *root, const char *id, struct network_view *ret
 		r = network_compile(&ret->policies, &around, &ret->tables, e);
 	network_surroundings_clear(&around);
 	return r < 0 ? r : check_generation(ret, e);
+}
+
+/* What does not fit together while a reload is under way does when it has ended: it holds the lock. */
+int network_view_open(const char *root, const char *id, struct network_view *ret,
+		      struct err *e)
+{
+	int r = open_view(root, id, false, ret, e);
+
+	if (r == 0)
+		return 0;
+	network_view_clear(ret);
+	*ret = (struct network_view)NETWORK_VIEW_EMPTY;
+	return open_view(root, id, true, ret, e);
 }
 
 void network_view_clear(struct network_view *v)
