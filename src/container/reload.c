@@ -292,7 +292,15 @@ static void undo_monitor(void *arg)
 		monitor_set_rules(&l->c, &l->before, &l->old, &ignored);
 }
 
-/* One that has died holds nothing up: rules hold without it. */
+static bool is_silence(int r)
+{
+	return r == -ETIMEDOUT || r == -EAGAIN;
+}
+
+/*
+ * One that has died, or has been stopped, holds nothing up: rules hold without it. What it was sent
+ * stays with it, and it does it when it goes on.
+ */
 static int tell_monitor(struct reload *l, struct undo *u, struct err *e)
 {
 	int r;
@@ -301,8 +309,10 @@ static int tell_monitor(struct reload *l, struct undo *u, struct err *e)
 		return 0;
 	undo_push(u, undo_monitor, l);
 	r = monitor_set_rules(&l->c, &l->after, &l->next, e);
-	l->told_monitor = r == 0;
-	return r == -ECONNREFUSED || r == -ENOENT ? 0 : r;
+	if (is_silence(r))
+		log_warn("the monitor does not answer: what is denied may be told with the old rules");
+	l->told_monitor = r == 0 || is_silence(r);
+	return r == -ECONNREFUSED || r == -ENOENT || is_silence(r) ? 0 : r;
 }
 
 /* Adds to what the map says of the address. Before the forwarder that writes to it has started, or
@@ -350,9 +360,10 @@ static int open_events(struct reload *l, int *ret, struct err *e)
 	r = monitor_add_dns(&l->c, theirs, e);
 	if (r == -ECONNREFUSED || r == -ENOENT)
 		return 0;
-	if (r == 0)
-		*ret = take_fd(&ours);
-	return r;
+	if (r < 0 && !is_silence(r))
+		return r;
+	*ret = take_fd(&ours);
+	return 0;
 }
 
 static void undo_forwarder(void *arg)

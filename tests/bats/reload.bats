@@ -88,6 +88,20 @@ is_gone() {
 	[[ ! -d /proc/$1 ]] || grep -q zombie "/proc/$1/status"
 }
 
+@test "a monitor that is stopped does not hold up a reload" {
+	rules 'allow_outgoing: ["192.0.2.10:80", "192.0.2.12:80"]'
+	start_under t 'exec sleep 1000'
+	local monitor
+	monitor=$(state_of .monitorPid)
+	kill -STOP "$monitor"
+	rules 'allow_outgoing: ["192.0.2.10:80"]'
+	reload
+	kill -CONT "$monitor"
+	assert_status 0
+	in_it agent connect 192.0.2.12 80
+	assert_output EPERM
+}
+
 @test "connections that the new rules deny end at once, busy or idle; what they allow goes on" {
 	echo_server
 	rules 'allow_outgoing: ["192.0.2.10:7000", "192.0.2.11:7000"]'
