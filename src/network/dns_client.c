@@ -32,6 +32,8 @@
 #endif
 #define READY_MS 5000
 #define PORT_TRIES 32
+#define LOW_PORT_FIRST 854 /* none that DNS has */
+#define LOW_PORT_LAST 1023
 #define QUEUE 16
 
 /* What the child tells before it becomes the program. */
@@ -74,8 +76,11 @@ static void sockets_close(struct sockets *s)
 		fd_close(&s->fd[i]);
 }
 
-/* All four, or the two of one family where the namespace has only that; -EADDRINUSE: once more. */
-static int bind_all(struct sockets *s, uint16_t *ret_port)
+/*
+ * All four, or the two of one family where the namespace has only that; -EADDRINUSE: once more.
+ * `port` 0: the kernel chooses.
+ */
+static int bind_all(struct sockets *s, uint16_t port, uint16_t *ret_port)
 {
 	static const struct {
 		int family, type;
@@ -83,7 +88,6 @@ static int bind_all(struct sockets *s, uint16_t *ret_port)
 		      { AF_INET, SOCK_STREAM },
 		      { AF_INET6, SOCK_DGRAM },
 		      { AF_INET6, SOCK_STREAM } };
-	uint16_t port = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		/* No address, or no such family at all: without the TCP socket, too. */
@@ -112,7 +116,14 @@ static int bind_in(int netns, struct sockets *s, uint16_t *ret_port, struct err 
 		return err_sys(e, "cannot enter the container's network namespace");
 	for (int i = 0; r == -EADDRINUSE && i < PORT_TRIES; i++) {
 		sockets_close(s);
-		r = bind_all(s, ret_port);
+		r = bind_all(s, 0, ret_port);
+	}
+	/* A container that has taken all of those does not keep its old rules by it: these it has no
+	 * right to. */
+	for (uint16_t port = LOW_PORT_LAST; r == -EADDRINUSE && port >= LOW_PORT_FIRST;
+	     port--) {
+		sockets_close(s);
+		r = bind_all(s, port, ret_port);
 	}
 	if (r < 0)
 		return err_errno(e, r, "cannot bind sockets to the container's loopback");

@@ -677,3 +677,19 @@ ended() {
 	expect api.example.org NOERROR 192.0.2.7
 	assert_equal "$(find "/proc/$FORWARDER/fd" -lname 'socket:*' | wc -l)" 3
 }
+
+@test "a container that has taken all free ports does not keep it from starting" {
+	bad_upstream
+	in_container sh -c 'echo "40000 40003" >/proc/sys/net/ipv4/ip_local_port_range'
+	in_container python3 -c 'import socket, time
+taken = [socket.socket(type=socket.SOCK_DGRAM) for _ in range(4)]
+for number, s in enumerate(taken):
+    s.bind(("127.0.0.1", 40000 + number))
+print("taken", flush=True)
+time.sleep(1000)' >taken 2>&1 3>&- &
+	_background="${_background:-} $!"
+	wait_for 10 grep -q taken taken
+	start_forwarder 'allow=*.example.org'
+	((PORT >= 854 && PORT < 1024))
+	expect api.example.org NOERROR 192.0.2.7 +tcp
+}
