@@ -83,8 +83,10 @@ setup_file() {
 run_runner() {
 	mkdir -p inner
 	printf 'load %s/tests/bats/helpers\n%s\n' "$PURPLE_SRCDIR" "${1//TEST/@test}" >inner/inner.bats
+	local options=()
+	[[ ${2:-} != --* ]] || { options=("$2"); set -- "$1" "${@:3}"; }
 	run env -u PURPLE_PRIVATE_ETC -u PURPLE_STRICT TMPDIR="$BATS_TEST_TMPDIR" "${@:2}" \
-		"$PURPLE_SRCDIR/tests/run" --installed "${PURPLE_RUNTIME%/*}" --build "$PWD/build" \
+		"$PURPLE_SRCDIR/tests/run" "${options[@]}" --installed "${PURPLE_RUNTIME%/*}" --build "$PWD/build" \
 		"$PWD/inner/inner.bats"
 }
 
@@ -97,6 +99,26 @@ run_runner() {
 	run_runner 'TEST "a" { true; }'
 	assert_status 0
 	assert_equal "${lines[-1]}" "1 passed, 0 failed, 0 skipped"
+}
+
+@test "the test runner with --again runs what failed once more, and says so" {
+	run_runner 'TEST "a (1)" { true; }
+		TEST "b [*] (2)?" {
+			[[ -d '"$PWD"'/seen ]] || { mkdir '"$PWD"'/seen; return 1; }
+		}' \
+		--again
+	assert_status 0
+	assert_contains "again: inner.bats: b [*] (2)?: failed at first, and passed alone"
+	assert_equal "${lines[-1]}" "2 passed, 0 failed, 0 skipped"
+	run_runner 'TEST "a" { true; }
+		TEST "b" { false; }
+		TEST "c" {
+			[[ -d '"$PWD"'/c ]] || { mkdir '"$PWD"'/c; return 1; }
+		}' \
+		--again
+	assert_status 1
+	assert_lacks "again: "
+	assert_equal "${lines[-1]}" "1 passed, 2 failed, 0 skipped"
 }
 
 @test "with PURPLE_STRICT=1 only skips on the list are allowed" {
