@@ -29,6 +29,7 @@ static const struct json_field policy_fields[] = {
 	JSON_FR(gateway_policy, file, "file", JSON_STR),
 	JSON_FT(gateway_policy, providers, "providers", JSON_STRUCTS, &provider_type),
 	JSON_FR(gateway_policy, block_unknown, "blockUnknown", JSON_BOOL),
+	JSON_F(gateway_policy, any_provider, "anyProvider", JSON_BOOL),
 	JSON_F(gateway_policy, max_tokens, "maxTokens", JSON_OPT_I64),
 	JSON_F(gateway_policy, max_cost, "maxCost", JSON_OPT_I64),
 	JSON_F(gateway_policy, exceeded_word, "onExceeded", JSON_STR),
@@ -61,6 +62,7 @@ static const struct json_field config_fields[] = {
 	JSON_F(gateway_config, placeholder, "placeholder", JSON_STR),
 	JSON_F(gateway_config, port, "port", JSON_U32),
 	JSON_F(gateway_config, intercept, "intercept", JSON_BOOL),
+	JSON_F(gateway_config, hidden_env, "hiddenEnv", JSON_STRV),
 	JSON_F(gateway_config, alert_command, "alertCommand", JSON_STRV),
 	JSON_F(gateway_config, alert_webhook, "alertWebhook", JSON_STR),
 	{},
@@ -88,9 +90,74 @@ const char *gateway_exceeded_name(enum gateway_exceeded x)
 	return exceeded_words[x];
 }
 
+static void providers_clear(gateway_providers *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		json_clear(&provider_type, &l->v[i]);
+	free(l->v);
+	*l = (gateway_providers){};
+}
+
 void gateway_config_clear(struct gateway_config *c)
 {
+	providers_clear(&c->providers);
 	json_clear(&config_type, c);
+}
+
+/* --- several policies --- */
+
+const struct gateway_provider *gateway_provider_find(const gateway_providers *l,
+						     const char *name)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (streq(l->v[i].name, name))
+			return &l->v[i];
+	return NULL;
+}
+
+/* Takes from `to` what another policy does not have; false: it does not have the provider. */
+static bool narrow(struct gateway_provider *to, const struct gateway_policy *p)
+{
+	const struct gateway_provider *v = gateway_provider_find(&p->providers, to->name);
+
+	if (p->any_provider)
+		return true;
+	if (!v || v->family != to->family)
+		return false;
+	to->has_key |= v->has_key;
+	for (size_t i = to->endpoints.n; i > 0; i--)
+		if (!strv_contains(&v->endpoints, to->endpoints.v[i - 1]))
+			strv_remove(&to->endpoints, i - 1);
+	return to->endpoints.n > 0;
+}
+
+int gateway_config_merge(struct gateway_config *c)
+{
+	const struct gateway_policy *first = NULL;
+	struct err e = {};
+
+	providers_clear(&c->providers);
+	c->block_unknown = false;
+	for (size_t i = 0; i < c->policies.n; i++) {
+		c->block_unknown |= c->policies.v[i].block_unknown;
+		if (!first && !c->policies.v[i].any_provider)
+			first = &c->policies.v[i];
+	}
+	for (size_t i = 0; first && i < first->providers.n; i++) {
+		struct gateway_provider *to = list_add(&c->providers);
+		bool is_allowed = true;
+
+		if (!to || json_copy(&provider_type, &first->providers.v[i], to, &e) < 0)
+			return -ENOMEM;
+		to->family = first->providers.v[i].family;
+		for (size_t k = 0; is_allowed && k < c->policies.n; k++)
+			is_allowed = narrow(to, &c->policies.v[k]);
+		if (!is_allowed) {
+			json_clear(&provider_type, to);
+			c->providers.n--;
+		}
+	}
+	return 0;
 }
 
 /* --- writing --- */
@@ -226,6 +293,10 @@ static int check_policy(struct gateway_policy *p, const char *name, struct err *
 		return err_set(e, ERR_CONFIG, EINVAL,
 			       "%s: 'team' belongs to the scope team, and only there",
 			       name);
+	if (p->any_provider && p->providers.n)
+		return err_set(e, ERR_CONFIG, EINVAL,
+			       "%s: 'anyProvider' and providers contradict each other",
+			       name);
 	if ((p->max_tokens.set && p->max_tokens.value < 0) ||
 	    (p->max_cost.set && p->max_cost.value < 0))
 		return err_set(e, ERR_CONFIG, EINVAL, "%s: a limit is below zero", name);
@@ -264,6 +335,8 @@ int gateway_config_read(const char *text, size_t len, const char *name,
 	r = refuse_unknown(j, &config_type, name, e);
 	if (r == 0)
 		r = check_config(&c, name, e);
+	if (r == 0 && gateway_config_merge(&c) < 0)
+		r = err_oom(e);
 	if (r < 0)
 		gateway_config_clear(&c);
 	else

@@ -36,15 +36,20 @@ struct gateway_provider {
 	char *family_word; /* of config.c */
 };
 
+typedef LIST_OF(struct gateway_provider) gateway_providers;
+
 enum gateway_exceeded { GATEWAY_STOP, GATEWAY_DENY, GATEWAY_FREEZE };
 
 /* What one policy says of LLM calls. Its limits of 0 or that are not set do not limit. */
 struct gateway_policy {
 	char *name, *file; /* its name; the file as messages name it */
-	LIST_OF(struct gateway_provider) providers;
+	gateway_providers providers;
 	/* false: providers that are known by name (gateway_known_find()) may be called, too, with
 	 * the agent's own keys. */
 	bool block_unknown;
+	/* It has no llm_apis: its limits hold for the providers that others name. `providers` is
+	 * empty then. */
+	bool any_provider;
 
 	struct opt_i64 max_tokens, max_cost; /* max_cost in picodollars */
 	enum gateway_exceeded on_exceeded;
@@ -68,11 +73,19 @@ struct gateway_config {
 	char *container; /* its id */
 	char *session;	 /* "ID@CREATED": the name of its session in the ledger */
 	LIST_OF(struct gateway_policy) policies; /* all of them must allow; never empty */
-	char *ledger;				 /* path; NULL: LEDGER_FILE */
-	char *patterns;	   /* of what requests must not hold; NULL: the installed file */
+	/*
+	 * Not in the file: those that all policies name, in the order of the first that names them,
+	 * with the endpoints that all of them have; for models, see the policies. gateway_config_read()
+	 * and gateway_config_merge() fill it.
+	 */
+	gateway_providers providers;
+	bool block_unknown; /* of any policy; not in the file either */
+	char *ledger;	    /* path; NULL: LEDGER_FILE */
+	char *patterns;	    /* of what requests must not hold; NULL: the installed file */
 	char *placeholder; /* what the agent has in place of keys; NULL: none is asked for */
 	uint32_t port;	   /* of the listening sockets in the container; 0: see them */
 	bool intercept;
+	struct strv hidden_env; /* variables that no process of the container gets: keys */
 	/* What of the administrator's is done at a threshold; the administrator's settings. */
 	struct strv alert_command; /* argv; empty: none */
 	char *alert_webhook;	   /* URL, or NULL */
@@ -81,7 +94,7 @@ struct gateway_config {
 void gateway_config_clear(struct gateway_config *c);
 #define _gateway_config_clear_ __attribute__((cleanup(gateway_config_clear)))
 
-/* A container has a gateway when some policy speaks of llm_apis. */
+/* A container has a gateway when its policies name a provider. */
 static inline bool gateway_config_is_set(const struct gateway_config *c)
 {
 	return c->policies.n > 0;
@@ -96,6 +109,12 @@ int gateway_config_read_fd(int fd, const char *name, struct gateway_config *ret,
 /* Fills the members that are config.c's own. */
 int gateway_config_write(struct gateway_config *c, bool pretty, struct buf *out,
 			 struct err *e);
+
+/* Fills `providers` and `block_unknown` from the policies. -ENOMEM. */
+int gateway_config_merge(struct gateway_config *c);
+/* The provider of that name, or NULL. */
+const struct gateway_provider *gateway_provider_find(const gateway_providers *l,
+						     const char *name);
 
 /* GATEWAY_CONFIG_FILE in a folder: what was there is replaced as a whole, 0600. -ENOENT. */
 int gateway_config_save(int dirfd, struct gateway_config *c, struct err *e);

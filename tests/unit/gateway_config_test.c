@@ -86,6 +86,8 @@ static void test_round_trip(void **state)
 	assert_int_equal(back.policies.n, 2);
 	assert_int_equal(back.port, 4141);
 	assert_true(back.intercept);
+	assert_int_equal(back.providers.n, 0); /* the second policy names none */
+	assert_true(back.block_unknown);
 	assert_string_equal(back.alert_command.v[1], "a b");
 	assert_true(back.policies.v[0].max_cost.set);
 	assert_int_equal(back.policies.v[0].max_cost.value, INT64_C(5000000000000));
@@ -100,6 +102,50 @@ static void test_round_trip(void **state)
 	assert_int_equal(back.policies.v[1].scope, LEDGER_SESSION);
 	assert_int_equal(back.policies.v[1].on_exceeded, GATEWAY_STOP);
 	assert_int_equal(back.policies.v[1].period, LEDGER_ALWAYS);
+}
+
+static void add_provider(struct gateway_policy *p, const char *name, const char *first,
+			 const char *second)
+{
+	struct gateway_provider *v = list_add(&p->providers);
+
+	v->name = strdup(name);
+	strv_add(&v->endpoints, first);
+	if (second)
+		strv_add(&v->endpoints, second);
+}
+
+/* What one policy does not name, or elsewhere, none has. */
+static void test_merge(void **state)
+{
+	_gateway_config_clear_ struct gateway_config c = {};
+	struct gateway_policy *p;
+
+	(void)state;
+	p = list_add(&c.policies);
+	p->any_provider = p->block_unknown = true;
+	assert_int_equal(gateway_config_merge(&c), 0);
+	assert_int_equal(c.providers.n, 0);
+	assert_true(c.block_unknown);
+	p = list_add(&c.policies);
+	add_provider(p, "openai", "https://a/v1", "https://b/v1");
+	add_provider(p, "other", "https://o/v1", NULL);
+	add_provider(p, "gone", "https://g/v1", NULL);
+	p->providers.v[0].has_key = true;
+	assert_int_equal(gateway_config_merge(&c), 0);
+	assert_int_equal(c.providers.n, 3);
+	p = list_add(&c.policies);
+	add_provider(p, "other", "https://elsewhere/v1", NULL);
+	add_provider(p, "more", "https://m/v1", NULL);
+	add_provider(p, "openai", "https://c/v1", "https://b/v1");
+	assert_int_equal(gateway_config_merge(&c), 0);
+	assert_int_equal(c.providers.n, 1);
+	assert_string_equal(c.providers.v[0].name, "openai");
+	assert_int_equal(c.providers.v[0].endpoints.n, 1);
+	assert_string_equal(c.providers.v[0].endpoints.v[0], "https://b/v1");
+	assert_true(c.providers.v[0].has_key);
+	assert_non_null(gateway_provider_find(&c.providers, "openai"));
+	assert_null(gateway_provider_find(&c.providers, "other"));
 }
 
 static void test_file(void **state)
@@ -329,9 +375,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_file),
-		cmocka_unit_test(test_refused),	   cmocka_unit_test(test_endpoints),
-		cmocka_unit_test(test_known),	   cmocka_unit_test(test_joining),
-		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_merge),	   cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_endpoints),  cmocka_unit_test(test_known),
+		cmocka_unit_test(test_joining),	   cmocka_unit_test(test_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
