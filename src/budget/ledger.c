@@ -26,7 +26,9 @@
  * The kernel drops it when the process ends, however it ends; a pid could mean another process by
  * now, or nothing in another pid namespace. The row is made and the byte locked in one write
  * transaction, so nobody ever sees the row of a living gateway without its lock; rows are never used
- * twice. Who opens the ledger charges the open calls of owners without a lock, one transaction for
+ * twice. (The number of a row that was taken back with its transaction is given out again, and the
+ * one who died over it may still be holding its byte, for the kernel drops SQLite's locks earlier
+ * than this one: such a number is passed over.) Who opens the ledger charges the open calls of owners without a lock, one transaction for
  * each owner, which also marks it as closed.
  *
  * Durability. In WAL mode a commit is in the page cache when the call returns: it outlives kill -9

@@ -130,6 +130,7 @@ static struct reason reason_of(struct ledger *l, int rc)
 	switch (rc & 0xff) {
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
+	case SQLITE_PROTOCOL: /* so after ten seconds of others' locks on the log */
 		return (struct reason){ EBUSY, ERR_STATE,
 					"another process has it locked, for longer than was "
 					"waited" };

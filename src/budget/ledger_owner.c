@@ -13,6 +13,9 @@
 #include "base/str.h"
 #include "budget/ledger_db.h"
 
+/* So many gateways may be dying at once as another one signs in. */
+#define GHOSTS_MAX 64
+
 static struct flock lock_of(int64_t owner)
 {
 	return (struct flock){
@@ -30,22 +33,46 @@ int ledger_owner_open(struct ledger *l, struct err *e)
 	return l->live < 0 ? err_sys(e, "cannot open '%s'", path) : 0;
 }
 
+/* Within a transaction: a row for this process, whose byte it has locked. */
+static int make_owner(struct ledger *l, int64_t now, int64_t *ret, struct err *e)
+{
+	for (int i = 0; i < GHOSTS_MAX; i++) {
+		int r = ledger_db_run(l, SQL_OWNER_NEW, "sign in", e, "ii",
+				      (int64_t)getpid(), now);
+		int64_t owner = sqlite3_last_insert_rowid(l->db);
+		struct flock lock = lock_of(owner);
+
+		if (r < 0)
+			return r;
+		if (fcntl(l->live, F_OFD_SETLK, &lock) == 0) {
+			*ret = owner;
+			return 0;
+		}
+		if (errno != EAGAIN && errno != EACCES)
+			return err_sys(e, "cannot lock byte %lld of '%s-live'",
+				       (long long)owner, l->path);
+		/*
+		 * A gateway that is being killed as it signs in: the kernel has dropped SQLite's
+		 * locks, so its row is gone, but not yet its lock on the byte of the row.
+		 */
+		r = ledger_db_run(l, SQL_OWNER_CLOSE, "sign in", e, "ii", owner, now);
+		if (r < 0)
+			return r;
+	}
+	return err_set(e, ERR_STATE, EBUSY,
+		       "cannot sign in to the ledger '%s': another process holds locks on "
+		       "'%s-live'",
+		       l->path, l->path);
+}
+
 int ledger_owner_sign_in(struct ledger *l, int64_t now, struct err *e)
 {
-	const char *what = "sign in";
-	struct flock lock;
-	int64_t owner;
-	int r = ledger_db_begin(l, what, e);
+	int64_t owner = 0;
+	int r = ledger_db_begin(l, "sign in", e);
 
 	if (r < 0)
 		return r;
-	r = ledger_db_run(l, SQL_OWNER_NEW, what, e, "ii", (int64_t)getpid(), now);
-	owner = sqlite3_last_insert_rowid(l->db);
-	lock = lock_of(owner);
-	if (r == 0 && fcntl(l->live, F_OFD_SETLK, &lock) < 0)
-		r = err_sys(e, "cannot lock byte %lld of '%s-live'", (long long)owner,
-			    l->path);
-	r = ledger_db_end(l, r, what, e);
+	r = ledger_db_end(l, make_owner(l, now, &owner, e), "sign in", e);
 	if (r == 0)
 		l->owner = owner;
 	return r;

@@ -734,6 +734,44 @@ static void test_locked(void **state)
 	verify(l);
 }
 
+/*
+ * A gateway that is killed as it signs in leaves no row, but its lock on the byte of the row stays a
+ * moment longer than its locks on the database: the next one gets the same number for its row.
+ */
+static void test_lock_of_the_dying(void **state)
+{
+	struct box *b = *state;
+	struct ledger_limit limit = session(1000, 1000);
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 3 };
+	char path[310];
+	struct err e = {};
+	int live;
+
+	ledger_drop(open_at(b->path, NOON));
+	snprintf(path, sizeof(path), "%s-live", b->path);
+	live = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(live >= 0);
+	lock.l_start = 2; /* the first one is the row of the one above */
+	assert_int_equal(fcntl(live, F_OFD_SETLK, &lock), 0);
+	b->l = open_at(b->path, NOON);
+	assert_int_equal(ask(b->l, &limit, 600, 0).granted, true);
+	/* That one now has a row of its own, and a lock on it: it is not taken for dead. */
+	close(live);
+	ledger_drop(open_at(b->path, NOON));
+	assert_int_equal(left(b->l, &limit, NOON).tokens, 400);
+	verify(b->l);
+	/* Who locks all of the file keeps others out, and they say so. */
+	live = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(live >= 0);
+	lock.l_start = 1000;
+	lock.l_len = 0;
+	run_sql(b->path, "UPDATE sqlite_sequence SET seq = 2000 WHERE name = 'owner'");
+	assert_int_equal(fcntl(live, F_OFD_SETLK, &lock), 0);
+	assert_int_equal(open_error(b->path, LEDGER_GATEWAY, 30, &e), -EBUSY);
+	assert_non_null(strstr(e.msg, "holds locks"));
+	close(live);
+}
+
 /* Whole calls, one after the other: how long they take is in the log of the test. */
 static void test_speed_is_told(void **state)
 {
@@ -791,6 +829,7 @@ int main(void)
 		T(test_damaged),
 		T(test_verify_finds),
 		T(test_locked),
+		T(test_lock_of_the_dying),
 		T(test_speed_is_told),
 	};
 
