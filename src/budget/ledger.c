@@ -118,6 +118,17 @@ static int read_counter(struct ledger *l, const struct ledger_limit *limit, int6
 	return 0;
 }
 
+static struct ledger_state state_of(int64_t start, const struct counter *c)
+{
+	return (struct ledger_state){ .start = start,
+				      .tokens = c->tokens - c->tokens_forgiven,
+				      .cost = c->cost - c->cost_forgiven,
+				      .tokens_reserved = c->tokens_reserved,
+				      .cost_reserved = c->cost_reserved,
+				      .tokens_added = c->tokens_added,
+				      .cost_added = c->cost_added };
+}
+
 static int64_t clamp(__int128 v)
 {
 	return v < 0 ? 0 : v > INT64_MAX ? INT64_MAX : (int64_t)v;
@@ -311,6 +322,108 @@ int ledger_left(struct ledger *l, const struct ledger_limit *limits, size_t n,
 	r = ledger_db_end(l, r, "read", e);
 	if (r == 0)
 		*ret = a.left;
+	return r;
+}
+
+int ledger_look(struct ledger *l, const struct ledger_limit *limits, size_t n,
+		int64_t now, struct ledger_state *ret, struct err *e)
+{
+	struct ledger_state states[LIMITS_MAX] = {};
+	int r = check_limits(limits, n, e);
+
+	if (r == 0)
+		r = ledger_db_exec(l, "BEGIN", "read", e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		int64_t start = 0;
+		struct counter c = {};
+
+		r = period_start(limits[i].period, now, &start, e);
+		if (r == 0)
+			r = read_counter(l, &limits[i], start, &c, e);
+		states[i] = state_of(start, &c);
+	}
+	r = ledger_db_end(l, r, "read", e);
+	if (r == 0)
+		memcpy(ret, states, n * sizeof(*ret));
+	return r;
+}
+
+/* --- marks --- */
+
+static uint32_t percent_of(int64_t charged, __int128 limit)
+{
+	__int128 v = limit > 0 ? (__int128)charged * 100 / limit : 100;
+
+	return v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
+}
+
+uint32_t ledger_percent(const struct ledger_limit *limit, const struct ledger_state *s)
+{
+	uint32_t tokens = 0, cost = 0;
+
+	if (limit->has_tokens)
+		tokens = percent_of(s->tokens, (__int128)limit->tokens + s->tokens_added);
+	if (limit->has_cost)
+		cost = percent_of(s->cost, (__int128)limit->cost + s->cost_added);
+	return tokens > cost ? tokens : cost;
+}
+
+static int read_mark(struct ledger *l, int64_t counter, const char *policy, int64_t *ret,
+		     struct err *e)
+{
+	int r = ledger_db_run(l, SQL_MARK_FIND, "read a mark", e, "it", counter, policy);
+
+	*ret = 0;
+	if (r <= 0)
+		return r;
+	*ret = ledger_db_i64(l, SQL_MARK_FIND, 0);
+	ledger_db_done(l, SQL_MARK_FIND);
+	return 0;
+}
+
+static size_t count_reached(const uint32_t *marks, size_t n, int64_t percent)
+{
+	size_t i = 0;
+
+	while (i < n && marks[i] <= percent)
+		i++;
+	return i;
+}
+
+int ledger_reach(struct ledger *l, const struct ledger_limit *limit, const char *policy,
+		 const uint32_t *marks, size_t n, int64_t now, size_t *ret,
+		 size_t *ret_end, struct err *e)
+{
+	const char *what = "note a mark";
+	struct counter c = {};
+	struct ledger_state state;
+	int64_t start = 0, told = 0, at = 0;
+	int r = check_limits(limit, 1, e);
+
+	if (r == 0)
+		r = ledger_db_begin(l, what, e);
+	if (r < 0)
+		return r;
+	r = period_start(limit->period, now, &start, e);
+	if (r == 0)
+		r = read_counter(l, limit, start, &c, e);
+	if (r == 0 && c.id != 0)
+		r = read_mark(l, c.id, policy, &told, e);
+	state = state_of(start, &c);
+	if (r == 0 && c.id != 0) {
+		size_t reached = count_reached(marks, n, ledger_percent(limit, &state));
+
+		at = reached > 0 ? marks[reached - 1] : 0;
+	}
+	if (r == 0 && at != told)
+		r = ledger_db_run(l, SQL_MARK_SET, what, e, "iti", c.id, policy, at);
+	r = ledger_db_end(l, r, what, e);
+	if (r == 0) {
+		*ret_end = count_reached(marks, n, at);
+		*ret = at > told ? count_reached(marks, n, told) : *ret_end;
+	}
 	return r;
 }
 

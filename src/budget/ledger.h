@@ -101,6 +101,34 @@ int ledger_grow(struct ledger *l, int64_t id, const struct ledger_call *c,
 int ledger_left(struct ledger *l, const struct ledger_limit *limits, size_t n,
 		int64_t now, struct ledger_left *ret, struct err *e);
 
+/* What is in the counter of a limit; nothing yet is all zero, but for `start`. */
+struct ledger_state {
+	int64_t start;	      /* of the period, in milliseconds; 0: always */
+	int64_t tokens, cost; /* charged, less what was forgiven */
+	int64_t tokens_reserved, cost_reserved; /* for calls under way, of all gateways */
+	int64_t tokens_added, cost_added;	/* to the limits, by the administrator */
+};
+
+/* ret[i]: of limits[i]; all of them at one moment. */
+int ledger_look(struct ledger *l, const struct ledger_limit *limits, size_t n,
+		int64_t now, struct ledger_state *ret, struct err *e);
+
+/*
+ * How much of a limit is charged, in percent; additions count to the limit. Of tokens and cost,
+ * where both are limited, the larger. At most UINT32_MAX; 100 where the limit is zero.
+ */
+uint32_t ledger_percent(const struct ledger_limit *limit, const struct ledger_state *s);
+
+/*
+ * Which of `marks` (percent, ascending) is reached, told to one of all that share the counter: *ret
+ * is the number of the first mark that this call reached and nobody was told before, and *ret_end
+ * that behind the last; equal ones: none. A mark that is not reached any more, after an adjustment,
+ * counts as never told. `policy`: whose marks they are.
+ */
+int ledger_reach(struct ledger *l, const struct ledger_limit *limit, const char *policy,
+		 const uint32_t *marks, size_t n, int64_t now, size_t *ret,
+		 size_t *ret_end, struct err *e);
+
 /* A call that is over. */
 struct ledger_charge {
 	struct usage usage;

@@ -19,7 +19,7 @@
 
 /* "PRLE", so that file(1) and we know whose it is. */
 #define APPLICATION_ID 0x50524c45
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 #define TEXT_OF_(x) #x
 #define TEXT_OF(x) TEXT_OF_(x)
@@ -28,6 +28,10 @@
  * STRICT: a sum that does not fit into 64 bits becomes a REAL in SQLite, which such a column
  * refuses. Nothing wraps, and nothing below zero is stored.
  */
+#define MARK_TABLE                                                           \
+	"CREATE TABLE mark (counter INTEGER NOT NULL, policy TEXT NOT NULL," \
+	" percent INTEGER NOT NULL, PRIMARY KEY (counter, policy)) STRICT, WITHOUT ROWID;"
+
 static const char schema[] =
 	"CREATE TABLE owner (id INTEGER PRIMARY KEY AUTOINCREMENT, pid INTEGER NOT NULL,"
 	" opened INTEGER NOT NULL, closed INTEGER) STRICT;"
@@ -62,10 +66,14 @@ static const char schema[] =
 	"CREATE TABLE adjustment (id INTEGER PRIMARY KEY AUTOINCREMENT, counter INTEGER NOT NULL,"
 	" at INTEGER NOT NULL, uid INTEGER NOT NULL,"
 	" kind TEXT NOT NULL CHECK (kind IN ('add', 'reset')),"
-	" tokens INTEGER NOT NULL, cost INTEGER NOT NULL) STRICT;"
+	" tokens INTEGER NOT NULL, cost INTEGER NOT NULL) STRICT;" MARK_TABLE
 	"PRAGMA application_id = " TEXT_OF(
 		APPLICATION_ID) ";"
 				"PRAGMA user_version = " TEXT_OF(SCHEMA_VERSION) ";";
+
+/* From version 1, which had no marks. */
+static const char schema_from_1[] = MARK_TABLE
+	"PRAGMA user_version = " TEXT_OF(SCHEMA_VERSION) ";";
 
 static const char *const statements[SQL_STATEMENTS] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -115,6 +123,9 @@ static const char *const statements[SQL_STATEMENTS] = {
 		"UPDATE counter SET tokens_forgiven = tokens, cost_forgiven = cost WHERE id = ?1",
 	[SQL_COUNTER_CHARGED] =
 		"SELECT tokens - tokens_forgiven, cost - cost_forgiven FROM counter WHERE id = ?1",
+	[SQL_MARK_FIND] = "SELECT percent FROM mark WHERE counter = ?1 AND policy = ?2",
+	[SQL_MARK_SET] = "INSERT OR REPLACE INTO mark (counter, policy, percent)"
+			 " VALUES (?1, ?2, ?3)",
 };
 
 /* --- errors --- */
@@ -298,8 +309,11 @@ static int read_pragma(struct ledger *l, const char *sql, int64_t *ret, struct e
 	return rc == SQLITE_ROW ? 0 : ledger_db_fail(l, rc, "read the version", e);
 }
 
-/* Within a transaction, so that nobody makes the tables between two questions. */
-static int read_version(struct ledger *l, bool *ret_empty, struct err *e)
+/*
+ * Within a transaction, so that nobody makes the tables between two questions. *ret: 0 where the
+ * file holds nothing yet.
+ */
+static int read_version(struct ledger *l, int64_t *ret, struct err *e)
 {
 	int64_t id = 0, version = 0, tables = 0;
 	int r = read_pragma(l, "PRAGMA application_id", &id, e);
@@ -310,8 +324,8 @@ static int read_version(struct ledger *l, bool *ret_empty, struct err *e)
 		r = read_pragma(l, "SELECT count(*) FROM sqlite_schema", &tables, e);
 	if (r < 0)
 		return r;
-	*ret_empty = id == 0 && version == 0 && tables == 0;
-	if (*ret_empty)
+	*ret = version;
+	if (id == 0 && version == 0 && tables == 0)
 		return 0;
 	if (id != APPLICATION_ID)
 		return err_set(e, ERR_STATE, EBADMSG,
@@ -321,34 +335,32 @@ static int read_version(struct ledger *l, bool *ret_empty, struct err *e)
 			       "the ledger '%s' was made by a newer version of Purple (its schema is "
 			       "%lld, and this version knows %d): update Purple",
 			       l->path, (long long)version, SCHEMA_VERSION);
-	if (version != SCHEMA_VERSION)
+	if (version < 1)
 		return err_set(e, ERR_STATE, EBADMSG, "the ledger '%s' has no version",
 			       l->path);
 	return 0;
 }
 
-/* Whether the file is a ledger of a version that we know; *ret_empty: it holds nothing yet. */
-static int check_version(struct ledger *l, bool *ret_empty, struct err *e)
+/* Whether the file is a ledger of a version that we know; *ret as above. */
+static int check_version(struct ledger *l, int64_t *ret, struct err *e)
 {
 	int r = ledger_db_exec(l, "BEGIN", "read the version", e);
 
-	return r < 0 ? r :
-		       ledger_db_end(l, read_version(l, ret_empty, e), "read the version",
-				     e);
+	return r < 0 ? r : ledger_db_end(l, read_version(l, ret, e), "read the version", e);
 }
 
-/* Of several that find the file empty, one makes the tables. */
+/* Of several that find the file empty, or old, one makes the tables. */
 static int make_tables(struct ledger *l, struct err *e)
 {
 	const char *what = "make tables";
-	bool is_empty = false;
+	int64_t version = 0;
 	int r = ledger_db_begin(l, what, e);
 
 	if (r < 0)
 		return r;
-	r = read_version(l, &is_empty, e);
-	if (r == 0 && is_empty)
-		r = ledger_db_exec(l, schema, what, e);
+	r = read_version(l, &version, e);
+	if (r == 0 && version < SCHEMA_VERSION)
+		r = ledger_db_exec(l, version == 0 ? schema : schema_from_1, what, e);
 	return ledger_db_end(l, r, what, e);
 }
 
@@ -381,7 +393,7 @@ static int set_wal(struct ledger *l, struct err *e)
 
 static int configure(struct ledger *l, enum ledger_mode mode, struct err *e)
 {
-	bool is_empty = false;
+	int64_t version = 0;
 	int r;
 
 	sqlite3_extended_result_codes(l->db, 1);
@@ -393,8 +405,8 @@ static int configure(struct ledger *l, enum ledger_mode mode, struct err *e)
 	sqlite3_db_config(l->db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
 	if (sqlite3_db_readonly(l->db, "main"))
 		return ledger_db_fail(l, SQLITE_READONLY, "write", e);
-	r = check_version(l, &is_empty, e);
-	if (r == 0 && is_empty && mode != LEDGER_GATEWAY)
+	r = check_version(l, &version, e);
+	if (r == 0 && version == 0 && mode != LEDGER_GATEWAY)
 		r = err_set(e, ERR_STATE, EBADMSG, "'%s' is no ledger: it is empty",
 			    l->path);
 	if (r == 0)
@@ -410,7 +422,7 @@ static int configure(struct ledger *l, enum ledger_mode mode, struct err *e)
 				   mode == LEDGER_GATEWAY ? "PRAGMA synchronous = NORMAL" :
 							    "PRAGMA synchronous = FULL",
 				   "set options", e);
-	if (r == 0 && is_empty)
+	if (r == 0 && version < SCHEMA_VERSION)
 		r = make_tables(l, e);
 	return r;
 }

@@ -345,6 +345,105 @@ static void test_all_limits_hold(void **state)
 	verify(l);
 }
 
+static void test_look(void **state)
+{
+	struct box *b = *state;
+	struct ledger *l = b->l = open_at(b->path, NOON);
+	struct ledger_limit limits[] = {
+		session(1000, 5000),
+		{ .scope = LEDGER_TEAM, .name = "red", .period = LEDGER_DAY },
+	};
+	struct ledger_state s[2] = {};
+	struct err e = {};
+
+	/* Nothing yet. */
+	assert_int_equal(ledger_look(l, limits, 2, NOON, s, &e), 0);
+	assert_true(s[0].start == 0 && s[0].tokens == 0 && s[0].tokens_reserved == 0);
+	assert_int_equal(s[1].start, NOON - 12 * HOUR);
+	settle(l, ask_at(l, limits, 2, 300, 30, NOON).id, 100, 50, 20);
+	ask_at(l, limits, 2, 7, 8, NOON);
+	ask(l, limits, 40, 4);
+	assert_int_equal(ledger_look(l, limits, 2, NOON, s, &e), 0);
+	assert_int_equal(s[0].tokens, 150);
+	assert_int_equal(s[0].cost, 20);
+	assert_int_equal(s[0].tokens_reserved, 47);
+	assert_int_equal(s[0].cost_reserved, 12);
+	/* What has no limit is added up as well. */
+	assert_int_equal(s[1].tokens, 150);
+	assert_int_equal(s[1].tokens_reserved, 7);
+	/* Charged, of the limit of which most is charged. */
+	assert_int_equal(ledger_percent(&limits[0], &s[0]), 15);
+	assert_int_equal(ledger_percent(&limits[1], &s[1]), 0);
+	limits[0].cost = 40;
+	assert_int_equal(ledger_percent(&limits[0], &s[0]), 50);
+	limits[0].cost = 0;
+	assert_int_equal(ledger_percent(&limits[0], &s[0]), 100);
+	limits[0].has_cost = false;
+	limits[0].tokens = 1;
+	s[0].tokens = INT64_MAX;
+	assert_int_equal(ledger_percent(&limits[0], &s[0]), UINT32_MAX);
+	s[0].tokens = 3;
+	s[0].tokens_added = -2;
+	assert_int_equal(ledger_percent(&limits[0], &s[0]), 100);
+	limits[0].name = "";
+	assert_int_equal(ledger_look(l, limits, 2, NOON, s, &e), -EINVAL);
+}
+
+/* The marks that were reached now, and of which nobody was told: "from-to" of their numbers. */
+static const char *reach(struct ledger *l, const struct ledger_limit *limit,
+			 const char *policy, int64_t now)
+{
+	static const uint32_t marks[] = { 50, 80, 100 };
+	static char text[32];
+	struct err e = {};
+	size_t from = 9, to = 9;
+
+	if (ledger_reach(l, limit, policy, marks, 3, now, &from, &to, &e) < 0)
+		fail_msg("%s", e.msg);
+	snprintf(text, sizeof(text), from == to ? "none" : "%zu-%zu", from, to);
+	return text;
+}
+
+/* Each mark is told once, whoever asks, until an adjustment takes it back. */
+static void test_marks(void **state)
+{
+	struct box *b = *state;
+	struct ledger *l = b->l = open_at(b->path, NOON), *other = open_at(b->path, NOON);
+	struct ledger_limit limit = { .scope = LEDGER_TEAM,
+				      .name = "red",
+				      .period = LEDGER_DAY,
+				      .has_cost = true,
+				      .cost = 1000 };
+	struct err e = {};
+
+	assert_string_equal(reach(l, &limit, "p", NOON), "none");
+	settle(l, ask(l, &limit, 0, 499).id, 0, 0, 499);
+	assert_string_equal(reach(l, &limit, "p", NOON), "none");
+	settle(l, ask(l, &limit, 0, 1).id, 0, 0, 1);
+	/* What is only reserved does not count. */
+	ask(l, &limit, 0, 400);
+	assert_string_equal(reach(l, &limit, "p", NOON), "0-1");
+	assert_string_equal(reach(l, &limit, "p", NOON), "none");
+	assert_string_equal(reach(other, &limit, "p", NOON), "none");
+	assert_string_equal(reach(other, &limit, "q", NOON), "0-1");
+	settle(l, ask(l, &limit, 0, 100).id, 0, 0, 2000);
+	assert_string_equal(reach(other, &limit, "p", NOON), "1-3");
+	assert_string_equal(reach(l, &limit, "p", NOON), "none");
+	/* 2500 of 4000: the first is still told, the second is not reached any more. */
+	assert_int_equal(ledger_add(l, 1, 0, 3000, NOON, &e), 0);
+	assert_string_equal(reach(l, &limit, "p", NOON), "none");
+	settle(l, ask(l, &limit, 0, 100).id, 0, 0, 700);
+	assert_string_equal(reach(l, &limit, "p", NOON), "1-2");
+	assert_int_equal(ledger_reset(l, 1, NOON, &e), 0);
+	assert_string_equal(reach(l, &limit, "p", NOON), "none");
+	settle(l, ask(l, &limit, 0, 100).id, 0, 0, 2000);
+	assert_string_equal(reach(l, &limit, "p", NOON), "0-1");
+	/* The next day begins at nothing. */
+	assert_string_equal(reach(l, &limit, "p", NOON + 24 * HOUR), "none");
+	ledger_drop(other);
+	verify(l);
+}
+
 /* A budget of a day or month starts anew; a call ends in the period in which it began. */
 static void test_periods(void **state)
 {
@@ -638,10 +737,31 @@ static void test_newer_schema(void **state)
 
 	b->l = open_at(b->path, NOON);
 	close_ok(&b->l);
-	run_sql(b->path, "PRAGMA user_version = 2");
+	run_sql(b->path, "PRAGMA user_version = 3");
 	assert_int_equal(open_error(b->path, LEDGER_GATEWAY, 100, &e), -EPROTONOSUPPORT);
 	assert_non_null(strstr(e.msg, "newer version of Purple"));
 	assert_int_equal(open_error(b->path, LEDGER_ADMIN, 100, &e), -EPROTONOSUPPORT);
+}
+
+/* A ledger of version 1, which had no marks, is brought to this one, with all that is in it. */
+static void test_older_schema(void **state)
+{
+	struct box *b = *state;
+	struct ledger_limit limit = session(100, -1);
+	const uint32_t mark = 50;
+	struct err e = {};
+	size_t first, end;
+
+	b->l = open_at(b->path, NOON);
+	settle(b->l, ask(b->l, &limit, 60, 0).id, 60, 0, 0);
+	close_ok(&b->l);
+	run_sql(b->path, "DROP TABLE mark; PRAGMA user_version = 1");
+	b->l = open_at(b->path, NOON);
+	assert_int_equal(left(b->l, &limit, NOON).tokens, 40);
+	assert_int_equal(ledger_reach(b->l, &limit, "p", &mark, 1, NOON, &first, &end, &e),
+			 0);
+	assert_true(first == 0 && end == 1);
+	verify(b->l);
 }
 
 /* A page that was overwritten is an error of each call that needs it, not a wrong sum. */
@@ -818,6 +938,8 @@ int main(void)
 		T(test_no_limit),
 		T(test_grow),
 		T(test_all_limits_hold),
+		T(test_look),
+		T(test_marks),
 		T(test_periods),
 		T(test_drop_charges_in_full),
 		T(test_close_charges_in_full),
@@ -826,6 +948,7 @@ int main(void)
 		T(test_file_is_made),
 		T(test_no_ledger),
 		T(test_newer_schema),
+		T(test_older_schema),
 		T(test_damaged),
 		T(test_verify_finds),
 		T(test_locked),
