@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * See event.h. Runs in purple-monitor, as nobody. Each line is put together here and nowhere else;
- * what others chose (names, a program's name) goes through json_quote().
+ * See event.h. Runs in purple-monitor, as nobody; how a line begins also in purple-gateway
+ * (gateway/events.c). What others chose (names, a program's name) goes through json_quote().
  */
 #include "audit/event.h"
 
@@ -34,22 +34,25 @@ static void add_time(struct buf *out, const struct timespec *t)
 	buf_addf(out, "\"%s.%06ldZ\"", text, t->tv_nsec / 1000);
 }
 
-/* Up to the first member of the type's own; every one of those begins with a comma. */
-static void begin(struct buf *out, const struct audit_head *h, const char *type,
-		  const char *action)
+void audit_event_begin(struct buf *out, const struct audit_head *h, const char *type,
+		       const char *action)
 {
 	buf_adds(out, "{\"@timestamp\":");
 	add_time(out, &h->time);
 	buf_addf(out, ",\"type\":\"%s\",\"event\":{\"sequence\":%" PRIu64, type,
 		 h->sequence);
+	if (h->provider)
+		buf_addf(out, ",\"provider\":\"%s\"", h->provider);
 	if (action)
 		buf_addf(out, ",\"action\":\"%s\"", action);
+	if (h->duration)
+		buf_addf(out, ",\"duration\":%" PRIu64, h->duration);
 	buf_adds(out, "},\"container\":{\"id\":");
 	json_quote(out, h->container);
 	buf_adds(out, "}");
 }
 
-static void end(struct buf *out)
+void audit_event_close(struct buf *out)
 {
 	buf_adds(out, "}\n");
 }
@@ -166,14 +169,14 @@ void audit_event_network(const struct audit_head *h, const struct network_event 
 {
 	const char *hook = audit_hook_name(x->hook);
 
-	begin(out, h, "network", hook ? hook : "unknown");
+	audit_event_begin(out, h, "network", hook ? hook : "unknown");
 	buf_addf(out, ",\"verdict\":\"%s\"", x->verdict == NETWORK_AUDIT ? "audit" : "deny");
 	add_protocol(out, x);
 	add_ends(out, x, name);
 	add_process(out, x);
 	add_rule(out, rules, x->rule);
 	buf_addf(out, ",\"count\":%u", x->count);
-	end(out);
+	audit_event_close(out);
 }
 
 /* --- names --- */
@@ -195,7 +198,7 @@ static void add_addresses(struct buf *out, const char *key,
 void audit_event_dns(const struct audit_head *h, const struct audit_dns *x,
 		     const struct audit_rules *rules, struct buf *out)
 {
-	begin(out, h, "dns", "lookup");
+	audit_event_begin(out, h, "dns", "lookup");
 	buf_addf(out, ",\"verdict\":\"%s\",\"dns\":{\"question\":{\"name\":", x->verdict);
 	json_quote(out, x->name);
 	buf_adds(out, ",\"type\":");
@@ -212,7 +215,7 @@ void audit_event_dns(const struct audit_head *h, const struct audit_dns *x,
 	if (x->rule != NETWORK_RULE_NONE || streq(x->verdict, "deny") ||
 	    streq(x->verdict, "audit"))
 		add_rule(out, rules, x->rule);
-	end(out);
+	audit_event_close(out);
 }
 
 /* --- the monitor's own --- */
@@ -227,15 +230,15 @@ static void add_lost(struct buf *out, const struct audit_lost *x)
 
 void audit_event_lost(const struct audit_head *h, const struct audit_lost *x, struct buf *out)
 {
-	begin(out, h, "lost", NULL);
+	audit_event_begin(out, h, "lost", NULL);
 	add_lost(out, x);
-	end(out);
+	audit_event_close(out);
 }
 
 void audit_event_rules(const struct audit_head *h, const char *type,
 		       const struct audit_rules *rules, struct buf *out)
 {
-	begin(out, h, type, NULL);
+	audit_event_begin(out, h, type, NULL);
 	buf_addf(out, ",\"rules\":{\"generation\":%u,\"policies\":[", rules->generation);
 	for (size_t i = 0; i < rules->policies.n; i++) {
 		const struct network_policy *p = &rules->policies.v[i];
@@ -245,14 +248,14 @@ void audit_event_rules(const struct audit_head *h, const char *type,
 		buf_addf(out, ",\"enforcement\":\"%s\"}", p->audit ? "audit" : "enforce");
 	}
 	buf_adds(out, "]}");
-	end(out);
+	audit_event_close(out);
 }
 
 void audit_event_end(const struct audit_head *h, uint64_t denied,
 		     const struct audit_lost *lost, struct buf *out)
 {
-	begin(out, h, "end", NULL);
+	audit_event_begin(out, h, "end", NULL);
 	buf_addf(out, ",\"denied\":%" PRIu64, denied);
 	add_lost(out, lost);
-	end(out);
+	audit_event_close(out);
 }

@@ -19,7 +19,15 @@ struct audit_head {
 	struct timespec time; /* CLOCK_REALTIME */
 	uint64_t sequence; /* from 1: a number that is missing is a line that could not be written */
 	const char *container;
+	const char *provider; /* who writes, and counts so; NULL: the monitor */
+	uint64_t duration;    /* nanoseconds; 0: none */
 };
+
+/* Every line: up to the first member of the type's own, which begin with a comma each; and its end.
+ * `action` may be NULL. */
+void audit_event_begin(struct buf *out, const struct audit_head *h, const char *type,
+		       const char *action);
+void audit_event_close(struct buf *out);
 
 /* `rules`: those by which it was decided, NULL where they are not known any more. `name`: one that
  * led to the address, NULL: none is known. */

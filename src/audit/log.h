@@ -8,12 +8,17 @@
 
 #include "base/str.h"
 
-/* Room behind the bound for the last lines: what was lost, and the end. */
+/* What each of its writers (the monitor, the gateway of LLM calls) may write, and room behind that
+ * for the last lines: what was lost, and the end. */
+#define AUDIT_LOG_MAX (16u << 20)
 #define AUDIT_LOG_RESERVE 4096
+#define AUDIT_LOG_WRITERS 2
+/* No file is larger. */
+#define AUDIT_LOG_FILE_MAX (AUDIT_LOG_WRITERS * (AUDIT_LOG_MAX + AUDIT_LOG_RESERVE))
 
 struct audit_log {
-	int fd;	      /* borrowed, opened for appending; nobody else writes there */
-	uint64_t max; /* bytes; AUDIT_LOG_RESERVE more for last lines */
+	int fd;	      /* borrowed, opened for appending: others write there, too */
+	uint64_t max; /* bytes of its own; AUDIT_LOG_RESERVE more for last lines */
 	uint64_t size;
 	uint64_t sequence; /* of the last line, written or not */
 	uint64_t lost;	   /* lines that were not written */

@@ -409,7 +409,7 @@ int monitor_make(const char *id, uint32_t generation, bool has_dns, struct monit
 	*m = (struct monitor){
 		.id = id,
 		.generation = generation,
-		.log = { .fd = MONITOR_FD_LOG, .max = MONITOR_LOG_MAX },
+		.log = { .fd = MONITOR_FD_LOG, .max = AUDIT_LOG_MAX },
 		.cut_sock = -1,
 		.cutter = -1,
 		.counts = { { .fd = -1 }, { .fd = -1 } },

@@ -11,9 +11,6 @@
 
 #include "base/err.h"
 
-/* The file may have so many bytes. */
-#define MONITOR_LOG_MAX (16u << 20)
-
 struct monitor;
 
 /* With the descriptors of enum monitor_fd, as root. `id`: of the container, borrowed. */

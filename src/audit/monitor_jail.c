@@ -20,7 +20,7 @@ static const struct jail_limit limits[] = {
 	{ RLIMIT_NOFILE, 64 },
 	{ RLIMIT_CORE, 0 },
 	{ RLIMIT_MEMLOCK, 0 },
-	{ RLIMIT_FSIZE, MONITOR_LOG_MAX + AUDIT_LOG_RESERVE },
+	{ RLIMIT_FSIZE, AUDIT_LOG_FILE_MAX },
 #ifndef PURPLE_SANITIZED
 	{ RLIMIT_AS, 1024ull << 20 },
 #endif

@@ -284,6 +284,11 @@ int cgroup_apply_devices(const struct cgroup *cg, const struct oci_device_cgroup
  * group is thawed again and -ETIMEDOUT returned.
  */
 int cgroup_freeze(const struct cgroup *cg, bool frozen, struct err *e);
+/* What a process without privileges can do it by: cgroup.freeze or, where cgroup_freeze() uses that,
+ * v1's freezer.state, for writing; -1: the group has no freezer. */
+int cgroup_open_freezer(const struct cgroup *cg, int *ret_fd, struct err *e);
+/* The same for the end of all its processes: cgroup.kill; -1: there is none. */
+int cgroup_open_kill(const struct cgroup *cg, int *ret_fd, struct err *e);
 /* False when there is no group or no freezer. */
 int cgroup_is_frozen(const struct cgroup *cg, bool *ret, struct err *e);
 

@@ -170,6 +170,32 @@ int cgroup_freeze(const struct cgroup *cg, bool frozen, struct err *e)
 		       frozen ? "pause" : "resume");
 }
 
+static int open_file(const char *dir, const char *name, int *ret_fd, struct err *e)
+{
+	_free_ char *path = dir ? fs_join(dir, name) : NULL;
+
+	*ret_fd = -1;
+	if (!dir)
+		return 0;
+	if (!path)
+		return err_oom(e);
+	*ret_fd = open(path, O_WRONLY | O_CLOEXEC);
+	return *ret_fd < 0 && errno != ENOENT ? err_sys(e, "cannot open '%s'", path) : 0;
+}
+
+int cgroup_open_freezer(const struct cgroup *cg, int *ret_fd, struct err *e)
+{
+	const char *v1 = strmap_get(&cg->v1, "freezer");
+
+	return v1 ? open_file(v1, "freezer.state", ret_fd, e) :
+		    open_file(cg->unified, "cgroup.freeze", ret_fd, e);
+}
+
+int cgroup_open_kill(const struct cgroup *cg, int *ret_fd, struct err *e)
+{
+	return open_file(cg->unified, "cgroup.kill", ret_fd, e);
+}
+
 int cgroup_is_frozen(const struct cgroup *cg, bool *ret, struct err *e)
 {
 	const char *v1 = strmap_get(&cg->v1, "freezer");

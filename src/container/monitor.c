@@ -34,18 +34,6 @@ static int make_socket(const struct container *c, int *ret, struct err *e)
 	return 0;
 }
 
-static int make_log(const struct container *c, int *ret, struct err *e)
-{
-	int fd = openat(c->dirfd, MONITOR_LOG,
-			O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
-			0600);
-
-	if (fd < 0)
-		return err_sys(e, "cannot make '%s/" MONITOR_LOG "'", c->dir);
-	*ret = fd;
-	return 0;
-}
-
 int monitor_begin(struct container *c, const struct network_filter *f, int init_fd,
 		  int netns_fd, bool has_forwarder, struct audit_client *ret,
 		  int *ret_events_fd, struct err *e)
@@ -56,7 +44,7 @@ int monitor_begin(struct container *c, const struct network_filter *f, int init_
 	rules = network_policies_open(c->dirfd, e);
 	if (rules < 0)
 		return rules;
-	r = make_log(c, &log, e);
+	r = container_open_events(c, &log, e);
 	if (r == 0)
 		r = make_socket(c, &control, e);
 	if (r < 0)

@@ -14,7 +14,7 @@
 #include "network/rules.h"
 
 /* In the state folder. */
-#define MONITOR_LOG "events.jsonl"
+#define MONITOR_LOG CONTAINER_EVENTS
 #define MONITOR_SOCKET "monitor.sock"
 
 /*

@@ -289,6 +289,17 @@ int container_config_load(struct container *c, struct oci_spec **ret, struct err
 	return 0;
 }
 
+int container_open_events(const struct container *c, int *ret_fd, struct err *e)
+{
+	int fd = openat(c->dirfd, CONTAINER_EVENTS,
+			O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return err_sys(e, "cannot open '%s/" CONTAINER_EVENTS "'", c->dir);
+	*ret_fd = fd;
+	return 0;
+}
+
 int container_state_remove(struct container *c, struct err *e)
 {
 	int r = -ENOTEMPTY;

@@ -7,7 +7,9 @@
  *   config.json  the effective configuration: the engine's, tightened by its policies
  *   start.sock   where init waits to be started; gone once it was
  *   network.json the rules of its policies for the network, where it has a filter
- *   events.jsonl what the filter denied and the forwarder was asked (monitor.h)
+ *   events.jsonl what the filter denied and the forwarder was asked (monitor.h), and what came of
+ *                LLM calls (gateway/events.h)
+ *   limit.json   the budget that is spent, where one is (gateway/limit.h)
  *   monitor.sock where who writes that takes requests
  *   rootfs       `purple run`: the directory on which the sandbox's root is built
  *
@@ -109,6 +111,10 @@ int container_open(const char *root, const char *id, bool lock, struct container
 int container_state_save(struct container *c, struct err *e);
 int container_config_save(struct container *c, const struct oci_spec *s, struct err *e);
 int container_config_load(struct container *c, struct oci_spec **ret, struct err *e);
+
+/* The file of events, for appending: whoever has something to tell makes it. */
+#define CONTAINER_EVENTS "events.jsonl"
+int container_open_events(const struct container *c, int *ret_fd, struct err *e);
 
 /* Removes ROOT/ID. */
 int container_state_remove(struct container *c, struct err *e);

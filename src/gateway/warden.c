@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See warden.h. A fork of purple-gateway, made while that has no key yet: as nobody with CAP_KILL,
+ * or as an ordinary user whose container it is.
+ *
+ * What it does once begun it ends, whatever becomes of the gateway: a container that was told to
+ * stop is ended after its time. One that is frozen stays frozen when the gateway dies: thawing it
+ * would let it go on where nothing measures it. That is told in events.jsonl.
+ */
+#include "config.h"
+
+#include "gateway/warden.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/jail.h"
+#include "base/list.h"
+#include "gateway/events.h"
+
+#define GRACE_MS 10000
+#define PROVIDER "purple-warden"
+
+struct warden {
+	struct warden_setup s;
+	int sock; /* -1: the gateway is gone */
+	bool is_v1, is_frozen;
+	bool said_bye;
+	bool is_stopping, is_killed;
+	int64_t kill_at;
+};
+
+static const struct jail_limit limits[] = {
+	{ RLIMIT_NPROC, 0 },	     { RLIMIT_NOFILE, 0 },
+	{ RLIMIT_CORE, 0 },	     { RLIMIT_MEMLOCK, 0 },
+#ifndef PURPLE_SANITIZED
+	{ RLIMIT_AS, 512ull << 20 },
+#endif
+};
+
+static const int calls[] = {
+	SCMP_SYS(brk),	  SCMP_SYS(clock_gettime), SCMP_SYS(close),
+	SCMP_SYS(exit),	  SCMP_SYS(exit_group),	   SCMP_SYS(madvise),
+	SCMP_SYS(mremap), SCMP_SYS(munmap),	   SCMP_SYS(poll),
+	SCMP_SYS(ppoll),  SCMP_SYS(recvfrom),	   SCMP_SYS(restart_syscall),
+	SCMP_SYS(write),  SCMP_SYS(rt_sigreturn),
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t = {};
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
+}
+
+/* --- the jail --- */
+
+static int load_filter(const struct warden *w, struct err *e)
+{
+	static const int signals[] = { SIGTERM, SIGKILL };
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int r = ctx ? jail_allow_calls(ctx, calls, ARRAY_SIZE(calls)) : -ENOMEM;
+
+	if (r == 0)
+		r = jail_allow_reports(ctx);
+	/* Two signals, to whom the pidfd leads. */
+	for (size_t i = 0; r == 0 && w->s.init_fd >= 0 && i < ARRAY_SIZE(signals); i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(pidfd_send_signal), 2,
+				     SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)w->s.init_fd),
+				     SCMP_A1_32(SCMP_CMP_EQ, (uint32_t)signals[i]));
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
+				     SCMP_A4(SCMP_CMP_EQ, 0));
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+				     SCMP_A2_32(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	if (r == 0)
+		r = seccomp_load(ctx);
+	if (ctx)
+		seccomp_release(ctx);
+	return r < 0 ? err_errno(e, r, "cannot set the filter of system calls") : 0;
+}
+
+static int enter_jail(const struct warden *w, struct err *e)
+{
+	const uint64_t kill = 1ULL << CAP_KILL;
+	const int keep[] = { w->sock, w->s.init_fd, w->s.kill_fd, w->s.freezer_fd,
+			     w->s.events_fd };
+	int r = fd_close_all_but(0, keep, ARRAY_SIZE(keep), e);
+
+	if (r == 0)
+		r = jail_limit(limits, ARRAY_SIZE(limits), e);
+	/* An ordinary user's container: nothing can be given up, and nothing is there. */
+	if (r == 0 && geteuid() == 0)
+		r = jail_drop_bounding(e);
+	if (r == 0 && geteuid() == 0)
+		r = jail_become_nobody(e);
+	if (r == 0)
+		r = jail_set_caps(geteuid() == JAIL_ID ? kill : 0,
+				  geteuid() == JAIL_ID ? kill : 0, e);
+	if (r == 0)
+		r = jail_close_doors(e);
+	return r < 0 ? r : load_filter(w, e);
+}
+
+/* --- what it can do --- */
+
+static int signal_init(const struct warden *w, int signum)
+{
+	if (w->s.init_fd < 0)
+		return -ESRCH;
+	if (syscall(SYS_pidfd_send_signal, w->s.init_fd, signum, NULL, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+static int write_word(int fd, const char *word)
+{
+	ssize_t n;
+
+	if (fd < 0)
+		return -EOPNOTSUPP;
+	do
+		n = write(fd, word, strlen(word));
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
+static int freeze(struct warden *w, bool on)
+{
+	int r = write_word(w->s.freezer_fd, w->is_v1 ? on ? "FROZEN" : "THAWED" :
+					    on	     ? "1" :
+						       "0");
+
+	if (r == 0)
+		w->is_frozen = on;
+	return r;
+}
+
+/* The whole container; where there is no cgroup.kill its init, with which a pid namespace ends. */
+static void kill_all(struct warden *w)
+{
+	w->is_killed = true;
+	if (write_word(w->s.kill_fd, "1") < 0)
+		(void)!signal_init(w, SIGKILL);
+	/* In v1's freezer nobody dies. */
+	if (w->s.freezer_fd >= 0)
+		(void)!freeze(w, false);
+}
+
+static int stop(struct warden *w)
+{
+	int r;
+
+	if (w->is_stopping)
+		return 0;
+	r = signal_init(w, SIGTERM);
+	if (r < 0 && w->s.kill_fd < 0)
+		return r;
+	w->is_stopping = true;
+	w->kill_at = now_ms() + (w->s.grace_ms ? w->s.grace_ms : GRACE_MS);
+	/* One that is frozen hears no signal. */
+	if (w->is_frozen)
+		(void)!freeze(w, false);
+	return 0;
+}
+
+static int obey(struct warden *w, uint32_t command)
+{
+	switch (command) {
+	case WARDEN_STOP:
+		return stop(w);
+	case WARDEN_FREEZE:
+		return w->is_stopping ? -ESRCH : freeze(w, true);
+	case WARDEN_THAW:
+		return freeze(w, false);
+	case WARDEN_BYE:
+		w->said_bye = true;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* --- its life --- */
+
+static void tell_of_death(const struct warden *w)
+{
+	const struct gateway_event x = {
+		.type = GATEWAY_DIED,
+		.policy = -1,
+		.is_frozen = w->is_frozen,
+		.error = w->is_frozen ?
+				 "the gateway died: the container stays frozen, and cannot call "
+				 "an LLM any more (purple-runtime resume thaws it)" :
+				 "the gateway died: the container cannot call an LLM any more",
+	};
+	_buf_free_ struct buf line = {};
+	struct timespec now = {};
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gateway_event_print(w->s.config, &x, PROVIDER, 1, now, &line);
+	if (w->s.events_fd >= 0 && !line.failed)
+		(void)!write(w->s.events_fd, line.s, line.len);
+}
+
+static void read_message(struct warden *w)
+{
+	struct warden_message m;
+	struct warden_reply reply;
+	ssize_t n = recv(w->sock, &m, sizeof(m), MSG_DONTWAIT | MSG_TRUNC);
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n <= 0) {
+		fd_close(&w->sock);
+		return;
+	}
+	reply.command = n == sizeof(m) ? m.command : 0;
+	reply.error = n == sizeof(m) ? obey(w, m.command) : -EINVAL;
+	if (reply.command != WARDEN_BYE)
+		(void)!send(w->sock, &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static int time_left(const struct warden *w)
+{
+	int64_t left = w->kill_at - now_ms();
+
+	if (!w->is_stopping || w->is_killed)
+		return -1;
+	return left > 0 ? (int)left : 0;
+}
+
+/* Until the container has ended, or the gateway has and nothing is left to do. */
+static void watch(struct warden *w)
+{
+	while (w->sock >= 0 || (w->is_stopping && !w->is_killed)) {
+		struct pollfd p[] = { { .fd = w->sock, .events = POLLIN },
+				      { .fd = w->s.init_fd, .events = POLLIN } };
+
+		if (poll(p, ARRAY_SIZE(p), time_left(w)) < 0 && errno != EINTR)
+			_exit(EXIT_FAILURE);
+		if (p[1].revents)
+			return;
+		if (time_left(w) == 0)
+			kill_all(w);
+		if (p[0].revents)
+			read_message(w);
+	}
+	if (!w->said_bye)
+		tell_of_death(w);
+}
+
+/* Which of both freezers a file is of. */
+static bool is_v1_freezer(int fd)
+{
+	char path[64], target[4096];
+	const char *name;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = fd < 0 ? -1 : readlink(path, target, sizeof(target) - 1);
+	if (n <= 0)
+		return false;
+	target[n] = '\0';
+	name = strrchr(target, '/');
+	return name && streq(name, "/freezer.state");
+}
+
+static void __attribute__((noreturn)) guard(struct warden *w)
+{
+	struct err e = {};
+
+	prctl(PR_SET_NAME, "purple-warden");
+	signal(SIGPIPE, SIG_IGN);
+	w->is_v1 = is_v1_freezer(w->s.freezer_fd);
+	/* gmtime_r() reads the time zone's file at its first call. */
+	tzset();
+	if (enter_jail(w, &e) < 0) {
+		(void)!send(w->sock, e.msg, strlen(e.msg), MSG_NOSIGNAL);
+		_exit(EXIT_FAILURE);
+	}
+	if (send(w->sock, "", 1, MSG_NOSIGNAL) != 1)
+		_exit(EXIT_FAILURE);
+	watch(w);
+	_exit(EXIT_SUCCESS);
+}
+
+int warden_start(const struct warden_setup *s, int *ret_fd, struct err *e)
+{
+	_close_ int ours = -1, theirs = -1;
+	struct warden w = { .s = *s };
+	int fds[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+		return err_sys(e, "cannot make a socket pair");
+	ours = fds[0];
+	theirs = fds[1];
+	pid = fork();
+	if (pid < 0)
+		return err_sys(e, "cannot fork");
+	if (pid == 0) {
+		w.sock = theirs;
+		guard(&w);
+	}
+	*ret_fd = take_fd(&ours);
+	return 0;
+}
+
+int warden_wait(int fd, struct err *e)
+{
+	char text[sizeof(e->msg)];
+	ssize_t n;
+
+	do
+		n = recv(fd, text, sizeof(text) - 1, 0);
+	while (n < 0 && errno == EINTR);
+	if (n == 1 && text[0] == '\0')
+		return fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ?
+			       err_sys(e, "cannot set a socket up") :
+			       0;
+	text[n > 0 ? n : 0] = '\0';
+	return err_set(e, ERR_KERNEL, EIO, "cannot start who stops the container: %s",
+		       n > 0 ? text : "it died");
+}
+
+int warden_tell(int fd, enum warden_command command)
+{
+	const struct warden_message m = { .command = command };
+
+	if (send(fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL) != sizeof(m))
+		return errno ? -errno : -EIO;
+	return 0;
+}
