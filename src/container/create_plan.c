@@ -54,7 +54,8 @@ static int load_plan(struct create *k, struct err *e)
 	struct policy_request pr = { .admin_policy = rq->admin_policy,
 				     .admin_chosen_by = rq->admin_chosen_by,
 				     .dirs = &policy_default_dirs,
-				     .network_filter = true };
+				     .network_filter = true,
+				     .gateway = false };
 	int r;
 
 	if (rq->plan) {

@@ -85,6 +85,7 @@ struct gateway_config {
 	char *placeholder; /* what the agent has in place of keys; NULL: none is asked for */
 	uint32_t port;	   /* of the listening sockets in the container; 0: see them */
 	bool intercept;
+	char *intercept_address; /* 127.x.y.z that providers' names resolve to; NULL: none */
 	struct strv hidden_env; /* variables that no process of the container gets: keys */
 	/* What of the administrator's is done at a threshold; the administrator's settings. */
 	struct strv alert_command; /* argv; empty: none */

@@ -277,9 +277,10 @@ static bool is_before(struct policy_pos a, struct policy_pos b)
 #define FIRST_POS(list, other) ((list).n ? (list).v[0].pos : (other))
 
 /* What is denied by the network's rules can be recorded instead, and nothing else yet. */
-static int check_audit(const struct policy *p, struct err *e)
+static int check_audit(const struct policy *p, unsigned int has, struct err *e)
 {
-	if (p->enforcement != POLICY_AUDIT || !p->network.isolated)
+	if (p->enforcement != POLICY_AUDIT || !p->network.isolated ||
+	    ((has & POLICY_HAS_GATEWAY) && p->ai_policy.llm_apis.pos.line))
 		return 0;
 	return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
 		       "policy %s:%d:%d: enforcement: audit records what rules of network would "
@@ -288,13 +289,15 @@ static int check_audit(const struct policy *p, struct err *e)
 		       p->file, p->enforcement_pos.line, p->enforcement_pos.column);
 }
 
-int policy_check_enforceable(const struct policy *p, bool network_filter, struct err *e)
+int policy_check_enforceable(const struct policy *p, unsigned int has, struct err *e)
 {
 	static const char filter[] = "the network filter", gateway[] = "the LLM gateway",
-			  audit[] = "the audit stream";
+			  audit[] = "the audit stream",
+			  content[] = "a part of the LLM gateway";
 	const __typeof__(p->network) *net = &p->network;
 	const __typeof__(p->ai_policy) *ai = &p->ai_policy;
-	bool rules = !network_filter, open = rules && !net->isolated;
+	bool rules = !(has & POLICY_HAS_FILTER), open = rules && !net->isolated;
+	bool llm = !(has & POLICY_HAS_GATEWAY);
 	const struct need needs[] = {
 		{ rules && p->enforcement == POLICY_AUDIT, p->enforcement_pos,
 		  "enforcement: audit", audit },
@@ -311,22 +314,24 @@ int policy_check_enforceable(const struct policy *p, bool network_filter, struct
 		{ p->audit.enabled,
 		  p->audit.enabled_pos.line ? p->audit.enabled_pos : p->audit.pos,
 		  "audit", audit },
-		{ ai->budget.pos.line, ai->budget.pos, "ai_policy.budget", gateway },
-		{ ai->rate_limits.requests_per_minute || ai->rate_limits.tokens_per_minute,
+		{ llm && ai->budget.pos.line, ai->budget.pos, "ai_policy.budget", gateway },
+		{ llm && (ai->rate_limits.requests_per_minute ||
+			  ai->rate_limits.tokens_per_minute),
 		  ai->rate_limits.pos, "ai_policy.rate_limits", gateway },
-		{ ai->llm_apis.pos.line, ai->llm_apis.pos, "ai_policy.llm_apis", gateway },
+		{ llm && ai->llm_apis.pos.line, ai->llm_apis.pos, "ai_policy.llm_apis",
+		  gateway },
 		{ ai->monitoring.log_prompts, ai->monitoring.pos,
-		  "ai_policy.monitoring.log_prompts", gateway },
+		  "ai_policy.monitoring.log_prompts", content },
 		{ ai->monitoring.log_responses, ai->monitoring.pos,
-		  "ai_policy.monitoring.log_responses", gateway },
-		{ ai->monitoring.log_tokens, ai->monitoring.pos,
+		  "ai_policy.monitoring.log_responses", content },
+		{ llm && ai->monitoring.log_tokens, ai->monitoring.pos,
 		  "ai_policy.monitoring.log_tokens", gateway },
-		{ ai->monitoring.log_costs, ai->monitoring.pos,
+		{ llm && ai->monitoring.log_costs, ai->monitoring.pos,
 		  "ai_policy.monitoring.log_costs", gateway },
-		{ ai->security.sensitive_data_scanning, ai->security.pos,
+		{ llm && ai->security.sensitive_data_scanning, ai->security.pos,
 		  "ai_policy.security.sensitive_data_scanning", gateway },
 		{ ai->security.prompt_injection_detection, ai->security.pos,
-		  "ai_policy.security.prompt_injection_detection", gateway },
+		  "ai_policy.security.prompt_injection_detection", content },
 		{ p->ebpf_monitoring.enabled,
 		  p->ebpf_monitoring.enabled_pos.line ? p->ebpf_monitoring.enabled_pos :
 							p->ebpf_monitoring.pos,
@@ -340,9 +345,11 @@ int policy_check_enforceable(const struct policy *p, bool network_filter, struct
 			first = &needs[i];
 	}
 	if (!first)
-		return check_audit(p, e);
+		return check_audit(p, has, e);
 	return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
-		       "policy %s:%d:%d: %s needs %s, which this version of Purple does not have yet",
-		       p->file, first->pos.line, first->pos.column, first->key,
-		       first->what);
+		       "policy %s:%d:%d: %s needs %s, which %s", p->file, first->pos.line,
+		       first->pos.column, first->key, first->what,
+		       first->what == gateway ?
+			       "only Purple's own runtime starts, as root" :
+			       "this version of Purple does not have yet");
 }

@@ -438,6 +438,36 @@ static void lint_network(struct lint *l)
 	lint_repeated(l, &net->dns_servers, "network.dns_servers");
 }
 
+/* http:// to another machine than this. */
+static bool is_plain(const char *endpoint)
+{
+	return str_has_prefix(endpoint, "http://") &&
+	       !str_has_prefix(endpoint, "http://127.") &&
+	       !str_has_prefix(endpoint, "http://[::1]") &&
+	       !str_has_prefix(endpoint, "http://localhost");
+}
+
+static void lint_providers(struct lint *l)
+{
+	const __typeof__(l->p->ai_policy.llm_apis.providers) *all =
+		&l->p->ai_policy.llm_apis.providers;
+	size_t i;
+
+	for (i = 0; i < all->n; i++) {
+		const struct policy_provider *v = &all->v[i];
+		bool has_key = v->api_key_env || v->api_key_file;
+
+		if (!has_key && v->endpoints.n == 0)
+			warn(l, v->pos,
+			     "ai_policy.llm_apis.providers: without api_key_env or "
+			     "api_key_file calls go out without a key");
+		if (has_key && v->endpoints.n && is_plain(v->endpoints.v[0]))
+			warn(l, v->pos,
+			     "ai_policy.llm_apis.providers: the API key goes over the "
+			     "network in the clear: the endpoint is no https");
+	}
+}
+
 static void lint_ai(struct lint *l)
 {
 	const __typeof__(l->p->ai_policy) *ai = &l->p->ai_policy;
@@ -450,6 +480,11 @@ static void lint_ai(struct lint *l)
 		warn(l, ai->llm_apis.pos,
 		     "ai_policy.llm_apis: with block_unknown: false the agent may "
 		     "call providers that are not listed");
+	if (ai->pos.line && !ai->llm_apis.pos.line)
+		warn(l, ai->pos,
+		     "ai_policy: without llm_apis it holds beside a policy that names "
+		     "providers, and alone no sandbox starts with it");
+	lint_providers(l);
 	if (ai->monitoring.log_prompts || ai->monitoring.log_responses)
 		warn(l, ai->monitoring.pos,
 		     "ai_policy.monitoring: what the agent and the model say is "

@@ -61,6 +61,7 @@ struct sandbox_request {
 	const char *cgroups_path; /* NULL: absent */
 	bool network; /* the caller gives it a network where the policy does not isolate it, and
 		       * carries out policy_plan.network */
+	bool gateway; /* the caller carries out policy_plan.gateway */
 };
 
 /*

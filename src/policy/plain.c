@@ -222,7 +222,8 @@ int policy_make_plain(struct oci_spec *s, const struct policy *const *policies, 
 			return refuse(policies[i], policies[i]->resources.timeout_pos,
 				      "resources.session_timeout_seconds", e);
 	for (i = 0; r == 0 && i < n; i++)
-		r = policy_check_enforceable(policies[i], network_filter, e);
+		r = policy_check_enforceable(policies[i],
+					     network_filter ? POLICY_HAS_FILTER : 0, e);
 	if (r == 0 && n && s->linux_->isolate_network)
 		r = isolate_network(s, policies, n, e);
 	if (r == 0)

@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #include "policy/find.h"
+#include "policy/gateway.h"
 #include "policy/merge_parts.h"
 #include "policy/network.h"
 #include "policy/plain.h"
@@ -42,7 +43,7 @@ static void chosen_clear(struct chosen *c)
 
 /* Reads c->source.path and checks that all of it can be enforced. */
 static int chosen_load(struct chosen *c, const char *name, const char *chosen_by,
-		       bool installed, bool network_filter, struct err *e)
+		       bool installed, unsigned int has, struct err *e)
 {
 	int r;
 
@@ -54,16 +55,16 @@ static int chosen_load(struct chosen *c, const char *name, const char *chosen_by
 			policy_load(c->source.path, &c->policy, e);
 	if (r == 0 && strmap_copy(&c->policy->sections, &c->source.sections) < 0)
 		r = err_oom(e);
-	return r ? r : policy_check_enforceable(c->policy, network_filter, e);
+	return r ? r : policy_check_enforceable(c->policy, has, e);
 }
 
 static int choose(const struct policy_dirs *dirs, const char *name, const char *chosen_by,
-		  bool network_filter, struct chosen *c, struct err *e)
+		  unsigned int has, struct chosen *c, struct err *e)
 {
 	int r = policy_find(dirs, name, &c->source.path, e);
 
 	if (r == 0)
-		r = chosen_load(c, name, chosen_by, true, network_filter, e);
+		r = chosen_load(c, name, chosen_by, true, has, e);
 	return r ? err_wrap(e, "%s", chosen_by) : 0;
 }
 
@@ -138,6 +139,13 @@ static int refuse_timeout(const struct policy *p, struct err *e)
 		       policy_at(p, p->resources.timeout_pos));
 }
 
+/* What the caller carries out. */
+static unsigned int request_has(const struct policy_request *rq)
+{
+	return (rq->network_filter ? POLICY_HAS_FILTER : 0) |
+	       (rq->gateway ? POLICY_HAS_GATEWAY : 0);
+}
+
 static int choose_by_annotation(const struct policy_settings *s,
 				const struct policy_request *rq, const char *name,
 				struct chosen *c, struct err *e)
@@ -151,7 +159,7 @@ static int choose_by_annotation(const struct policy_settings *s,
 			       ": policy \"%s\" is not selectable: the "
 			       "administrator lists those that are in %s",
 			       name, rq->dirs->settings);
-	return choose(rq->dirs, name, POLICY_BY_ANNOTATION, rq->network_filter, c, e);
+	return choose(rq->dirs, name, POLICY_BY_ANNOTATION, request_has(rq), c, e);
 }
 
 static int plan_make_plain(struct policy_plan *plan, const struct chosen *admin,
@@ -185,6 +193,58 @@ static int plan_add_network(struct policy_plan *plan, const struct policy *admin
 		       policy_network_explain(&plan->network, &plan->explanations, e);
 }
 
+/* Limits for calls that nobody names would be limits of nothing. */
+static bool names_nobody(const struct gateway_config *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->policies.n; i++)
+		if (!c->policies.v[i].any_provider)
+			return false;
+	return true;
+}
+
+/* Without a gateway there are no LLM calls but those that the network lets pass. */
+static int plan_add_gateway(struct policy_plan *plan, const struct policy *admin,
+			    const struct policy *user, struct err *e)
+{
+	const struct policy *policies[] = { admin, user };
+	const struct policy *silent = NULL;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; r == 0 && i < ARRAY_SIZE(policies); i++) {
+		if (!policies[i])
+			continue;
+		if (policies[i]->ai_policy.pos.line)
+			r = policy_gateway_add(policies[i], &plan->gateway,
+					       &plan->llm_keys, e);
+		else
+			silent = policies[i];
+	}
+	if (r < 0 || !plan->gateway.policies.n)
+		return r;
+	if (gateway_config_merge(&plan->gateway) < 0)
+		return err_oom(e);
+	if (!silent && (plan->gateway.providers.n || !plan->gateway.block_unknown))
+		return policy_gateway_explain(&plan->gateway, &plan->explanations, e);
+	if (!silent && names_nobody(&plan->gateway))
+		return err_set(e, ERR_POLICY, EINVAL,
+			       "policy %s: ai_policy: no llm_apis says which providers may be "
+			       "called: what it limits would be no calls of the gateway's",
+			       plan->gateway.policies.v[0].file);
+	gateway_config_clear(&plan->gateway);
+	policy_llm_keys_clear(&plan->llm_keys);
+	if (silent)
+		r = strv_addf(&plan->explanations,
+			      "llm: %s has no ai_policy: there is no gateway",
+			      silent->name);
+	else
+		r = strv_add(&plan->explanations,
+			     "llm: no provider is named by all policies: there is no gateway");
+	return r < 0 ? err_oom(e) : 0;
+}
+
 static int plan_fill(const struct policy_request *rq, struct policy_plan *plan,
 		     struct err *e)
 {
@@ -202,10 +262,9 @@ static int plan_fill(const struct policy_request *rq, struct policy_plan *plan,
 	if (first)
 		r = choose(rq->dirs, first,
 			   rq->admin_chosen_by ? rq->admin_chosen_by : "--policy",
-			   rq->network_filter, &admin, e);
+			   request_has(rq), &admin, e);
 	else if ((first = settings.default_policy))
-		r = choose(rq->dirs, first, POLICY_BY_DEFAULT, rq->network_filter, &admin,
-			   e);
+		r = choose(rq->dirs, first, POLICY_BY_DEFAULT, request_has(rq), &admin, e);
 	if (r == 0 && wanted && !(first && streq(first, wanted)))
 		r = choose_by_annotation(&settings, rq, wanted, &user, e);
 	if (r == 0 && admin.policy)
@@ -218,6 +277,8 @@ static int plan_fill(const struct policy_request *rq, struct policy_plan *plan,
 		r = plan_merge(plan, &user, admin.policy, rq->bundle, e);
 	if (r == 0)
 		r = plan_add_network(plan, admin.policy, user.policy, rq->network_filter, e);
+	if (r == 0)
+		r = plan_add_gateway(plan, admin.policy, user.policy, e);
 	return r < 0 || !rq->plain ?
 		       r :
 		       plan_make_plain(plan, &admin, &user, rq->network_filter, e);
@@ -256,16 +317,16 @@ int policy_plan_make(const struct oci_spec *spec, const struct policy_request *r
 
 /* A policy named on the command line: installed, or the caller's own file. */
 static int choose_profile(const struct policy_dirs *dirs, const char *profile,
-			  bool network_filter, struct chosen *c, struct err *e)
+			  unsigned int has, struct chosen *c, struct err *e)
 {
 	int r;
 
 	if (!strchr(profile, '/') && !str_has_suffix(profile, ".yaml"))
-		return choose(dirs, profile, POLICY_BY_PROFILE, network_filter, c, e);
+		return choose(dirs, profile, POLICY_BY_PROFILE, has, c, e);
 	c->source.path = strdup(profile);
 	if (!c->source.path)
 		return err_oom(e);
-	r = chosen_load(c, profile, POLICY_BY_PROFILE, false, network_filter, e);
+	r = chosen_load(c, profile, POLICY_BY_PROFILE, false, has, e);
 	if (r < 0)
 		return r;
 	free(c->source.name);
@@ -281,15 +342,17 @@ static int sandbox_fill(const struct sandbox_request *sandbox, const char *profi
 		cleanup(policy_settings_clear))) struct policy_settings settings = { 0 };
 	_chosen_clear_ struct chosen own = { 0 }, admin = { 0 };
 	struct merge_host host = { 0 };
+	unsigned int has = (sandbox->network ? POLICY_HAS_FILTER : 0) |
+			   (sandbox->gateway ? POLICY_HAS_GATEWAY : 0);
 	const char *first;
 	int r;
 
 	r = policy_settings_load(dirs->settings, &settings, e);
 	if (r == 0)
-		r = choose_profile(dirs, profile, sandbox->network, &own, e);
+		r = choose_profile(dirs, profile, has, &own, e);
 	first = settings.default_policy;
 	if (r == 0 && first)
-		r = choose(dirs, first, POLICY_BY_DEFAULT, sandbox->network, &admin, e);
+		r = choose(dirs, first, POLICY_BY_DEFAULT, has, &admin, e);
 	if (r == 0 && first && streq(admin.source.path, own.source.path))
 		chosen_clear(&admin); /* named twice: it holds once */
 	if (r == 0)
@@ -314,6 +377,8 @@ static int sandbox_fill(const struct sandbox_request *sandbox, const char *profi
 	}
 	if (r == 0)
 		r = plan_add_network(plan, admin.policy, own.policy, sandbox->network, e);
+	if (r == 0)
+		r = plan_add_gateway(plan, admin.policy, own.policy, e);
 	plan->user_network = plan->network.n > 0;
 	if (r == 0)
 		r = policy_output_dirs(own.policy, admin.policy, &plan->output_dirs, e);
@@ -345,6 +410,8 @@ void policy_plan_clear(struct policy_plan *p)
 	strv_free(&p->explanations);
 	strv_free(&p->output_dirs);
 	network_policies_clear(&p->network);
+	gateway_config_clear(&p->gateway);
+	policy_llm_keys_clear(&p->llm_keys);
 	if (p->limits)
 		json_clear(&oci_resources_type, p->limits);
 	free(p->limits);

@@ -6,6 +6,7 @@
 #ifndef PURPLE_POLICY_PLAN_H
 #define PURPLE_POLICY_PLAN_H
 
+#include "gateway/config.h"
 #include "network/rules.h"
 #include "oci/spec.h"
 
@@ -28,6 +29,7 @@ struct policy_request {
 	/* policy_plan.network is carried out before the container's program runs: by the caller, or,
 	 * with `plain`, by purple-network-hook, which is among the configuration's hooks. */
 	bool network_filter;
+	bool gateway; /* policy_plan.gateway is carried out */
 	bool plain; /* for another runtime: policy_make_plain() of plain.h, at the end */
 };
 
@@ -43,6 +45,14 @@ struct policy_source {
 #define POLICY_BY_PROFILE "--profile"
 #define POLICY_BY_RELOAD "policy reload" /* since the container runs */
 
+/* Where a provider's API key is to be had: one of both. */
+struct policy_llm_key {
+	char *provider;	  /* its name */
+	char *env, *file; /* variable of the caller's, or path */
+	char *place;	  /* "FILE:LINE:COLUMN" */
+};
+typedef LIST_OF(struct policy_llm_key) policy_llm_keys;
+
 struct policy_plan {
 	struct oci_spec *spec;		       /* the effective configuration; owned */
 	LIST_OF(struct policy_source) sources; /* empty: no policy */
@@ -53,6 +63,12 @@ struct policy_plan {
 	/* The rules for its network, the administrator's policy first; empty: it is isolated, or
 	 * no policy holds, or the caller has no filter. */
 	network_policies network;
+	/*
+	 * What its LLM gateway is to do, the administrator's policy first, and where the keys are; no
+	 * policies in it: there is none. Who carries it out fills in what is not of the policies.
+	 */
+	struct gateway_config gateway;
+	policy_llm_keys llm_keys;
 	struct oci_resources *limits; /* of the policies alone: what an update may not exceed */
 	/* 0: none. Only policy_plan_sandbox() sets it; whoever runs the plan must keep it. */
 	uint64_t timeout_seconds;

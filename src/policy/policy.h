@@ -215,10 +215,11 @@ static inline void policy_freep(struct policy **p)
 
 /*
  * The first thing the policy asks for that this build cannot enforce: an ERR_UNSUPPORTED that
- * names file, line and key; 0 when there is none. `network_filter`: the caller carries out rules
- * for the network.
+ * names file, line and key; 0 when there is none. `has`: what the caller carries out.
  */
-int policy_check_enforceable(const struct policy *p, bool network_filter, struct err *e);
+#define POLICY_HAS_FILTER 1u  /* rules for the network */
+#define POLICY_HAS_GATEWAY 2u /* what ai_policy says */
+int policy_check_enforceable(const struct policy *p, unsigned int has, struct err *e);
 
 /* Things that are valid and probably not meant, one "policy FILE:L:C: ..." line each. */
 int policy_lint(const struct policy *p, struct strv *ret_warnings, struct err *e);

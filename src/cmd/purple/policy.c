@@ -10,7 +10,9 @@
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "budget/prices.h"
 #include "cmd/purple/purple.h"
+#include "policy/gateway.h"
 #include "policy/merge.h"
 #include "policy/plain.h"
 #include "policy/plan.h"
@@ -35,6 +37,68 @@ static const struct option_row rows[] = {
 
 /* --- check --- */
 
+/* A maximum of money holds where prices are known: a model without one is never called. */
+static int check_models(const struct gateway_policy *p, const struct prices *prices,
+			struct strv *warnings)
+{
+	for (size_t i = 0; i < p->providers.n; i++) {
+		const struct gateway_provider *v = &p->providers.v[i];
+
+		for (size_t k = 0; k < v->models.n; k++) {
+			const struct price_model *model;
+
+			if (!strchr(v->models.v[k], '*') &&
+			    prices_find(prices, v->name, v->models.v[k], &model) != PRICE_OK &&
+			    strv_addf(warnings,
+				      "policy %s:%u: the model '%s' has no price: with "
+				      "max_cost it is never called",
+				      p->file, v->line, v->models.v[k]) < 0)
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+/* 1 with *found: the gateway would not start. */
+static int check_prices(const struct gateway_policy *p, struct strv *warnings,
+			struct buf *out, struct err *found, struct err *e)
+{
+	_prices_free_ struct prices *prices = NULL;
+	int r;
+
+	if (!p->max_cost.set)
+		return 0;
+	if (access(PRICES_FILE, F_OK) < 0) {
+		buf_addf(out,
+			 "note: policy %s:%u: models are not checked for prices: "
+			 "'" PRICES_FILE "' is not installed\n",
+			 p->file, p->budget_line);
+		return 0;
+	}
+	r = prices_load(PRICES_FILE, PRICES_OVERLAY, &prices, found);
+	for (size_t i = 0; r == 0 && i < p->providers.n; i++)
+		if (p->providers.v[i].prices)
+			r = prices_add_file(&prices, p->providers.v[i].prices, found);
+	if (r < 0)
+		return 1;
+	return check_models(p, prices, warnings) < 0 ? err_oom(e) : 0;
+}
+
+/* What the gateway's own view of the policy shows. */
+static int check_llm(const struct policy *p, struct strv *warnings, struct buf *out,
+		     struct err *found, struct err *e)
+{
+	_gateway_config_clear_ struct gateway_config c = {};
+	policy_llm_keys keys = {};
+	int r;
+
+	if (!p->ai_policy.pos.line)
+		return 0;
+	r = policy_gateway_add(p, &c, &keys, found);
+	policy_llm_keys_clear(&keys);
+	return r < 0 ? 1 : check_prices(&c.policies.v[0], warnings, out, found, e);
+}
+
 /* Adds the findings of one file. *ret_good is false when it is no policy. */
 static int check_file(const char *file, bool strict, struct buf *out, bool *ret_good,
 		      struct err *e)
@@ -51,11 +115,17 @@ static int check_file(const char *file, bool strict, struct buf *out, bool *ret_
 		return 0;
 	}
 	r = policy_lint(p, &warnings, e);
+	if (r == 0)
+		r = check_llm(p, &warnings, out, &found, e);
 	if (r < 0)
 		return r;
+	if (r > 0) {
+		buf_addf(out, "error: %s\n", found.msg);
+		return 0;
+	}
 	for (size_t i = 0; i < warnings.n; i++)
 		buf_addf(out, "warning: %s\n", warnings.v[i]);
-	if (policy_check_enforceable(p, true, &found) < 0)
+	if (policy_check_enforceable(p, POLICY_HAS_FILTER | POLICY_HAS_GATEWAY, &found) < 0)
 		buf_addf(out, "note: %s\n", found.msg);
 	*ret_good = !strict || warnings.n == 0;
 	buf_addf(out, *ret_good ? "%s: ok\n" : "%s: has warnings\n", file);
@@ -106,7 +176,7 @@ static int compile_spec(const struct policy *p, struct oci_spec **ret, struct er
 	struct merge_host host = {};
 	int r;
 
-	r = policy_check_enforceable(p, false, e);
+	r = policy_check_enforceable(p, 0, e);
 	if (r == 0)
 		r = fill_request(&rq, e);
 	if (r == 0)
