@@ -5,10 +5,11 @@
 //     node client.mjs <CASES
 //
 // A case is a JSON object a line: {"id", "sdk": "chat" | "completions" | "embeddings" | "responses" |
-// "messages" | "generate", "model", "prompt", "stream", "tools", "more": members of the request,
-// "abort": stop reading after so many events, "parallel": so many at once}. Each gives a line of
-// what the program saw: {"id", "text", "tool", "usage", "model", "events", "error", "status", ...}.
-// With the SDK's own retries, and its own defaults.
+// "messages" | "generate", "model", "prompt", "pad": bytes to make it longer, "stream", "tools",
+// "more": members of the request, "provider": one at PURPLE_GATEWAY_URL that speaks as OpenAI does,
+// "azure": as Azure does, "abort": stop reading after so many events, "strict": fail on what was not
+// asked for, "parallel": so many at once}. Each gives a line of what the program saw: {"id", "text",
+// "tool", "usage", "model", "events", "error", "status", ...}. With the SDKs' own retries and defaults.
 
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
@@ -24,8 +25,14 @@ const { GoogleGenAI } = require("@google/genai");
 const schema = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
 const described = { name: "weather", description: "The weather of a city." };
 
-let clients = {};
-function openai() {
+const clients = {};
+function openai(c) {
+	const url = process.env.PURPLE_GATEWAY_URL + "/" + c.provider;
+	if (c.azure)
+		return (clients[url] ??= new OpenAI.AzureOpenAI({
+			baseURL: url + "/openai", apiKey: process.env.OPENAI_API_KEY, apiVersion: "2025-04-01-preview" }));
+	if (c.provider)
+		return (clients[url] ??= new OpenAI({ baseURL: url + "/v1" }));
 	return (clients.openai ??= new OpenAI());
 }
 function anthropic() {
@@ -43,7 +50,7 @@ const sdks = {
 		};
 		if (c.tools)
 			request.tools = [{ type: "function", function: { ...described, parameters: schema } }];
-		const answer = await openai().chat.completions.create(request);
+		const answer = await openai(c).chat.completions.create(request);
 		if (!c.stream) {
 			const message = answer.choices[0].message;
 			seen.text = message.content;
@@ -71,7 +78,7 @@ const sdks = {
 		}
 	},
 	async completions(c, seen) {
-		const answer = await openai().completions.create(
+		const answer = await openai(c).completions.create(
 			{ model: c.model, stream: c.stream, prompt: c.prompt, ...c.more });
 		if (!c.stream)
 			return Object.assign(seen, { text: answer.choices[0].text, usage: answer.usage });
@@ -81,14 +88,14 @@ const sdks = {
 		}
 	},
 	async embeddings(c, seen) {
-		const answer = await openai().embeddings.create({ model: c.model, input: c.prompt, ...c.more });
+		const answer = await openai(c).embeddings.create({ model: c.model, input: c.prompt, ...c.more });
 		Object.assign(seen, { text: answer.data[0].embedding.join(" "), usage: answer.usage });
 	},
 	async responses(c, seen) {
 		const request = { model: c.model, stream: c.stream, input: c.prompt, ...c.more };
 		if (c.tools)
 			request.tools = [{ type: "function", ...described, parameters: schema, strict: false }];
-		const answer = await openai().responses.create(request);
+		const answer = await openai(c).responses.create(request);
 		let last = answer;
 		if (c.stream) {
 			for await (const event of answer) {
@@ -155,7 +162,7 @@ const sdks = {
 		Object.assign(seen, { usage: last.usageMetadata, model: last.modelVersion });
 	},
 	async models(c, seen) {
-		seen.text = (await openai().models.list()).data.map((m) => m.id).join(" ");
+		seen.text = (await openai(c).models.list()).data.map((m) => m.id).join(" ");
 	},
 	async count(c, seen) {
 		const count = await anthropic().messages.countTokens(
@@ -167,6 +174,8 @@ const sdks = {
 async function run(c) {
 	const seen = { id: c.id, text: "", events: 0 };
 	const start = Date.now();
+	if (c.pad)
+		c.prompt += " " + "x".repeat(c.pad);
 	try {
 		await sdks[c.sdk](c, seen);
 	} catch (e) {

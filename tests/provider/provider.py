@@ -32,7 +32,7 @@ OPTIONs: in, cached, w5m, w1h, audio, tool_in, out, reasoning, searches: tokens;
 event; flavor: openai, azure, vllm, baseten, llamacpp, llamacpp-old, ollama, deepseek, xai, mistral,
 openrouter, groq; delay: seconds between events; wait: before the answer; split=1: a byte at a time;
 crlf=1: in events; model: that the answer names; tier, speed, geo; cost: picodollars billed;
-over=1: the request's maximum is not kept.
+over=1: the request's maximum is not kept; case=WORD: written into the bill.
 
 The bill has a line for each call that cost something, the log one for each request. Both are JSON
 lines; a bill's line is written before the last byte of its answer is sent.
@@ -201,7 +201,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def bill(self, call, usage, is_whole):
         self.server.provider.bill.add({
             "id": self.id, "time": time.time(), "path": self.target.path, "asked": call.asked,
-            "model": call.model, "scenario": call.scenario, "usage": usage.as_dict(),
+            "model": call.model, "scenario": call.scenario, "case": call.options.get("case"),
+            "timed": call.flavor.startswith("llamacpp"), "usage": usage.as_dict(),
             "input": usage.input(), "output": usage.output(), "cost": call.cost,
             "whole": is_whole})
 
