@@ -78,6 +78,10 @@ has() {
 		missing_reason="a build with the forwarder of names"
 		[[ -x ${PURPLE_DNS_START:-} ]]
 		;;
+	gateway)
+		missing_reason="a build with the LLM gateway"
+		[[ -x ${PURPLE_LIBEXEC:-}/purple-gateway ]]
+		;;
 	ledger_fill)
 		missing_reason="a build with the tests' own programs"
 		[[ -x ${PURPLE_LEDGER_FILL:-} ]]
@@ -91,7 +95,7 @@ has() {
 		printf '5.12\n%s\n' "$(uname -r)" | sort -CV
 		;;
 	podman | crun | runc | jq | busybox | conmon | python3 | script | strace | buildah | capsh | man | slirp4netns | curl | catatonit | \
-		containerd | ctr | dockerd | ip | dig | dnsmasq | musl-gcc | nginx | openssl | bpftool)
+		containerd | ctr | dockerd | ip | dig | dnsmasq | musl-gcc | nginx | openssl | bpftool | node | npm)
 		missing_reason="the program $1"
 		command -v "$1" >/dev/null
 		;;

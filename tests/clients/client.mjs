@@ -9,7 +9,7 @@
 // "more": members of the request, "provider": one at PURPLE_GATEWAY_URL that speaks as OpenAI does,
 // "azure": as Azure does, "abort": stop reading after so many events, "strict": fail on what was not
 // asked for, "parallel": so many at once}. Each gives a line of what the program saw: {"id", "text",
-// "tool", "usage", "model", "events", "error", "status", ...}. With the SDKs' own retries and defaults.
+// "tool", "usage", "model", "events", "error", "status", "requests", ...}. With the SDKs' own retries and defaults.
 
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
@@ -24,6 +24,14 @@ const { GoogleGenAI } = require("@google/genai");
 
 const schema = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
 const described = { name: "weather", description: "The weather of a city." };
+
+// How many requests a call makes: the SDKs try again on their own.
+let requests = 0;
+const fetched = globalThis.fetch;
+globalThis.fetch = (...given) => {
+	requests++;
+	return fetched(...given);
+};
 
 const clients = {};
 function openai(c) {
@@ -173,7 +181,7 @@ const sdks = {
 
 async function run(c) {
 	const seen = { id: c.id, text: "", events: 0 };
-	const start = Date.now();
+	const start = Date.now(), before = requests;
 	if (c.pad)
 		c.prompt += " " + "x".repeat(c.pad);
 	try {
@@ -185,6 +193,7 @@ async function run(c) {
 		seen.code = e.code ?? e.error?.error?.type;
 	}
 	seen.ms = Date.now() - start;
+	seen.requests = requests - before;
 	return seen;
 }
 
