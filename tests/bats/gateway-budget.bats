@@ -176,7 +176,7 @@ counted() {
 	local limit=$((400000 * PICO_OUT)) calls=200
 	gateway_config gateway.json ".policies[0].maxCost = $limit"
 	gateway_command gateway.json
-	load_calls --url "$GATEWAY_URL/openai" --stream --count 4 --parallel 4 --max 300 --kill 120 \
+	load_calls --url /openai --stream --count 4 --parallel 4 --max 300 --kill 120 \
 		--rounds 50 --seed 5 --prompt "scenario: plain out=240 chunk=6 delay=0.002" \
 		-- "${gateway_argv[@]}"
 	assert_equal "$(counted killed)" 50

@@ -61,30 +61,21 @@ gateway_keys() {
 	chmod 0600 keys.json
 }
 
-# free_port: sets PORT to one that is free.
-free_port() {
-	PORT=$(python3 -c '
-import socket
-s = socket.socket()
-s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])')
-}
-
-# gateway_command CONFIG: sets gateway_argv and GATEWAY_URL; the port is a free one.
+# gateway_command CONFIG: sets gateway_argv: one that takes a free port, and prints where it listens.
 gateway_command() {
 	gateway_keys
-	free_port
-	GATEWAY_URL=http://127.0.0.1:$PORT
-	gateway_argv=("$PURPLE_GATEWAY" --config "$1" --keys keys.json --listen "127.0.0.1:$PORT")
+	gateway_argv=("$PURPLE_GATEWAY" --config "$1" --keys keys.json --listen 127.0.0.1:0)
 }
 
-# gateway_start [CONFIG]: starts one, and waits until it answers. Sets GATEWAY_PID, GATEWAY_URL.
+# gateway_start [CONFIG]: starts one, and waits until it listens. Sets GATEWAY_PID, GATEWAY_URL.
 gateway_start() {
 	gateway_command "${1:-gateway.json}"
-	"${gateway_argv[@]}" >>gateway.log 2>&1 3>&- &
+	rm -f gateway.address
+	"${gateway_argv[@]}" >gateway.address 2>>gateway.log 3>&- &
 	GATEWAY_PID=$!
 	_gateway_pids+=("$GATEWAY_PID")
-	wait_for 20 curl -s -o /dev/null "$GATEWAY_URL/" || { cat gateway.log; return 1; }
+	wait_for 20 test -s gateway.address || { cat gateway.log; return 1; }
+	GATEWAY_URL=http://$(<gateway.address)
 }
 
 # gateway_end: as a container's end does it: what is under way is charged.

@@ -5,8 +5,9 @@
     load.py --url URL [--url URL]... --prompt TEXT [OPTION]...
 
 Calls go to the URLs in turn (a gateway's, with the provider's name: http://127.0.0.1:4141/openai).
-With --kill, everything behind `--` is the command of a gateway: each of --rounds starts one, makes
-the calls, and kills it with SIGKILL after a random number of events of their streams."""
+With --kill, everything behind `--` is the command of a gateway that prints where it listens, and URLs
+are paths there: each of --rounds starts one, makes the calls, and kills it with SIGKILL after a
+random number of events of their streams."""
 
 import argparse
 import collections
@@ -18,7 +19,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from urllib.parse import urlsplit
 
 
@@ -91,45 +91,33 @@ def read_stream(a, connection, answer, seen):
         seen.count("cut")
 
 
-def make_calls(a, seen):
+def make_calls(a, urls, seen):
     body = request_body(a)
     with concurrent.futures.ThreadPoolExecutor(a.parallel) as pool:
-        list(pool.map(lambda i: one_call(a, a.url[i % len(a.url)], body, seen), range(a.count)))
-
-
-def wait_ready(url, gateway):
-    parts = urlsplit(url)
-    end = time.monotonic() + 60
-    while time.monotonic() < end and gateway.poll() is None:
-        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
-        try:
-            connection.request("GET", "/")
-            connection.getresponse().read()
-            return
-        except (OSError, http.client.HTTPException):
-            time.sleep(0.01)
-        finally:
-            connection.close()
-    raise SystemExit(f"load: the gateway is not there (status {gateway.poll()})")
+        list(pool.map(lambda i: one_call(a, urls[i % len(urls)], body, seen), range(a.count)))
 
 
 def kill_rounds(a, seen):
     chance = random.Random(a.seed)
     for _ in range(a.rounds):
-        gateway = subprocess.Popen(a.gateway)
-        try:
-            wait_ready(a.url[0], gateway)
-            with seen.lock:
-                target = seen.events + chance.randrange(1, a.kill)
-            calls = threading.Thread(target=make_calls, args=(a, seen))
-            calls.start()
-            with seen.lock:
-                seen.lock.wait_for(lambda: seen.events >= target or not calls.is_alive(), a.timeout)
-        finally:
-            gateway.send_signal(signal.SIGKILL)
-            gateway.wait()
-        calls.join()
-        seen.count("killed")
+        with subprocess.Popen(a.gateway, stdout=subprocess.PIPE, text=True) as gateway:
+            calls = None
+            try:
+                address = gateway.stdout.readline().strip()
+                if not address:
+                    raise SystemExit(f"load: the gateway ended with status {gateway.wait()}")
+                with seen.lock:
+                    target = seen.events + chance.randrange(1, a.kill)
+                urls = [f"http://{address}{url}" for url in a.url]
+                calls = threading.Thread(target=make_calls, args=(a, urls, seen))
+                calls.start()
+                with seen.lock:
+                    seen.lock.wait_for(lambda: seen.events >= target or not calls.is_alive(),
+                                       a.timeout)
+            finally:
+                gateway.send_signal(signal.SIGKILL)
+            calls.join()
+            seen.count("killed")
 
 
 def main():
@@ -155,7 +143,7 @@ def main():
     if a.kill:
         kill_rounds(a, seen)
     else:
-        make_calls(a, seen)
+        make_calls(a, a.url, seen)
     print(json.dumps({**seen.counts, "events": seen.events}))
     sys.exit(0)
 
