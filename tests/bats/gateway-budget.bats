@@ -35,10 +35,6 @@ watch_end() {
 	(($(tail -n 1 watch.out | jq .looks) > 10))
 }
 
-# nothing_open: every call of the ledger is over, and the provider is done with all requests.
-nothing_open() {
-	[[ $("$PURPLE" usage --ledger ledger.db --format json | jq '[.[].open] | add // 0') == 0 ]]
-}
 all_billed() {
 	[[ $(wc -l <bill.jsonl) == $(grep -c '"method":"POST"' requests.jsonl) ]]
 }

@@ -91,7 +91,12 @@ check_ledger() {
 	assert_status 0
 }
 
-# load OPTION...: provider/load.py; sets `output` to what came of it.
+# nothing_open: every call in the ledger is over.
+nothing_open() {
+	[[ $("$PURPLE" usage --ledger ledger.db --format json | jq '[.[].open] | add // 0') == 0 ]]
+}
+
+# load_calls OPTION...: provider/load.py; sets `output` to what came of it.
 load_calls() {
 	run python3 "$provider_py/load.py" --key "$GATEWAY_PLACEHOLDER" "$@"
 	echo "$output"
