@@ -216,6 +216,8 @@ static int build_root(struct init_plan *p, struct err *e)
 		r = let_hooks_run_in_network(p, isolate_later, e);
 	if (r == 0)
 		r = run_create_container_hooks(p, e);
+	if (r == 0 && !joined && p->files)
+		r = rootfs_files_mount(p->rootfs, p->files, e);
 	if (r == 0)
 		r = set_sysctls(p, e);
 	if (r == 0 && !joined)

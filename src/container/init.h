@@ -9,6 +9,7 @@
 #include "container/process.h"
 #include "linux/ns.h"
 #include "linux/rootfs.h"
+#include "linux/rootfs_files.h"
 #include "oci/spec.h"
 
 /* Annotations alone may have some hundred KiB. Pages that are not written take no memory. */
@@ -28,6 +29,7 @@ struct init_plan {
 	const char *bundle;
 	struct ns_plan *ns;
 	struct rootfs *rootfs;
+	struct rootfs_files *files; /* of interception; NULL: none */
 	struct rootfs_cgroup_view cgroup_view;
 	struct cgroup_doors doors;
 	bool test_network; /* the group has a network filter, which has to deny */

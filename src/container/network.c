@@ -60,7 +60,7 @@ static bool same_file(const struct stat *a, const struct stat *b)
  * One that is joined is its own if it is neither ours nor that of the host's first process, which
  * a runtime that is in a container itself may not see.
  */
-static int has_own_namespace(const struct oci_spec *s, bool *ret, struct err *e)
+int container_network_is_own(const struct oci_spec *s, bool *ret, struct err *e)
 {
 	const struct oci_namespace *ns = oci_spec_namespace(s, "network");
 	struct stat joined, ours, host;
@@ -82,7 +82,7 @@ static int compile(struct container_network *n, const struct policy_plan *plan,
 {
 	struct network_surroundings around = {};
 	bool own = false;
-	int r = has_own_namespace(plan->spec, &own, e);
+	int r = container_network_is_own(plan->spec, &own, e);
 
 	if (r == 0)
 		r = network_surroundings_read(own, &around, e);

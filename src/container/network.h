@@ -31,6 +31,9 @@ struct container_network {
 		.monitor = AUDIT_CLIENT_EMPTY                                \
 	}
 
+/* Whether its network namespace is not the host's: a new one, or one that others made. */
+int container_network_is_own(const struct oci_spec *s, bool *ret, struct err *e);
+
 /*
  * Before the first process is in the group: fills and attaches the filter. Init sees that it denies,
  * from inside, before anything of the container's runs (init_plan.test_network). Notes its name in

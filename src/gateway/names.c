@@ -72,9 +72,8 @@ int gateway_names_make(const struct gateway_config *c, struct gateway_names *ret
 	_gateway_names_clear_ struct gateway_names n = {};
 	int r = 0;
 
-	for (size_t i = 0; i < c->policies.n; i++)
-		for (size_t k = 0; r == 0 && k < c->policies.v[i].providers.n; k++)
-			r = add_provider(&n, &c->policies.v[i].providers.v[k]);
+	for (size_t i = 0; r == 0 && i < c->providers.n; i++)
+		r = add_provider(&n, &c->providers.v[i]);
 	if (r < 0)
 		return r;
 	*ret = n;

@@ -32,7 +32,7 @@ struct gateway_names {
 };
 
 /*
- * The names of all providers of all policies; the first one of a name holds. Other ports than those
+ * The names of the configuration's `providers`; the first one of a name holds. Other ports than those
  * above are not intercepted: who knows of one was told about the endpoint, and can be told the base
  * URL. -ENOMEM.
  */

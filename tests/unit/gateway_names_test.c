@@ -10,14 +10,11 @@
 
 #include "gateway/names.h"
 
-static void add_provider(struct gateway_config *c, size_t policy, const char *name,
+static void add_provider(struct gateway_config *c, const char *name,
 			 const char *const *endpoints)
 {
-	struct gateway_provider *p;
+	struct gateway_provider *p = list_add(&c->providers);
 
-	while (c->policies.n <= policy)
-		assert_non_null(list_add(&c->policies));
-	p = list_add(&c->policies.v[policy].providers);
 	assert_non_null(p);
 	p->name = strdup(name);
 	for (; *endpoints; endpoints++)
@@ -52,9 +49,9 @@ static void hosts_of_endpoints_and_of_known_names(void **state)
 {
 	_gateway_config_clear_ struct gateway_config c = {};
 
-	add_provider(&c, 0, "openai", URLS("https://llm.corp.example/openai/v1"));
-	add_provider(&c, 0, "anthropic", URLS("https://api.anthropic.com/v1"));
-	add_provider(&c, 0, "own", URLS("http://vllm.corp.example/v1", "https://b.example"));
+	add_provider(&c, "openai", URLS("https://llm.corp.example/openai/v1"));
+	add_provider(&c, "anthropic", URLS("https://api.anthropic.com/v1"));
+	add_provider(&c, "own", URLS("http://vllm.corp.example/v1", "https://b.example"));
 	expect_hosts(&c, false,
 		     "llm.corp.example api.openai.com api.anthropic.com vllm.corp.example "
 		     "b.example");
@@ -66,15 +63,14 @@ static void addresses_other_ports_and_localhost_are_left_alone(void **state)
 {
 	_gateway_config_clear_ struct gateway_config c = {};
 
-	add_provider(&c, 0, "a", URLS("https://192.0.2.1/v1", "https://[2001:db8::1]/v1"));
-	add_provider(&c, 0, "b", URLS("https://localhost/v1", "http://x.localhost/v1"));
-	add_provider(&c, 0, "c",
-		     URLS("https://c.example:8443/v1", "http://c.example:443/v1"));
-	add_provider(&c, 0, "d", URLS("https://2130706433/v1", "https://0x7f.1/v1"));
-	add_provider(&c, 0, "ollama", URLS("http://127.0.0.1:11434/v1"));
+	add_provider(&c, "a", URLS("https://192.0.2.1/v1", "https://[2001:db8::1]/v1"));
+	add_provider(&c, "b", URLS("https://localhost/v1", "http://x.localhost/v1"));
+	add_provider(&c, "c", URLS("https://c.example:8443/v1", "http://c.example:443/v1"));
+	add_provider(&c, "d", URLS("https://2130706433/v1", "https://0x7f.1/v1"));
+	add_provider(&c, "ollama", URLS("http://127.0.0.1:11434/v1"));
 	expect_hosts(&c, false, "");
 	/* The name that programs have built in is caught although the endpoint is elsewhere. */
-	add_provider(&c, 0, "openai", URLS("https://127.0.0.1:8443/v1"));
+	add_provider(&c, "openai", URLS("https://127.0.0.1:8443/v1"));
 	expect_hosts(&c, false, "api.openai.com");
 }
 
@@ -84,14 +80,13 @@ static void each_name_is_there_once(void **state)
 	_gateway_names_clear_ struct gateway_names n = {};
 	const struct gateway_name *x;
 
-	add_provider(&c, 0, "openai", URLS("https://api.openai.com/v1"));
-	add_provider(&c, 0, "other", URLS("https://api.openai.com/v1"));
-	add_provider(&c, 1, "openai",
-		     URLS("https://api.openai.com/v1", "https://eu.example"));
+	add_provider(&c, "openai", URLS("https://api.openai.com/v1"));
+	add_provider(&c, "other", URLS("https://api.openai.com/v1"));
+	add_provider(&c, "openai", URLS("https://api.openai.com/v1", "https://eu.example"));
 	expect_hosts(&c, false, "api.openai.com eu.example");
 	assert_int_equal(gateway_names_make(&c, &n), 0);
 	x = gateway_names_find(&n, "api.openai.com", "api.openai.com");
-	assert_ptr_equal(x->provider, &c.policies.v[0].providers.v[0]);
+	assert_ptr_equal(x->provider, &c.providers.v[0]);
 }
 
 static void a_host_means_one_provider(void **state)
@@ -100,7 +95,7 @@ static void a_host_means_one_provider(void **state)
 	_gateway_names_clear_ struct gateway_names n = {};
 	const struct gateway_name *x;
 
-	add_provider(&c, 0, "openai",
+	add_provider(&c, "openai",
 		     URLS("https://a.example/v1", "https://b.example/v1",
 			  "http://b.example/v1"));
 	assert_int_equal(gateway_names_make(&c, &n), 0);

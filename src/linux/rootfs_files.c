@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * See rootfs_files.h. The tree belongs to the image, or to somebody who changes it right now: each
+ * place is looked up once, as in rootfs.c, and what was found there is used by descriptor. Only
+ * regular files are opened for reading: others would wait, or do something.
+ */
+#include "linux/rootfs_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "linux/mount.h"
+#include "linux/paths.h"
+
+int rootfs_files_open(int fd, struct err *e)
+{
+	const struct mount_attrs attrs = { .set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+						  MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC };
+	_close_ int tree = mount_clone(fd, false);
+	int r = tree < 0 ? tree : mount_set_propagation(tree, MS_PRIVATE, false);
+
+	if (r == 0)
+		r = mount_set_attrs(tree, &attrs, false);
+	return r < 0 ? err_errno(e, r, "cannot bind a directory of the state folder") :
+		       take_fd(&tree);
+}
+
+/* --- in init --- */
+
+/* `place` as an O_PATH descriptor; -ENOENT where nothing is. */
+static int find(const struct rootfs *r, const struct rootfs_cover *c, struct stat *st,
+		struct err *e)
+{
+	_close_ int fd = rootfs_openat2(r->root_fd, c->place, O_PATH, 0, 0);
+
+	/* A file where its directory should be is nothing, too. */
+	if (fd == -ENOTDIR || fd == -ELOOP)
+		return -ENOENT;
+	if (fd < 0 && fd != -ENOENT)
+		return err_errno(e, fd, "cannot open '%s' in the root file system",
+				 c->place);
+	if (fd >= 0 && fstat(fd, st) < 0)
+		return err_sys(e, "cannot look at '%s'", c->place);
+	return fd < 0 ? fd : take_fd(&fd);
+}
+
+static int read_and_write(int from, int to, const char *place, struct err *e)
+{
+	static char buf[65536];
+	size_t all = 0;
+	char last = '\n';
+
+	for (;;) {
+		ssize_t n = read(from, buf, sizeof(buf));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(e, "cannot read '%s'", place);
+		if (n == 0)
+			break;
+		all += (size_t)n;
+		if (all > ROOTFS_COPY_MAX)
+			return err_set(e, ERR_CONFIG, EFBIG,
+				       "'%s' in the root file system is longer than %zu MiB",
+				       place, ROOTFS_COPY_MAX >> 20);
+		if (fd_write_all(to, buf, (size_t)n) < 0)
+			return err_sys(e, "cannot copy '%s'", place);
+		last = buf[n - 1];
+	}
+	if (last != '\n' && fd_write_all(to, "\n", 1) < 0)
+		return err_sys(e, "cannot copy '%s'", place);
+	return 0;
+}
+
+static int copy_to(const struct rootfs *r, int fd, const struct rootfs_cover *c,
+		   struct err *e)
+{
+	char path[64];
+	_close_ int from = -1;
+
+	snprintf(path, sizeof(path), "self/fd/%d", fd);
+	from = openat(r->proc_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (from < 0)
+		return err_sys(e, "cannot open '%s' in the root file system", c->place);
+	return read_and_write(from, c->copy_fd, c->place, e);
+}
+
+static void copied(struct rootfs_files *o, int copy_fd)
+{
+	for (size_t i = 0; i < o->n; i++)
+		if (o->covers[i].copy_fd == copy_fd)
+			o->covers[i].copy_fd = -1;
+}
+
+static int cover(const struct rootfs *r, const struct rootfs_files *o,
+		 const struct rootfs_cover *c, int found, struct err *e)
+{
+	_close_ int made = -1, file = -1, tree = -1;
+	int n;
+
+	if (found < 0) {
+		made = rootfs_make_file(r->root_fd, c->place, e);
+		/* What is only a convenience is not worth failing for. */
+		if (made < 0)
+			return c->when == ROOTFS_COVER_ABSENT ? 0 : made;
+	}
+	file = openat(o->tree_fd, c->file, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (file < 0)
+		return err_sys(e, "cannot open '%s' of the state folder", c->file);
+	tree = mount_clone(file, false);
+	if (tree < 0)
+		return err_errno(e, tree, "cannot bind '%s'", c->file);
+	n = mount_attach(tree, found < 0 ? made : found);
+	return n < 0 ? err_errno(e, n, "cannot mount over '%s' in the root file system",
+				 c->place) :
+		       0;
+}
+
+static bool is_ours(const struct rootfs_files *o, const struct rootfs_cover *c,
+		    const struct stat *st)
+{
+	struct stat own;
+
+	return fstatat(o->tree_fd, c->file, &own, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       own.st_dev == st->st_dev && own.st_ino == st->st_ino;
+}
+
+static int take_place(const struct rootfs *r, struct rootfs_files *o, size_t i,
+		      struct err *e)
+{
+	struct rootfs_cover *c = &o->covers[i];
+	struct stat st = {};
+	_close_ int found = find(r, c, &st, e);
+	int n = 0;
+
+	if (found < 0 && found != -ENOENT)
+		return found;
+	if (found < 0)
+		return c->when == ROOTFS_COVER_EXISTING ? 0 : cover(r, o, c, found, e);
+	/* A link to a place that is covered already. */
+	if (c->when == ROOTFS_COVER_ABSENT || is_ours(o, c, &st))
+		return 0;
+	if (!S_ISREG(st.st_mode))
+		return c->when == ROOTFS_COVER_EXISTING ?
+			       0 :
+			       err_set(e, ERR_CONFIG, EINVAL,
+				       "'%s' in the root file system is no regular file",
+				       c->place);
+	if (c->copy_fd >= 0) {
+		n = copy_to(r, found, c, e);
+		copied(o, c->copy_fd);
+	}
+	return n < 0 ? n : cover(r, o, c, found, e);
+}
+
+int rootfs_files_mount(const struct rootfs *r, struct rootfs_files *o, struct err *e)
+{
+	_close_ int target = -1;
+	int n;
+
+	if (o->tree_fd < 0)
+		return 0;
+	target = rootfs_mkdir_p(r->root_fd, o->place, e);
+	if (target < 0)
+		return target;
+	n = mount_attach(o->tree_fd, target);
+	if (n < 0)
+		return err_errno(e, n, "cannot mount '%s' in the root file system",
+				 o->place);
+	for (size_t i = 0; n == 0 && i < o->n; i++)
+		n = take_place(r, o, i, e);
+	return n;
+}
