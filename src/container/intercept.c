@@ -465,6 +465,27 @@ int intercept_finish(struct intercept *x, uint16_t port, struct err *e)
 	return r;
 }
 
+/* --- later --- */
+
+int intercept_load(const struct container *c, struct strv *ret_hosts, char **ret_address,
+		   struct err *e)
+{
+	_gateway_config_clear_ struct gateway_config config = {};
+	_gateway_names_clear_ struct gateway_names names = {};
+	int r = gateway_config_load(c->dirfd, &config, e);
+
+	*ret_address = NULL;
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0 || !config.intercept)
+		return r;
+	if (gateway_names_make(&config, &names) < 0 ||
+	    gateway_names_hosts(&names, false, ret_hosts) < 0)
+		return err_oom(e);
+	*ret_address = take_ptr(&config.intercept_address);
+	return 0;
+}
+
 /* --- the environment --- */
 
 static void env_remove(struct strv *env, const char *name)

@@ -74,6 +74,13 @@ int intercept_finish(struct intercept *x, uint16_t port, struct err *e);
 void intercept_clear(struct intercept *x);
 
 /*
+ * What the forwarder of a container that is there answers by itself: the names and their address,
+ * from gateway.json. *ret_address is NULL where there is no interception.
+ */
+int intercept_load(const struct container *c, struct strv *ret_hosts, char **ret_address,
+		   struct err *e);
+
+/*
  * The variables by which programs find the certificates, in `env`, in place of others of their
  * names; also for further processes. Nothing where gateway.json has no interception.
  */

@@ -149,7 +149,9 @@ static int begin_helpers(struct container_network *n, struct container *c, int n
 					     .init_fd = pidfd,
 					     .names_fd = n->filter.maps[NETWORK_MAP_NAMES],
 					     .events_fd = events,
-					     .tables = &n->tables },
+					     .tables = &n->tables,
+					     .own_names = n->own_names,
+					     .own_address = n->own_address },
 		true, &n->dns, e);
 }
 

@@ -30,6 +30,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "container/intercept.h"
 #include "container/monitor.h"
 #include "container/state.h"
 #include "container/undo.h"
@@ -381,11 +382,20 @@ static int start_forwarder(struct reload *l, struct undo *u, struct err *e)
 					   .events_fd = -1,
 					   .tables = &l->tables,
 					   .teach = true };
+	_strv_free_ struct strv hosts = {};
+	_free_ char *address = NULL;
 	_close_ int events = -1;
 	int r;
 
 	if (!(l->tables.config.flags & NETWORK_REDIRECT_DNS))
 		return 0;
+	r = intercept_load(&l->c, &hosts, &address, e);
+	if (r < 0)
+		return r;
+	if (address) {
+		start.own_names = &hosts;
+		start.own_address = address;
+	}
 	r = open_events(l, &events, e);
 	if (r < 0)
 		return r;

@@ -134,6 +134,15 @@ static int bind_in(int netns, struct sockets *s, uint16_t *ret_port, struct err 
 
 /* --- in the child: what the program gets --- */
 
+static int add_own_names(const struct network_dns_start *start, struct dns_config *c,
+			 struct err *e)
+{
+	c->own_address = strdup(start->own_address);
+	if (!c->own_address || strv_copy(start->own_names, &c->own_names) < 0)
+		return err_oom(e);
+	return 0;
+}
+
 static int make_config(const struct network_dns_start *start, bool stays,
 		       const struct sockets *s, int *ret_fd, struct err *e)
 {
@@ -150,6 +159,8 @@ static int make_config(const struct network_dns_start *start, bool stays,
 				    start->fallback_upstreams ? start->fallback_upstreams :
 								&host,
 				    &c, e);
+	if (r == 0 && start->own_names)
+		r = add_own_names(start, &c, e);
 	if (r < 0)
 		return r;
 	c.detached = stays;

@@ -22,6 +22,9 @@ struct network_dns_start {
 	const struct network_tables *tables;
 	/* Asked where the policies have no dns_servers; NULL: those of the host's resolv.conf. */
 	const struct strv *fallback_upstreams;
+	/* Names that lead to this IPv4 address in the container, as text; NULL: none. */
+	const struct strv *own_names;
+	const char *own_address;
 	bool teach; /* network_dns_teach() will be called */
 };
 

@@ -47,6 +47,8 @@ static const struct json_field config_fields[] = {
 	JSON_F(dns_config, denied_prefixes, "deniedPrefixes", JSON_STRV),
 	JSON_F(dns_config, open_prefixes, "openPrefixes", JSON_STRV),
 	JSON_F(dns_config, upstreams, "upstreams", JSON_STRV),
+	JSON_F(dns_config, own_names, "ownNames", JSON_STRV),
+	JSON_F(dns_config, own_address, "ownAddress", JSON_STR),
 	JSON_F(dns_config, ipv4, "ipv4", JSON_BOOL),
 	JSON_F(dns_config, ipv6, "ipv6", JSON_BOOL),
 	JSON_F(dns_config, events, "events", JSON_BOOL),
@@ -333,9 +335,25 @@ static int check_addresses(const struct strv *l, bool prefixes, struct err *e)
 	return 0;
 }
 
+static int check_own(const struct dns_config *c, struct err *e)
+{
+	struct network_address a;
+
+	for (size_t i = 0; i < c->own_names.n; i++)
+		if (!dns_name_is_plain(c->own_names.v[i]))
+			return err_set(e, ERR_CONFIG, EINVAL, "'%s' is no name",
+				       c->own_names.v[i]);
+	if (c->own_names.n == 0 && !c->own_address)
+		return 0;
+	if (!c->own_address || dns_address_parse(c->own_address, &a, NULL) < 0 ||
+	    !dns_address_is_ipv4(&a))
+		return err_set(e, ERR_CONFIG, EINVAL, "own names need an IPv4 address");
+	return 0;
+}
+
 static int check(const struct dns_config *c, struct err *e)
 {
-	int r = 0;
+	int r = check_own(c, e);
 
 	for (size_t i = 0; r == 0 && i < c->names.n; i++)
 		r = check_name(&c->names.v[i], e);

@@ -66,7 +66,11 @@ struct dns_config {
 	bool learn_blocked; /* addresses of blocked names go to the map, to be denied */
 	struct strv denied_prefixes; /* "192.0.2.0/24", where answers may not point, */
 	struct strv open_prefixes; /* and where they may, inside of those; the longest one holds */
-	struct strv upstreams;	 /* addresses, asked on port 53 */
+	struct strv upstreams; /* addresses, asked on port 53 */
+	/* Names that lead to one address in the container, whatever else is said of them; not those
+	 * below them. IPv4; NULL: there are none. */
+	struct strv own_names;
+	char *own_address;
 	bool ipv4, ipv6, events; /* which of the descriptors are there */
 	/* The end of the control connection is not the end of the forwarder. */
 	bool detached;

@@ -257,6 +257,28 @@ static void ask(struct dns_server *s, const struct dns_client *c,
 	}
 }
 
+/* --- names of the container's own --- */
+
+static bool is_own_name(const struct dns_config *c, const char *name)
+{
+	return strv_contains(&c->own_names, name);
+}
+
+/* They have an IPv4 address and nothing else: no hint leads to another one, or past it. */
+static void answer_own(struct dns_server *s, const struct dns_client *c,
+		       const struct dns_query *q)
+{
+	const struct dns_verdict v = { .verdict = NETWORK_ALLOW, .rule = NETWORK_RULE_NONE };
+	struct dns_answer a = { .ttl = DNS_TTL_MIN };
+
+	if (q->type == DNS_A &&
+	    dns_address_parse(s->config->own_address, &a.addresses[0], NULL) == 0)
+		a.address_count = 1;
+	tell(s, q, &v, DNS_NOERROR, "a name of the container's own",
+	     (struct dns_event){ .answer = &a });
+	answer(s, c, q, DNS_NOERROR, &a);
+}
+
 /* The verdict for a name, with what holds for names that are not listed. */
 static const char *decide(const struct dns_server *s, const struct dns_query *q,
 			  struct dns_verdict *v)
@@ -297,6 +319,10 @@ static void on_question(void *arg, const struct dns_client *c, const uint8_t *da
 	}
 	if (code > 0) {
 		answer(s, c, &q, code, NULL);
+		return;
+	}
+	if (is_own_name(s->config, q.name)) {
+		answer_own(s, c, &q);
 		return;
 	}
 	reason = decide(s, &q, &v);

@@ -147,6 +147,27 @@ asked() {
 	asked api.example.org api.example.org api.example.org
 }
 
+@test "names of the container's own lead to one address, whatever else is said of them" {
+	bad_upstream
+	start_forwarder allow=www.example.org block=openai.com own=api.openai.com own=www.example.org at=127.80.1.2
+	expect api.openai.com NOERROR 127.80.1.2
+	expect API.OpenAI.com NOERROR 127.80.1.2
+	expect www.example.org NOERROR 127.80.1.2
+	expect api.openai.com NOERROR 127.80.1.2 +tcp
+	# No other kind of record: no IPv6, no hint that leads past the address.
+	expect api.openai.com NOERROR "" AAAA
+	expect api.openai.com NOERROR "" TYPE65
+	expect api.openai.com NOERROR "" TYPE64
+	expect api.openai.com NOERROR "" TXT
+	expect www.example.org NOERROR "" AAAA
+	assert_equal "$(event api.openai.com '[.verdict, .rcode, .reason] | join(" ")')" \
+		"allow NOERROR a name of the container's own"
+	assert_equal "$(grep -c -e api.openai.com -e www.example.org upstream.log)" 0
+	# The names themselves, and none below or above them.
+	expect x.api.openai.com NXDOMAIN ""
+	expect openai.com NXDOMAIN ""
+}
+
 @test "for a name that is not allowed nobody is asked" {
 	bad_upstream
 	start_forwarder 'allow=api.example.org' 'allow=*.wild.example.org'

@@ -8,6 +8,7 @@
  *     entries=N          how many addresses the map holds
  *     init=PID           what it ends with (else: with this program)
  *     stays=yes          it does not end with this program
+ *     own=NAME           leads to at=ADDRESS, whatever else is said of it
  * Prints "PID PORT" when it is ready, then for each line of stdin that says "dump" the map, and an
  * empty line; ends, and the forwarder with it, at the end of stdin.
  */
@@ -92,6 +93,8 @@ static void add_prefix(struct network_tables *t, char *text, enum network_verdic
 static uint32_t entries = 4096;
 static pid_t init;
 static bool stays;
+static struct strv own_names;
+static const char *own_address;
 
 static void read_argument(struct network_tables *t, char *argument)
 {
@@ -112,6 +115,10 @@ static void read_argument(struct network_tables *t, char *argument)
 		strv_add(&t->dns_servers, value);
 	else if (streq(argument, "fallback"))
 		t->config.fallback = streq(value, "allow") ? NETWORK_ALLOW : NETWORK_AUDIT;
+	else if (streq(argument, "own"))
+		strv_add(&own_names, value);
+	else if (streq(argument, "at"))
+		own_address = value;
 	else if (streq(argument, "entries"))
 		entries = (uint32_t)atoi(value);
 	else if (streq(argument, "init"))
@@ -165,6 +172,10 @@ int main(int argc, char **argv)
 		die("usage", "dns_start NETNS EVENTS [ARGUMENT...]");
 	for (int i = 3; i < argc; i++)
 		read_argument(&t, argv[i]);
+	if (own_address) {
+		start.own_names = &own_names;
+		start.own_address = own_address;
+	}
 	start.netns_fd = open(argv[1], O_RDONLY | O_CLOEXEC);
 	start.events_fd = open(argv[2], O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 	start.init_fd = (int)syscall(SYS_pidfd_open, init ? init : getpid(), 0);
