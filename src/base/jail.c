@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See jail.h. Runs in purple-dns and purple-monitor, as root, once. */
+/* See jail.h. Runs in Purple's helper programs, as root, once. */
 #include "config.h"
 
 #include "base/jail.h"
@@ -74,17 +74,22 @@ int jail_drop_bounding(struct err *e)
 	return 0;
 }
 
-int jail_become_nobody(struct err *e)
+int jail_become(uid_t uid, gid_t gid, struct err *e)
 {
 	if (prctl(PR_SET_KEEPCAPS, 1) < 0)
 		return err_sys(e, "cannot keep capabilities");
-	if (setgroups(0, NULL) < 0 || setresgid(JAIL_ID, JAIL_ID, JAIL_ID) < 0 ||
-	    setresuid(JAIL_ID, JAIL_ID, JAIL_ID) < 0)
-		return err_sys(e, "cannot become user %d", JAIL_ID);
+	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 ||
+	    setresuid(uid, uid, uid) < 0)
+		return err_sys(e, "cannot become user %u", uid);
 	if (prctl(PR_SET_KEEPCAPS, 0) < 0 ||
 	    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return err_sys(e, "cannot drop capabilities");
 	return 0;
+}
+
+int jail_become_nobody(struct err *e)
+{
+	return jail_become(JAIL_ID, JAIL_ID, e);
 }
 
 int jail_drop_caps(int (*probe)(void *arg), void *arg, struct err *e)

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 
@@ -35,7 +36,8 @@ struct jail_limit {
 };
 int jail_limit(const struct jail_limit *limits, size_t n, struct err *e);
 
-/* User and group nobody, without other groups. Capabilities stay permitted, and none is effective. */
+/* A user and group, without other groups. Capabilities stay permitted, and none is effective. */
+int jail_become(uid_t uid, gid_t gid, struct err *e);
 int jail_become_nobody(struct err *e);
 
 /* Sets of bits, 1 << CAP_... */
