@@ -67,13 +67,28 @@ static ssize_t read_more(void *cls, uint64_t at, char *buf, size_t max)
 	return (ssize_t)n;
 }
 
+/* All of it is here: head and body are sent in one piece. */
+static struct MHD_Response *whole_response(struct call *c)
+{
+	struct MHD_Response *r;
+
+	if (!c->is_over || c->is_broken || c->out_at > 0 || c->out.len == 0 ||
+	    (c->has_length && c->length != c->out.len))
+		return NULL;
+	r = MHD_create_response_from_buffer(c->out.len, c->out.s, MHD_RESPMEM_MUST_FREE);
+	if (r)
+		c->out = (struct buf){};
+	return r;
+}
+
 bool call_answer_begin(struct call *c)
 {
 	uint64_t length = c->has_length ? c->length : MHD_SIZE_UNKNOWN;
-	struct MHD_Response *r = MHD_create_response_from_callback(length, 16 << 10,
-								   read_more, c, NULL);
+	struct MHD_Response *r = whole_response(c);
 	bool ok;
 
+	if (!r)
+		r = MHD_create_response_from_callback(length, 16 << 10, read_more, c, NULL);
 	if (!r)
 		return false;
 	for (size_t i = 0; i < c->answer_headers.n; i++)

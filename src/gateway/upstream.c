@@ -12,6 +12,9 @@
 #define EASY_KEPT 16
 #define CONNECTIONS_KEPT 32
 #define HEAD_MAX (64U << 10)
+/* A body that libcurl gets as a whole goes out with the head, in one piece: half the cost of sending,
+ * and one packet. It does so below 64 KiB. */
+#define BODY_WHOLE_MAX (60U << 10)
 
 struct upstream {
 	struct loop *loop;
@@ -30,6 +33,7 @@ struct transfer {
 	struct transfer *next, **link;
 	CURL *easy;
 	struct curl_slist *headers;
+	char *body; /* where it is not asked for piece by piece */
 	const struct transfer_ops *ops;
 	void *ctx;
 	size_t sent; /* of the body */
@@ -204,6 +208,7 @@ static void transfer_free(struct transfer *t)
 		t->next->link = t->link;
 	curl_multi_remove_handle(u->multi, t->easy);
 	curl_slist_free_all(t->headers);
+	free(t->body);
 	if (u->kept_n < EASY_KEPT) {
 		curl_easy_reset(t->easy);
 		u->kept[u->kept_n++] = t->easy;
@@ -221,6 +226,19 @@ static int add_header(struct transfer *t, const char *line)
 		return -ENOMEM;
 	t->headers = l;
 	return 0;
+}
+
+/* The whole of a body, while it is asked for no further. */
+static int take_body(struct transfer *t, size_t len)
+{
+	size_t at = 0, n;
+
+	t->body = malloc(len + 1);
+	if (!t->body)
+		return -ENOMEM;
+	while (at < len && (n = t->ops->send(t->ctx, at, t->body + at, len - at)) > 0)
+		at += n;
+	return at == len ? 0 : -ENOMEM;
 }
 
 static int set_options(struct transfer *t, const struct transfer_ask *ask)
@@ -259,6 +277,10 @@ static int set_options(struct transfer *t, const struct transfer_ask *ask)
 	if (ask->is_post) {
 		SET(CURLOPT_POST, 1L);
 		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)ask->body_len);
+	}
+	if (t->body) {
+		SET(CURLOPT_POSTFIELDS, t->body);
+	} else if (ask->is_post) {
 		SET(CURLOPT_READFUNCTION, send_more);
 		SET(CURLOPT_READDATA, t);
 		SET(CURLOPT_SEEKFUNCTION, send_again);
@@ -293,6 +315,8 @@ int transfer_start(struct upstream *u, const struct transfer_ask *ask,
 	u->first = t;
 	for (size_t i = 0; r == 0 && i < ask->headers->n; i++)
 		r = add_header(t, ask->headers->v[i]);
+	if (r == 0 && ask->is_post && ask->body_len <= BODY_WHOLE_MAX)
+		r = take_body(t, ask->body_len);
 	if (r == 0)
 		r = set_options(t, ask);
 	if (r == 0 && curl_multi_add_handle(u->multi, t->easy) != CURLM_OK)
