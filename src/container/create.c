@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -36,6 +37,7 @@ static void create_clear(struct create *k)
 	seccomp_plan_clear(&k->seccomp);
 	netdevices_clear(&k->netdevices);
 	container_network_clear(&k->network);
+	container_gateway_clear(&k->gateway);
 	strmap_free(&k->init.cgroup_view.v1);
 	fd_close(&k->sync_fd);
 	fd_close(&k->cgroup_fd);
@@ -177,6 +179,7 @@ static int prepare_init(struct create *k, struct err *e)
 	k->init.sync_fd = fds[1];
 	k->init.peer_fd = fds[0];
 	k->init.spec = k->spec;
+	k->init.tells_network = container_gateway_needs_netns(&k->gateway);
 	k->init.id = k->rq->id;
 	k->init.bundle = k->bundle;
 	k->init.ns = &k->ns;
@@ -194,6 +197,53 @@ static int prepare_init(struct create *k, struct err *e)
 	k->init.process.keep_groups = process_keeps_groups(&k->spec->annotations);
 	k->init.process.die_with_parent = k->rq->die_with_parent;
 	return 0;
+}
+
+/* `netns` is the container's network namespace, or -1: it listens already. */
+static int begin_gateway_in(struct create *k, int netns, struct err *e)
+{
+	_close_ int init = (int)syscall(SYS_pidfd_open, k->pid, 0);
+
+	if (init < 0)
+		return err_sys(e, "cannot open the container's init");
+	return container_gateway_begin(&k->gateway, &k->c, netns, init, e);
+}
+
+/* In the network namespace that init is in. */
+static int begin_gateway_there(struct create *k, struct err *e)
+{
+	_close_ int netns = container_netns_of(k->pid, e);
+	int r;
+
+	if (netns < 0)
+		return netns;
+	r = container_netns_loopback_up(netns, e);
+	return r < 0 ? r : begin_gateway_in(k, netns, e);
+}
+
+/* As soon as it can be: it takes as long as init does. With a stage in between, it is not init that
+ * was started. */
+static int begin_gateway(struct create *k, struct err *e)
+{
+	if (!k->gateway.config || k->ns.needs_stage)
+		return 0;
+	if (!container_gateway_needs_netns(&k->gateway))
+		return begin_gateway_in(k, -1, e);
+	if (init_moves_network(&k->init) || !ns_plan_has_new(&k->ns, CLONE_NEWNET))
+		return 0;
+	return begin_gateway_there(k, e);
+}
+
+/* In the namespace that init makes for the time from start on. */
+static int begin_isolated_gateway(struct create *k, struct err *e)
+{
+	_close_ int netns = -1;
+	int r;
+
+	if (!k->init.tells_network || !init_moves_network(&k->init))
+		return 0;
+	r = sync_expect_fd(k->sync_fd, SYNC_NETWORK, &netns, e);
+	return r < 0 ? r : begin_gateway_in(k, netns, e);
 }
 
 static int spawn_init(struct create *k, struct undo *u, struct err *e)
@@ -226,6 +276,9 @@ static int spawn_init(struct create *k, struct undo *u, struct err *e)
 	if (r == 0)
 		r = container_network_begin(&k->network, &k->c, &k->ns, k->pid,
 					    init_waits_for_hooks(&k->init), e);
+	undo_push(u, create_undo_gateway, k);
+	if (r == 0)
+		r = begin_gateway(k, e);
 	/* An init that has given up is the reason, not the trouble we had with it. */
 	if (r < 0)
 		sync_take_failure(k->sync_fd, e);
@@ -259,6 +312,8 @@ static int guide_init(struct create *k, struct undo *u, struct err *e)
 	int r;
 
 	r = init_waits_for_maps(&k->init) ? go(k, e) : 0;
+	if (r == 0)
+		r = begin_isolated_gateway(k, e);
 	if (r == 0 && init_waits_for_hooks(&k->init)) {
 		r = sync_expect(k->sync_fd, SYNC_HOOKS, NULL, e);
 		/* Init lives, and with it its network namespace, until what it was given is back. */
@@ -274,6 +329,10 @@ static int guide_init(struct create *k, struct undo *u, struct err *e)
 		r = sync_expect(k->sync_fd, SYNC_READY, NULL, e);
 	if (r == 0)
 		r = container_network_enter(&k->network, &k->plan, &k->c, k->pid, e);
+	if (r == 0 && k->gateway.config && !k->gateway.is_begun)
+		r = container_gateway_needs_netns(&k->gateway) ?
+			    begin_gateway_there(k, e) :
+			    begin_gateway_in(k, -1, e);
 	return r == 0 ? attributes_set_of(k->pid, k->spec->process, e) : r;
 }
 
@@ -298,6 +357,8 @@ static int commit(struct create *k, struct err *e)
 	r = container_state_save(&k->c, e);
 	if (r == 0)
 		r = container_network_wait(&k->network, e);
+	if (r == 0)
+		r = container_gateway_wait(&k->gateway, e);
 	if (r == 0 && k->rq->pidfd_socket)
 		r = pidfd_send(k->pid, k->rq->pidfd_socket, "standard", e);
 	if (r == 0)
@@ -320,6 +381,7 @@ int container_create(const struct container_create_request *rq, pid_t *ret_pid,
 		.cgroup_fd = -1,
 		.netdevices = NETDEVICES_EMPTY,
 		.network = CONTAINER_NETWORK_EMPTY,
+		.gateway = CONTAINER_GATEWAY_EMPTY,
 		.init = { .sync_fd = -1,
 			  .start_fd = -1,
 			  .console_fd = -1,
@@ -333,6 +395,8 @@ int container_create(const struct container_create_request *rq, pid_t *ret_pid,
 	r = container_check_id(rq->id, e);
 	if (r == 0)
 		r = create_make_plan(&k, e);
+	if (r == 0)
+		r = container_gateway_prepare(&k.gateway, &k.plan, e);
 	if (r == 0)
 		r = create_make_state(&k, &u, e);
 	if (r == 0)

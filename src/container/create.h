@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "container/attributes.h"
 #include "container/container.h"
+#include "container/gateway.h"
 #include "container/init.h"
 #include "container/netdevices.h"
 #include "container/network.h"
@@ -40,6 +41,7 @@ struct create {
 	struct attributes_rdt rdt;
 	struct netdevices netdevices;
 	struct container_network network;
+	struct container_gateway gateway;
 	pid_t holder; /* see cgroup_create_unit(); 0: none */
 	bool in_cgroup;
 	bool hooks_began; /* poststop hooks are to undo what those of create did */
@@ -62,6 +64,7 @@ void create_undo_state(void *arg);
 void create_undo_hooks(void *arg);
 void create_undo_cgroup(void *arg);
 void create_undo_network(void *arg);
+void create_undo_gateway(void *arg);
 void create_undo_rdt(void *arg);
 void create_undo_netdevices(void *arg);
 void create_undo_init(void *arg);

@@ -51,6 +51,13 @@ void create_undo_network(void *arg)
 	container_network_remove(&k->c, &unused);
 }
 
+void create_undo_gateway(void *arg)
+{
+	struct create *k = arg;
+
+	gateway_client_end(&k->gateway.client);
+}
+
 void create_undo_rdt(void *arg)
 {
 	struct create *k = arg;

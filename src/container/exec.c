@@ -28,6 +28,7 @@
 #include "container/console.h"
 #include "container/container.h"
 #include "container/descriptors.h"
+#include "container/gateway.h"
 #include "container/pidfd.h"
 #include "container/process.h"
 #include "container/supervise.h"
@@ -227,6 +228,8 @@ static int load_process(struct exec *x, struct err *e)
 				   &oci_process_type, x->process, e);
 	else
 		r = make_process(x, e);
+	if (r == 0)
+		r = container_gateway_environment(&x->c, x->process, e);
 	if (r == 0)
 		r = take_capabilities(x, e);
 	if (r == 0 && x->rq->tty)

@@ -141,6 +141,11 @@ static int new_network(struct err *e)
 	return ns_loopback_up(e);
 }
 
+static bool is_in_userns(const struct init_plan *p)
+{
+	return ns_plan_has_new(p->ns, CLONE_NEWUSER) || ns_plan_joins(p->ns, CLONE_NEWUSER);
+}
+
 /*
  * A policy's isolated network. Engines plug devices into the namespace that they know, and into
  * that of the created container's process: by hooks, or after create and before start (Docker
@@ -150,25 +155,36 @@ static int new_network(struct err *e)
  * it is left for good, after the hooks if there are any. Nobody comes between the create and the
  * start of a process that dies with its parent.
  */
+bool init_moves_network(const struct init_plan *p)
+{
+	bool is_new = ns_plan_has_new(p->ns, CLONE_NEWNET);
+
+	if (!p->spec->linux_->isolate_network ||
+	    (is_new && !init_waits_for_hooks(p) && p->process.die_with_parent))
+		return false;
+	return is_new || !is_in_userns(p);
+}
+
 static int isolate_before_mounts(struct init_plan *p, bool *ret_later, struct err *e)
 {
 	bool hooked = init_waits_for_hooks(p);
-	bool is_new = ns_plan_has_new(p->ns, CLONE_NEWNET);
-	bool in_userns = ns_plan_has_new(p->ns, CLONE_NEWUSER) ||
-			 ns_plan_joins(p->ns, CLONE_NEWUSER);
-	int r = 0;
+	int r;
 
-	if (!p->spec->linux_->isolate_network ||
-	    (is_new && !hooked && p->process.die_with_parent))
-		return 0;
-	if (in_userns && !is_new) {
+	if (p->spec->linux_->isolate_network && is_in_userns(p) &&
+	    !ns_plan_has_new(p->ns, CLONE_NEWNET)) {
 		*ret_later = hooked;
 		return hooked ? 0 : new_network(e);
 	}
+	if (!init_moves_network(p))
+		return 0;
 	r = open_network(&p->engines_network, e);
 	if (r == 0)
 		r = new_network(e);
-	return r < 0 ? r : open_network(&p->own_network, e);
+	if (r == 0)
+		r = open_network(&p->own_network, e);
+	return r == 0 && p->tells_network ?
+		       sync_send_fd(p->sync_fd, SYNC_NETWORK, p->own_network, e) :
+		       r;
 }
 
 /* prestart and createRuntime hooks, with init in the network namespace that the engine knows. */

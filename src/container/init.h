@@ -42,6 +42,7 @@ struct init_plan {
 	int console_fd; /* connected; -1: none */
 	/* Where init is until start, and the container then; -1: it is where it shall be. */
 	int engines_network, own_network;
+	bool tells_network; /* sends own_network to the runtime, if there is one */
 	bool no_pivot;
 	bool no_new_keyring;
 	bool reaper;
@@ -53,6 +54,9 @@ struct init_plan {
  */
 bool init_waits_for_maps(const struct init_plan *p);
 bool init_waits_for_hooks(const struct init_plan *p);
+
+/* Whether init makes a network namespace that is the container's from start on (own_network). */
+bool init_moves_network(const struct init_plan *p);
 
 /* Never returns. For ns_spawn(). */
 void init_main(void *plan);

@@ -17,6 +17,7 @@
 #include "base/num.h"
 #include "container/attributes.h"
 #include "container/container.h"
+#include "container/gateway.h"
 #include "container/group.h"
 #include "container/network.h"
 #include "oci/hooks.h"
@@ -141,6 +142,9 @@ static int remove_container(struct container *c, struct err *e)
 
 	if (r == 0 && c->st.cgroup)
 		r = cgroup_kill(c->st.cgroup, SIGKILL, e);
+	/* Nobody is left to call it. */
+	if (r == 0)
+		container_gateway_remove(c);
 	/* Before its group, which may be another's when it is gone. */
 	if (r == 0)
 		r = container_network_remove(c, e);

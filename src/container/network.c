@@ -155,19 +155,18 @@ static int begin_helpers(struct container_network *n, struct container *c, int n
 		true, &n->dns, e);
 }
 
-static int open_netns_of(pid_t init, struct err *e)
+int container_netns_of(pid_t pid, struct err *e)
 {
 	char path[64];
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)init);
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	return fd < 0 ? err_sys(e, "cannot open the network namespace of the container") :
 			fd;
 }
 
-/* As init does it, too, a moment later. */
-static int set_loopback_up(int netns, struct err *e)
+int container_netns_loopback_up(int netns, struct err *e)
 {
 	_close_ int sock = rtnl_open(netns, e);
 	struct rtnl_request q;
@@ -204,10 +203,10 @@ int container_network_begin(struct container_network *n, struct container *c,
 		return 0;
 	if (!ns_plan_has_new(ns, CLONE_NEWNET))
 		return hooks_come ? 0 : named(n, begin_in_joined(n, c, ns, init, e), e);
-	netns = open_netns_of(init, e);
+	netns = container_netns_of(init, e);
 	if (netns < 0)
 		return netns;
-	r = set_loopback_up(netns, e);
+	r = container_netns_loopback_up(netns, e);
 	return named(n, r == 0 ? begin_helpers(n, c, netns, init, e) : r, e);
 }
 
@@ -231,7 +230,7 @@ int container_network_enter(struct container_network *n, const struct policy_pla
 	int r = 0;
 
 	if (c->st.network_filter && n->monitor.pid <= 0) {
-		netns = open_netns_of(init, e);
+		netns = container_netns_of(init, e);
 		r = netns < 0 ? netns : begin_helpers(n, c, netns, init, e);
 	}
 	if (r == 0 && plan->user_network)

@@ -76,6 +76,11 @@ int container_network_attach_wires(struct container *c, struct network_wires *re
 
 void container_network_clear(struct container_network *n);
 
+/* Brings the loopback device of a network namespace up, as init does it, too. */
+int container_netns_loopback_up(int netns, struct err *e);
+/* The network namespace that a process is in: a descriptor. */
+int container_netns_of(pid_t pid, struct err *e);
+
 /* When its processes are gone, or after a create that failed. */
 int container_network_remove(struct container *c, struct err *e);
 

@@ -11,6 +11,8 @@
  *                LLM calls (gateway/events.h)
  *   limit.json   the budget that is spent, where one is (gateway/limit.h)
  *   monitor.sock where who writes that takes requests
+ *   gateway.json what its LLM gateway is to do, where it has one
+ *   gateway.sock where that takes requests
  *   rootfs       `purple run`: the directory on which the sandbox's root is built
  *
  * The folder is made before anything else and removed after everything else, so whatever is left
@@ -66,6 +68,8 @@ struct container_state {
 	uint64_t dns_start;
 	int32_t monitor_pid; /* purple-monitor (monitor.h); 0: none */
 	uint64_t monitor_start;
+	int32_t gateway_pid; /* purple-gateway (gateway.h); 0: none */
+	uint64_t gateway_start;
 	bool foreign; /* of another runtime: Purple has its network alone (foreign.h) */
 	int32_t usernet_pid; /* usernet.h; 0: none */
 	uint64_t usernet_start;

@@ -3,6 +3,7 @@
 #include "container/sync.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 int sync_pair(int ret_fds[2], struct err *e)
@@ -71,6 +72,66 @@ int sync_expect(int fd, enum sync_type type, struct sync_msg *ret, struct err *e
 	if (r == 0 && ret)
 		*ret = m;
 	return r;
+}
+
+int sync_send_fd(int fd, enum sync_type type, int passed, struct err *e)
+{
+	struct sync_msg m = { .type = type };
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {};
+	struct iovec iov = { .iov_base = &m, .iov_len = sizeof(m) };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.buf,
+			      .msg_controllen = sizeof(control.buf) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	ssize_t n;
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &passed, sizeof(passed));
+	do
+		n = sendmsg(fd, &msg, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EPIPE)
+		return err_peer_died(e);
+	return n < 0 ? err_sys(e, "cannot send a descriptor") : 0;
+}
+
+int sync_expect_fd(int fd, enum sync_type type, int *ret_fd, struct err *e)
+{
+	struct sync_msg m = {};
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {};
+	struct iovec iov = { .iov_base = &m, .iov_len = sizeof(m) };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.buf,
+			      .msg_controllen = sizeof(control.buf) };
+	struct cmsghdr *c;
+	ssize_t n;
+	int r;
+
+	do
+		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n == 0 || (n < 0 && errno == ECONNRESET))
+		return err_peer_died(e);
+	if (n != (ssize_t)sizeof(m))
+		return err_set(e, ERR_INTERNAL, EPROTO, "odd message of %zd bytes", n);
+	r = check_type(&m, type, e);
+	if (r < 0)
+		return r;
+	c = CMSG_FIRSTHDR(&msg);
+	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
+		return err_set(e, ERR_INTERNAL, EPROTO, "a message without its descriptor");
+	memcpy(ret_fd, CMSG_DATA(c), sizeof(*ret_fd));
+	return 0;
 }
 
 int sync_expect_or_close(int fd, enum sync_type type, bool *ret_closed, struct err *e)

@@ -5,6 +5,7 @@
  *
  * create:  runtime               init
  *        [ GO (pid, hook state) ->        maps are written, documents for hooks made ]
+ *        [                      <- NETWORK  with the namespace that is the container's from start on ]
  *        [                      <- HOOKS  mounts are done, before pivot_root
  *          GO                  ->         network devices moved, prestart and createRuntime hooks ran ]
  *                               <- READY  all is set up; init will wait on start.sock
@@ -29,7 +30,7 @@
 
 #include "base/err.h"
 
-enum sync_type { SYNC_GO = 1, SYNC_HOOKS, SYNC_READY, SYNC_FAILED };
+enum sync_type { SYNC_GO = 1, SYNC_NETWORK, SYNC_HOOKS, SYNC_READY, SYNC_FAILED };
 
 struct sync_msg {
 	enum sync_type type;
@@ -42,6 +43,9 @@ int sync_pair(int ret_fds[2], struct err *e);
 int sync_send(int fd, const struct sync_msg *m, struct err *e);
 /* Waits for a message of this type; FAILED gives the peer's error, end of file "died". */
 int sync_expect(int fd, enum sync_type type, struct sync_msg *ret, struct err *e);
+/* A message with a descriptor, which stays the sender's; *ret_fd is the receiver's own. */
+int sync_send_fd(int fd, enum sync_type type, int passed, struct err *e);
+int sync_expect_fd(int fd, enum sync_type type, int *ret_fd, struct err *e);
 /* As sync_expect(), where a peer that just closes means success (0 with *ret_closed set). */
 int sync_expect_or_close(int fd, enum sync_type type, bool *ret_closed, struct err *e);
 /* Replaces *e by the failure that the peer has sent, if it has. Waits for nothing. */

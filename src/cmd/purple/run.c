@@ -89,7 +89,7 @@ static int fill_request(const struct run_options *o, char **args, int n,
 	ret->gid = getegid();
 	ret->rootless = geteuid() != 0;
 	ret->network = !ret->rootless;
-	ret->gateway = false;
+	ret->gateway = !ret->rootless;
 	ret->rootfs = "rootfs";
 	for (int i = 0; i < n; i++)
 		if (strv_add(&ret->args, args[i]) < 0)
