@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -206,6 +207,57 @@ static int listen_in_joined(struct container_gateway *g, const char *path, struc
 	return r < 0 ? r : listen_in(g, netns, 0, e);
 }
 
+static int add_rule(struct network_policy *p, int family, const struct gateway_config *c)
+{
+	static const uint8_t v4[4] = { 127, 0, 0, 1 }, v6[16] = { [15] = 1 };
+	struct network_rule *rule = list_add(&p->rules);
+
+	if (!rule)
+		return -ENOMEM;
+	rule->kind = NETWORK_ALLOW_OUTGOING;
+	rule->has_address = true;
+	rule->family = family;
+	rule->prefix_len = family == AF_INET ? 32 : 128;
+	memcpy(rule->address, family == AF_INET ? v4 : v6,
+	       family == AF_INET ? sizeof(v4) : sizeof(v6));
+	rule->port_lo = rule->port_hi = (uint16_t)c->port;
+	rule->protocol = IPPROTO_TCP;
+	rule->text = str_printf(family == AF_INET ? "127.0.0.1:%u/tcp" : "[::1]:%u/tcp",
+				c->port);
+	/* Whoever asks which rule lets it pass reads what made it. */
+	rule->place = str_printf("%s:%u:1", c->policies.v[0].file,
+				 c->policies.v[0].apis_line);
+	return rule->text && rule->place ? 0 : -ENOMEM;
+}
+
+int container_gateway_allow(const struct gateway_config *c, network_policies *policies,
+			    struct err *e)
+{
+	for (size_t i = 0; i < policies->n; i++) {
+		struct network_policy *p = &policies->v[i];
+		bool has_list = false;
+
+		for (size_t k = 0; k < p->rules.n; k++)
+			has_list |= p->rules.v[k].kind == NETWORK_ALLOW_OUTGOING;
+		if (has_list &&
+		    (add_rule(p, AF_INET, c) < 0 || add_rule(p, AF_INET6, c) < 0))
+			return err_oom(e);
+	}
+	return 0;
+}
+
+int container_gateway_allow_again(struct container *c, network_policies *policies,
+				  struct err *e)
+{
+	_gateway_config_clear_ struct gateway_config config = {};
+	int r;
+
+	if (c->st.gateway_pid <= 0)
+		return 0;
+	r = gateway_config_load(c->dirfd, &config, e);
+	return r < 0 ? r : container_gateway_allow(&config, policies, e);
+}
+
 static int find_place(struct container_gateway *g, const struct oci_spec *s, struct err *e)
 {
 	const struct oci_namespace *ns = oci_spec_namespace(s, "network");
@@ -214,6 +266,15 @@ static int find_place(struct container_gateway *g, const struct oci_spec *s, str
 	if (s->linux_->isolate_network || (ns && !ns->path))
 		return 0;
 	return listen_in_joined(g, ns ? ns->path : NULL, e);
+}
+
+static int open_filter(const struct container_gateway *g, struct policy_plan *plan,
+		       struct err *e)
+{
+	bool is_own = false;
+	int r = container_network_is_own(plan->spec, &is_own, e);
+
+	return r < 0 || is_own ? r : container_gateway_allow(g->config, &plan->network, e);
 }
 
 int container_gateway_prepare(struct container_gateway *g, struct policy_plan *plan,
@@ -236,6 +297,8 @@ int container_gateway_prepare(struct container_gateway *g, struct policy_plan *p
 		r = make_placeholder(g->config, e);
 	if (r == 0)
 		r = find_place(g, plan->spec, e);
+	if (r == 0 && plan->network.n)
+		r = open_filter(g, plan, e);
 	if (r == 0 && plan->spec->process)
 		r = gateway_environment(g->config, &plan->spec->process->env, e);
 	return named(g, r, e);

@@ -45,6 +45,16 @@ int container_gateway_prepare(struct container_gateway *g, struct policy_plan *p
 int container_gateway_begin(struct container_gateway *g, struct container *c,
 			    int netns_fd, int init_fd, struct err *e);
 
+/*
+ * In the host's network namespace the loopback is not the container's: adds rules for the gateway's
+ * address and port, to the policies that allow what they name alone.
+ */
+int container_gateway_allow(const struct gateway_config *c, network_policies *policies,
+			    struct err *e);
+/* The same for a container that runs; nothing where it has no gateway. */
+int container_gateway_allow_again(struct container *c, network_policies *policies,
+				  struct err *e);
+
 /* Whether it is to be begun yet, and needs to be told the network namespace. */
 bool container_gateway_needs_netns(const struct container_gateway *g);
 

@@ -76,6 +76,9 @@ int container_network_attach_wires(struct container *c, struct network_wires *re
 
 void container_network_clear(struct container_network *n);
 
+/* Whether its network namespace is no host's: its loopback is free there. */
+int container_network_is_own(const struct oci_spec *s, bool *ret, struct err *e);
+
 /* Brings the loopback device of a network namespace up, as init does it, too. */
 int container_netns_loopback_up(int netns, struct err *e);
 /* The network namespace that a process is in: a descriptor. */

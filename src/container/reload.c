@@ -30,6 +30,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "container/gateway.h"
 #include "container/intercept.h"
 #include "container/monitor.h"
 #include "container/state.h"
@@ -247,6 +248,8 @@ static int read_policies(struct reload *l, struct err *e)
 	}
 	if (r == 0 && pending)
 		r = take_source(l, &named, &nothing, e);
+	if (r == 0 && !(l->old.config.flags & NETWORK_OWN_LOOPBACK))
+		r = container_gateway_allow_again(&l->c, &l->after, e);
 	policy_source_clear(&other);
 	return r;
 }
