@@ -131,27 +131,33 @@ static int read_keys(const struct gateway_config *c, const policy_llm_keys *from
 	return r;
 }
 
+/* A key under another name is no less a key. */
+static bool holds_key(const char *variable, const struct strmap *keys)
+{
+	const char *value = strchr(variable, '=');
+
+	for (size_t i = 0; value && i < keys->n; i++)
+		if (strlen(keys->v[i]) >= KEY_SHORT && strstr(value, keys->v[i]))
+			return true;
+	return false;
+}
+
 /* Init is a copy of us, and is there for some time. */
-static void forget_env(const policy_llm_keys *from)
+static void forget_env(const policy_llm_keys *from, const struct strmap *keys)
 {
 	for (size_t i = 0; i < from->n; i++)
 		if (from->v[i].env)
 			wipe(getenv(from->v[i].env));
+	for (char **v = environ; v && *v; v++)
+		if (holds_key(*v, keys))
+			wipe(strchr(*v, '=') + 1);
 }
 
-/* A key that an engine was given under another name is no less a key. */
 static void take_out_keys(const struct strmap *keys, struct strv *env)
 {
-	for (size_t i = env->n; i > 0; i--) {
-		const char *value = strchr(env->v[i - 1], '=');
-
-		for (size_t k = 0; value && k < keys->n; k++) {
-			if (strlen(keys->v[k]) < KEY_SHORT || !strstr(value, keys->v[k]))
-				continue;
+	for (size_t i = env->n; i > 0; i--)
+		if (holds_key(env->v[i - 1], keys))
 			strv_remove(env, i - 1);
-			break;
-		}
-	}
 }
 
 static int take_keys(struct container_gateway *g, const struct policy_plan *plan,
@@ -163,7 +169,7 @@ static int take_keys(struct container_gateway *g, const struct policy_plan *plan
 
 	if (r < 0)
 		return r;
-	forget_env(&plan->llm_keys);
+	forget_env(&plan->llm_keys, &keys);
 	if (p)
 		take_out_keys(&keys, &p->env);
 	return gateway_keys_pipe(&keys, &g->keys_fd, e);

@@ -152,8 +152,12 @@ static int go_around_proxy(struct strv *env)
 		has_proxy |= find(env, proxies[i]) != NULL;
 	for (size_t i = 0; has_proxy && i < ARRAY_SIZE(around); i++) {
 		const char *old = find(env, around[i]);
-		_free_ char *value = old && *old ? str_printf("%s,%s", old, own) :
-						   strdup(own);
+		_free_ char *value = NULL;
+
+		/* As it was set for the container's own program. */
+		if (old && str_has_suffix(old, own))
+			continue;
+		value = old && *old ? str_printf("%s,%s", old, own) : strdup(own);
 
 		if (!value || set(env, around[i], value) < 0)
 			return -ENOMEM;

@@ -25,7 +25,7 @@ finding() {
 	for check in kernel seccomp landlock 'BPF cgroup programs' namespaces 'user namespaces' \
 		'mount API' 'cgroup memory' 'swap accounting' 'cgroup cpu' 'cgroup pids' 'cgroup io' \
 		'network filter' 'network names' 'network events' 'network monitors' 'attached filters' \
-		'leftover filters' 'leftovers of hooks' \
+		'leftover filters' 'leftovers of hooks' 'LLM gateway' 'LLM prices' 'LLM gateways' \
 		settings 'policy folders' policies pasta podman 'leftover states' 'leftover cgroups'; do
 		[[ $output =~ (^|$'\n')(ok|missing|absent|broken)\ +$check\  ]] || {
 			echo "no line for $check in:"
