@@ -72,10 +72,10 @@ static const struct {
 
 /* --- whether --- */
 
-static int explain(struct container *c, const char *why, struct err *e)
+static int explain(struct strv *explanations, const char *why, struct err *e)
 {
-	if (strv_addf(&c->st.explanations,
-		      "ai_policy: providers' names are not intercepted: %s", why) < 0)
+	if (strv_addf(explanations, "ai_policy: providers' names are not intercepted: %s",
+		      why) < 0)
 		return err_oom(e);
 	return 0;
 }
@@ -92,8 +92,6 @@ static int find_obstacle(const struct oci_spec *s, const char **ret, struct err 
 		*ret = "the container is in the host's network namespace";
 	else if (!mnt || mnt->path)
 		*ret = "the container has no mounts of its own";
-	else if (geteuid() != 0)
-		*ret = "that needs root";
 	return r;
 }
 
@@ -279,10 +277,9 @@ static int read_names(struct intercept *x, const struct gateway_config *config,
 	return 0;
 }
 
-static int note_image_bundle(struct intercept *x, const struct oci_spec *s, struct err *e)
+static int note_image_bundle(struct intercept *x, const struct strv *env, struct err *e)
 {
-	const char *path = s->process ? environment_get(&s->process->env, "SSL_CERT_FILE") :
-					NULL;
+	const char *path = environment_get(env, "SSL_CERT_FILE");
 
 	if (!path || path[0] != '/' || str_has_prefix(path, INTERCEPT_PLACE "/"))
 		return 0;
@@ -290,45 +287,53 @@ static int note_image_bundle(struct intercept *x, const struct oci_spec *s, stru
 	return x->image_bundle ? 0 : err_oom(e);
 }
 
-static int tell(const struct intercept *x, const char *address, struct container *c,
+static int tell(const struct intercept *x, const char *address, struct strv *explanations,
 		struct err *e)
 {
 	for (size_t i = 0; i < x->hosts.n; i++)
-		if (strv_addf(&c->st.explanations,
+		if (strv_addf(explanations,
 			      "ai_policy: in the container '%s' is the gateway (%s)",
 			      x->hosts.v[i], address) < 0)
 			return err_oom(e);
 	return 0;
 }
 
-int intercept_prepare(struct intercept *x, struct gateway_config *config,
-		      const struct oci_spec *spec, struct container *c, struct err *e)
+int intercept_plan(struct intercept *x, struct gateway_config *config,
+		   const struct oci_spec *spec, struct strv *env,
+		   struct strv *explanations, struct err *e)
 {
 	const char *obstacle;
 	int r = find_obstacle(spec, &obstacle, e);
 
 	config->intercept = false;
 	if (r == 0 && obstacle)
-		return explain(c, obstacle, e);
+		return explain(explanations, obstacle, e);
 	if (r == 0)
 		r = read_names(x, config, e);
 	if (r < 0)
 		return r;
 	if (x->hosts.n == 0)
-		return explain(c, "no provider is at a name", e);
+		return explain(explanations, "no provider is at a name", e);
 	r = choose_address(x, config, e);
+	if (r == 0 && env)
+		r = note_image_bundle(x, env, e);
 	if (r == 0)
-		r = note_image_bundle(x, spec, e);
-	if (r == 0)
-		r = make_folder(x, c, spec, e);
-	if (r == 0)
-		r = plan_mounts(x, e);
-	if (r == 0)
-		r = tell(x, config->intercept_address, c, e);
+		r = tell(x, config->intercept_address, explanations, e);
 	if (r < 0)
 		return r;
 	x->is_on = config->intercept = true;
-	return 0;
+	return env ? intercept_environment(config, env, e) : 0;
+}
+
+int intercept_make(struct intercept *x, const struct oci_spec *spec,
+		   const struct container *c, struct err *e)
+{
+	int r;
+
+	if (!x->is_on)
+		return 0;
+	r = make_folder(x, c, spec, e);
+	return r < 0 ? r : plan_mounts(x, e);
 }
 
 void intercept_clear(struct intercept *x)

@@ -46,13 +46,19 @@ struct intercept {
 	}
 
 /*
- * Before init is made, in a container that gets a gateway: chooses the address, makes the folder,
- * and notes in `config` whether there is interception. There is none, and the container's
- * explanations say why, where it has no network namespace or no mounts of its own, or the caller may
- * not make mounts (an ordinary user); and none where no provider has a name.
+ * Before anything is made, for a container that gets a gateway: finds out whether there is
+ * interception, chooses the address, and notes both in `config`. There is none, and the explanations
+ * say why, where the container has no network namespace or no mounts of its own; and none where no
+ * provider is at a name. With it, `env` (NULL: there is none) gets the variables by which programs
+ * find the certificates.
  */
-int intercept_prepare(struct intercept *x, struct gateway_config *config,
-		      const struct oci_spec *spec, struct container *c, struct err *e);
+int intercept_plan(struct intercept *x, struct gateway_config *config,
+		   const struct oci_spec *spec, struct strv *env,
+		   struct strv *explanations, struct err *e);
+
+/* When the state folder is there, and before init is made: the files, and what init mounts. */
+int intercept_make(struct intercept *x, const struct oci_spec *spec,
+		   const struct container *c, struct err *e);
 
 /*
  * Listening sockets at the address in the container's network namespace, whose loopback is up; -1

@@ -144,6 +144,8 @@ static void container(const struct box *b, struct rootfs *r, const struct oci_sp
 	if (b->userns || b->user)
 		CHECK(setresgid(0, 0, 0) == 0 && setresuid(0, 0, 0) == 0);
 	check_error(b, rootfs_mount(r, s, b->cg, &e), &e);
+	if (b->files)
+		check_error(b, rootfs_files_mount(r, b->files, &e), &e);
 	check_error(b, rootfs_enter(r, s, b->no_pivot, &e), &e);
 	CHECK(!b->fails);
 	CHECK(getcwd(cwd, sizeof(cwd)) && streq(cwd, "/"));
@@ -245,6 +247,13 @@ static void host(const struct box *b)
 	s = make_spec(b);
 	code = rootfs_prepare(&s, BUNDLE, &r, &e);
 	check_error(b, code, &e);
+	if (b->files) {
+		_close_ int dir = open("own", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		CHECK(dir >= 0);
+		b->files->tree_fd = rootfs_files_open(dir, &e);
+		CHECK(b->files->tree_fd >= 0);
+	}
 	code = run_container(b, &r, &s);
 	rootfs_clear(&r);
 	json_clear(&oci_spec_type, &s);

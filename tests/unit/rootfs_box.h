@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "linux/rootfs.h"
+#include "linux/rootfs_files.h"
 
 /* In the children: a failed check says where, and ends the child with an error. */
 #define CHECK(cond)                                          \
@@ -31,6 +32,7 @@ struct box {
 	bool host_net;	    /* no network namespace */
 	bool late_path;	    /* the bundle's directory has mode 0700 */
 	void (*host)(void); /* in the host, before rootfs_prepare(); cwd is the bundle */
+	struct rootfs_files *files; /* its tree_fd is of the bundle's directory "own" */
 	void (*inside)(struct rootfs *r); /* in the container, after rootfs_enter() */
 	void (*after)(void); /* in the host, while the container still waits */
 	const struct rootfs_cgroup_view *cg;
