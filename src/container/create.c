@@ -67,6 +67,10 @@ static int make_cgroup(struct create *k, struct undo *u, struct err *e)
 static int make_network(struct create *k, struct undo *u, struct err *e)
 {
 	undo_push(u, create_undo_network, k);
+	if (k->gateway.intercept.is_on) {
+		k->network.own_names = &k->gateway.intercept.hosts;
+		k->network.own_address = k->gateway.config->intercept_address;
+	}
 	return container_network_make(&k->network, &k->plan, &k->c, k->cgroup_fd, e);
 }
 
@@ -158,6 +162,8 @@ static int prepare_init(struct create *k, struct err *e)
 	}
 	r = make_output_dirs(k, e);
 	if (r == 0)
+		r = intercept_make(&k->gateway.intercept, k->spec, &k->c, e);
+	if (r == 0)
 		r = ns_plan_make(k->spec, &k->ns, e);
 	if (r == 0)
 		r = create_joins_mounts(k->spec) ?
@@ -186,6 +192,7 @@ static int prepare_init(struct create *k, struct err *e)
 	k->init.test_network = k->network.filter.cgroup != 0;
 	k->init.in_cgroup = k->cgroup_fd >= 0 ? &k->in_cgroup : NULL;
 	k->init.rootfs = &k->rootfs;
+	k->init.files = &k->gateway.intercept.files;
 	k->init.shared = k->shared;
 	k->init.no_pivot = k->rq->no_pivot;
 	k->init.no_new_keyring = k->rq->no_new_keyring;

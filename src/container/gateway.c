@@ -43,6 +43,9 @@ void container_gateway_clear(struct container_gateway *g)
 	fd_close(&g->keys_fd);
 	fd_close(&g->listen4_fd);
 	fd_close(&g->listen6_fd);
+	fd_close(&g->tls_fd);
+	fd_close(&g->http_fd);
+	intercept_clear(&g->intercept);
 }
 
 static int named(const struct container_gateway *g, int r, struct err *e)
@@ -194,9 +197,10 @@ static int listen_in(struct container_gateway *g, int netns, uint16_t port, stru
 {
 	int r = gateway_listen(netns, &port, &g->listen4_fd, &g->listen6_fd, e);
 
-	if (r == 0)
-		g->config->port = port;
-	return r;
+	if (r < 0)
+		return r;
+	g->config->port = port;
+	return intercept_listen(&g->intercept, netns, &g->tls_fd, &g->http_fd, e);
 }
 
 /* A namespace that others are in already. */
@@ -302,6 +306,10 @@ int container_gateway_prepare(struct container_gateway *g, struct policy_plan *p
 	if (r == 0)
 		r = make_placeholder(g->config, e);
 	if (r == 0)
+		r = intercept_plan(&g->intercept, g->config, plan->spec,
+				   plan->spec->process ? &plan->spec->process->env : NULL,
+				   &plan->explanations, e);
+	if (r == 0)
 		r = find_place(g, plan->spec, e);
 	if (r == 0 && plan->network.n)
 		r = open_filter(g, plan, e);
@@ -319,11 +327,11 @@ bool container_gateway_needs_netns(const struct container_gateway *g)
 
 /* What the gateway is handed; closed when it has it. */
 struct handed {
-	int config, control, events, limit, kill, freezer;
+	int config, control, events, limit, kill, freezer, ca;
 };
-#define HANDED_EMPTY                   \
-	{                              \
-		-1, -1, -1, -1, -1, -1 \
+#define HANDED_EMPTY                       \
+	{                                  \
+		-1, -1, -1, -1, -1, -1, -1 \
 	}
 
 static void handed_close(struct handed *h)
@@ -334,6 +342,7 @@ static void handed_close(struct handed *h)
 	fd_close(&h->limit);
 	fd_close(&h->kill);
 	fd_close(&h->freezer);
+	fd_close(&h->ca);
 }
 
 /* Bound through the folder's descriptor: the path may be long. */
@@ -408,6 +417,8 @@ int container_gateway_begin(struct container_gateway *g, struct container *c,
 	if (r == 0)
 		r = open_all(c, g->config, &h, e);
 	if (r == 0)
+		r = intercept_open_ca(&g->intercept, &h.ca, e);
+	if (r == 0)
 		r = gateway_client_begin(&(struct gateway_start){ .config_fd = h.config,
 								  .keys_fd = g->keys_fd,
 								  .init_fd = init_fd,
@@ -419,9 +430,9 @@ int container_gateway_begin(struct container_gateway *g, struct container *c,
 								  .kill_fd = h.kill,
 								  .freezer_fd = h.freezer,
 								  .content_fd = -1,
-								  .tls_fd = -1,
-								  .http_fd = -1,
-								  .ca_fd = -1 },
+								  .tls_fd = g->tls_fd,
+								  .http_fd = g->http_fd,
+								  .ca_fd = h.ca },
 					 &g->client, e);
 	if (r < 0)
 		return named(g, r, e);
@@ -431,16 +442,23 @@ int container_gateway_begin(struct container_gateway *g, struct container *c,
 	fd_close(&g->keys_fd);
 	fd_close(&g->listen4_fd);
 	fd_close(&g->listen6_fd);
+	fd_close(&g->tls_fd);
+	fd_close(&g->http_fd);
 	return 0;
 }
 
 int container_gateway_wait(struct container_gateway *g, struct err *e)
 {
+	int r;
+
 	if (!g->config)
 		return 0;
 	if (!g->is_begun)
 		return err_set(e, ERR_INTERNAL, EINVAL, "the LLM gateway was not started");
-	return named(g, gateway_client_wait(&g->client, e), e);
+	r = gateway_client_wait(&g->client, e);
+	if (r == 0)
+		r = intercept_finish(&g->intercept, (uint16_t)g->config->port, e);
+	return named(g, r, e);
 }
 
 /* --- later --- */
@@ -453,7 +471,9 @@ int container_gateway_environment(struct container *c, struct oci_process *p, st
 	if (c->st.gateway_pid <= 0)
 		return 0;
 	r = gateway_config_load(c->dirfd, &config, e);
-	return r < 0 ? r : gateway_environment(&config, &p->env, e);
+	if (r == 0)
+		r = gateway_environment(&config, &p->env, e);
+	return r < 0 ? r : intercept_environment(&config, &p->env, e);
 }
 
 bool container_gateway_is_running(const struct container *c)

@@ -8,6 +8,7 @@
 #define PURPLE_CONTAINER_GATEWAY_H
 
 #include "base/err.h"
+#include "container/intercept.h"
 #include "container/state.h"
 #include "gateway/client.h"
 #include "gateway/config.h"
@@ -20,13 +21,16 @@ struct container_gateway {
 	const char *policy;	       /* the first one's name, for messages */
 	int keys_fd;
 	int listen4_fd, listen6_fd; /* as soon as the network namespace is known */
+	int tls_fd, http_fd;
+	struct intercept intercept;
 	bool is_begun;
 	struct gateway_client client;
 };
-#define CONTAINER_GATEWAY_EMPTY                                    \
-	{                                                          \
-		.keys_fd = -1, .listen4_fd = -1, .listen6_fd = -1, \
-		.client = GATEWAY_CLIENT_EMPTY                     \
+#define CONTAINER_GATEWAY_EMPTY                                                  \
+	{                                                                        \
+		.keys_fd = -1, .listen4_fd = -1, .listen6_fd = -1, .tls_fd = -1, \
+		.http_fd = -1, .intercept = INTERCEPT_EMPTY,                     \
+		.client = GATEWAY_CLIENT_EMPTY                                   \
 	}
 
 /*
