@@ -86,9 +86,10 @@ struct llm_server {
 struct llm_server llm_server_by_name(const char *provider);
 
 /*
- * The changes that hold the answers, all copies together, to `out_cap` tokens, and ask for usage in
- * a stream. *ret_hide_usage: the client did not ask for it, so it is taken out again. -ENOSPC: the
- * cap leaves nothing that is useful: below the thinking budget, or less than one token each.
+ * The changes that hold the answers, all copies together, to `out_cap` tokens (INT64_MAX: as they
+ * are), and ask for usage in a stream. *ret_hide_usage: the client did not ask for it, so it is taken
+ * out again. -ENOSPC: the cap leaves nothing that is useful: below the thinking budget, or less than
+ * one token each.
  */
 int llm_request_rewrite(const struct llm_request *r, const struct llm_server *server,
 			int64_t out_cap, struct edits *ret, bool *ret_hide_usage,

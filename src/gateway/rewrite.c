@@ -124,7 +124,7 @@ int llm_request_rewrite(const struct llm_request *r, const struct llm_server *se
 			       "what is left, %" PRId64 " tokens, is less than the %" PRId64
 			       " that are set apart for thinking",
 			       cap, r->thinking);
-	if (r->format->max_new)
+	if (r->format->max_new && out_cap != INT64_MAX)
 		err = lower_max(r, server, cap, &v, e);
 	asks = r->format->has_stream_options && r->streams && !r->asks_usage &&
 	       !server->sends_usage;

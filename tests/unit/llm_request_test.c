@@ -435,6 +435,10 @@ static void test_too_little_is_left(void **state)
 	assert_int_equal(llm_request_rewrite(&r, &old_server, 4000, &edits, &hide, &e),
 			 -ENOSPC);
 	assert_int_equal(llm_request_rewrite(&r, &old_server, 4001, &edits, &hide, &e), 0);
+	/* Without a cap nothing is put in that a server may not take. */
+	assert_int_equal(llm_request_rewrite(&r, &old_server, INT64_MAX, &edits, &hide, &e),
+			 0);
+	assert_int_equal(edits.n, 0);
 	r = read_as(&llm_format_chat, "", "{\"model\":\"m\",\"n\":10}");
 	assert_int_equal(llm_request_rewrite(&r, &old_server, 9, &edits, &hide, &e),
 			 -ENOSPC);
