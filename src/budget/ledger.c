@@ -315,7 +315,7 @@ int ledger_left(struct ledger *l, const struct ledger_limit *limits, size_t n,
 
 	/* One moment for all counters. */
 	if (r == 0)
-		r = ledger_db_exec(l, "BEGIN", "read", e);
+		r = ledger_db_begin_reading(l, e);
 	if (r < 0)
 		return r;
 	r = look_at_limits(l, &nothing, now, counters, &a, e);
@@ -332,7 +332,7 @@ int ledger_look(struct ledger *l, const struct ledger_limit *limits, size_t n,
 	int r = check_limits(limits, n, e);
 
 	if (r == 0)
-		r = ledger_db_exec(l, "BEGIN", "read", e);
+		r = ledger_db_begin_reading(l, e);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; r == 0 && i < n; i++) {
@@ -593,6 +593,18 @@ int ledger_grow(struct ledger *l, int64_t id, const struct ledger_call *c,
 	if (r == 0)
 		*ret = a;
 	return r;
+}
+
+/* --- several at once --- */
+
+int ledger_begin(struct ledger *l, struct err *e)
+{
+	return ledger_db_begin(l, "begin", e);
+}
+
+int ledger_end(struct ledger *l, int r, struct err *e)
+{
+	return ledger_db_end(l, r, "commit", e);
 }
 
 /* --- opening and closing --- */

@@ -146,6 +146,14 @@ int ledger_settle(struct ledger *l, int64_t id, const struct ledger_charge *c,
 /* Gives a reservation back: the provider was not reached, or refused. */
 int ledger_release(struct ledger *l, int64_t id, int64_t now, struct err *e);
 
+/*
+ * Several of the above at once, for the cost of one: nothing of them is in the file before
+ * ledger_end(), and nothing at all when `r` is below zero or it fails. One that fails in between
+ * takes back itself alone. Other gateways wait meanwhile: no waiting, no other work. Not: ledger_close().
+ */
+int ledger_begin(struct ledger *l, struct err *e);
+int ledger_end(struct ledger *l, int r, struct err *e);
+
 /* Charges what dead gateways had reserved; *ret is the number of calls. */
 int ledger_recover(struct ledger *l, int64_t now, size_t *ret, struct err *e);
 

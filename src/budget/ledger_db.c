@@ -46,7 +46,7 @@ static const char schema[] =
 	" cost_forgiven INTEGER NOT NULL DEFAULT 0 CHECK (cost_forgiven BETWEEN 0 AND cost),"
 	" tokens_limit INTEGER, cost_limit INTEGER,"
 	" UNIQUE (scope, name, period, start)) STRICT;"
-	"CREATE TABLE call (id INTEGER PRIMARY KEY AUTOINCREMENT, owner INTEGER NOT NULL,"
+	"CREATE TABLE call (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL,"
 	" state TEXT NOT NULL CHECK (state IN ('open', 'settled', 'released', 'recovered')),"
 	" started INTEGER NOT NULL, ended INTEGER,"
 	" container TEXT, policy TEXT, team TEXT, provider TEXT, model TEXT, answered TEXT,"
@@ -79,6 +79,9 @@ static const char *const statements[SQL_STATEMENTS] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_ROLLBACK] = "ROLLBACK",
+	[SQL_INNER_BEGIN] = "SAVEPOINT inner",
+	[SQL_INNER_END] = "RELEASE inner",
+	[SQL_INNER_ROLLBACK] = "ROLLBACK TO inner",
 	[SQL_COUNTER_FIND] =
 		"SELECT id, tokens, cost, tokens_reserved, cost_reserved, tokens_added, cost_added,"
 		" tokens_forgiven, cost_forgiven, tokens_limit, cost_limit FROM counter"
@@ -273,15 +276,50 @@ int ledger_db_exec(struct ledger *l, const char *sql, const char *what, struct e
 	return rc == SQLITE_OK ? 0 : ledger_db_fail(l, rc, what, e);
 }
 
+static int begin_inner(struct ledger *l, const char *what, struct err *e)
+{
+	int r = ledger_db_run(l, SQL_INNER_BEGIN, what, e, "");
+
+	if (r == 0)
+		l->inner++;
+	return r;
+}
+
 int ledger_db_begin(struct ledger *l, const char *what, struct err *e)
 {
+	if (!sqlite3_get_autocommit(l->db))
+		return begin_inner(l, what, e);
+	l->inner = 0;
 	return ledger_db_run(l, SQL_BEGIN, what, e, "");
+}
+
+int ledger_db_begin_reading(struct ledger *l, struct err *e)
+{
+	if (!sqlite3_get_autocommit(l->db))
+		return begin_inner(l, "read", e);
+	l->inner = 0;
+	return ledger_db_exec(l, "BEGIN", "read", e);
+}
+
+static int end_inner(struct ledger *l, int r, const char *what, struct err *e)
+{
+	struct err ignored;
+
+	l->inner--;
+	if (r >= 0)
+		return ledger_db_run(l, SQL_INNER_END, what, e, "");
+	ledger_db_run(l, SQL_INNER_ROLLBACK, what, &ignored, "");
+	ledger_db_run(l, SQL_INNER_END, what, &ignored, "");
+	return r;
 }
 
 int ledger_db_end(struct ledger *l, int r, const char *what, struct err *e)
 {
 	struct err ignored;
 
+	/* When a failure has ended the whole, its parts and its commit fail with it. */
+	if (l->inner > 0)
+		return end_inner(l, r, what, e);
 	if (r >= 0) {
 		int c = ledger_db_run(l, SQL_COMMIT, what, e, "");
 
@@ -344,7 +382,7 @@ static int read_version(struct ledger *l, int64_t *ret, struct err *e)
 /* Whether the file is a ledger of a version that we know; *ret as above. */
 static int check_version(struct ledger *l, int64_t *ret, struct err *e)
 {
-	int r = ledger_db_exec(l, "BEGIN", "read the version", e);
+	int r = ledger_db_begin_reading(l, e);
 
 	return r < 0 ? r : ledger_db_end(l, read_version(l, ret, e), "read the version", e);
 }
@@ -411,7 +449,7 @@ static int configure(struct ledger *l, enum ledger_mode mode, struct err *e)
 			    l->path);
 	if (r == 0)
 		r = set_wal(l, e);
-	/* A checkpoint waits for the disk: one in some 400 calls, for a log of 16 MB. */
+	/* A checkpoint waits for the disk: one in some 500 calls, for a log of 16 MB. */
 	if (r == 0)
 		r = ledger_db_exec(l,
 				   "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;"

@@ -13,6 +13,9 @@ enum ledger_sql {
 	SQL_BEGIN,
 	SQL_COMMIT,
 	SQL_ROLLBACK,
+	SQL_INNER_BEGIN,
+	SQL_INNER_END,
+	SQL_INNER_ROLLBACK,
 	SQL_COUNTER_FIND,
 	SQL_COUNTER_NEW,
 	SQL_COUNTER_LIMITS,
@@ -45,6 +48,7 @@ struct ledger {
 	int64_t owner; /* this gateway's row; 0: none */
 	unsigned int wait_ms;
 	struct timespec wait_since;
+	unsigned int inner; /* transactions that are open within the first */
 };
 
 /* Sets `e` to what SQLite says; `what` is what was tried. Returns -errno. */
@@ -70,10 +74,12 @@ bool ledger_db_is_null(struct ledger *l, enum ledger_sql q, int column);
 int ledger_db_exec(struct ledger *l, const char *sql, const char *what, struct err *e);
 
 /*
- * A transaction that writes. ledger_db_end() commits when r is 0 or above, else takes everything
- * back, and returns r or what went wrong.
+ * A transaction that writes, or reads alone. ledger_db_end() commits when r is 0 or above, else
+ * takes everything back, and returns r or what went wrong. Within another one it is a part of that:
+ * what is taken back is the part, what is committed waits for the whole.
  */
 int ledger_db_begin(struct ledger *l, const char *what, struct err *e);
+int ledger_db_begin_reading(struct ledger *l, struct err *e);
 int ledger_db_end(struct ledger *l, int r, const char *what, struct err *e);
 
 #endif

@@ -174,6 +174,40 @@ static void test_reserve_settle_release(void **state)
 	verify(l);
 }
 
+/* Settling and reserving in one transaction; what fails in it, and what fails as a whole. */
+static void test_at_once(void **state)
+{
+	struct box *b = *state;
+	struct ledger *l = b->l = open_at(b->path, NOON);
+	struct ledger_limit limit = session(1000, 1000);
+	struct ledger_charge charge = { .usage = { .out = 5 }, .cost = 5 };
+	struct ledger_answer x = ask(l, &limit, 1000, 1000), y, z;
+	struct err e = {};
+
+	assert_int_equal(ledger_begin(l, &e), 0);
+	settle(l, x.id, 10, 10, 30);
+	y = ask(l, &limit, 980, 970);
+	assert_true(y.granted);
+	/* Once more, unknown, and too much: none of it spoils the rest. */
+	assert_int_equal(ledger_settle(l, x.id, &charge, NOON, &e), -EALREADY);
+	assert_int_equal(ledger_release(l, 4711, NOON, &e), -ENOENT);
+	assert_false(ask(l, &limit, 1, 1).granted);
+	assert_int_equal(left(l, &limit, NOON).tokens, 0);
+	assert_int_equal(ledger_end(l, 0, &e), 0);
+	verify(l);
+
+	assert_int_equal(ledger_begin(l, &e), 0);
+	assert_int_equal(ledger_release(l, y.id, NOON, &e), 0);
+	z = ask(l, &limit, 500, 500);
+	assert_true(z.granted);
+	assert_int_equal(ledger_end(l, -EIO, &e), -EIO);
+	assert_int_equal(left(l, &limit, NOON).tokens, 0);
+	assert_int_equal(ledger_release(l, z.id, NOON, &e), -ENOENT);
+	assert_int_equal(ledger_release(l, y.id, NOON, &e), 0);
+	assert_int_equal(left(l, &limit, NOON).tokens, 980);
+	verify(l);
+}
+
 static void test_ends_once(void **state)
 {
 	struct box *b = *state;
@@ -933,6 +967,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_reserve_settle_release),
 		T(test_ends_once),
+		T(test_at_once),
 		T(test_truth_above_limit),
 		T(test_bad_figures),
 		T(test_no_limit),
