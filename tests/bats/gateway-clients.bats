@@ -242,6 +242,25 @@ check_limit() {
 	assert_status 0
 }
 
+@test "a rate that is reached: OpenAI's and Anthropic's SDKs wait as long as they are told, and try again" {
+	gateway_config gateway.json '.policies[0].tokensPerMinute = 1000'
+	gateway_start
+	# Two at once hold more than the limit; the second passes when the first is over.
+	run_clients <<-'END'
+		{"id":"chat","sdk":"chat","model":"gpt-5-mini","parallel":2,"prompt":"scenario: plain out=10 wait=0.7","more":{"max_completion_tokens":700}}
+		{"id":"messages","sdk":"messages","model":"claude-haiku-4-5","parallel":2,"prompt":"scenario: plain out=10 wait=0.7","more":{"max_tokens":700}}
+	END
+	assert_status 0
+	local id waits
+	for id in chat messages; do
+		waits=$(jq -s -c --arg id "$id" 'map(select(.id == $id) | .retry_after[]) | unique' <<<"$output")
+		jq -e 'length > 0 and all(. >= 1 and . <= 60)' <<<"$waits"
+		jq -s -e --arg id "$id" 'map(select(.id == $id)) | (map(.requests) | max) > 2 and (map(.error) | any(. == null))' <<<"$output"
+	done
+	gateway_end
+	check_ledger
+}
+
 @test "models and providers that are not allowed: told once, and nothing is sent" {
 	gateway_config gateway.json '.policies[0].providers |= map(select(.name == "openai" or .name == "anthropic") | .models = ["gpt-5-mini", "claude-*"])'
 	gateway_start

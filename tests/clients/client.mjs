@@ -9,7 +9,7 @@
 // "more": members of the request, "provider": one at PURPLE_GATEWAY_URL that speaks as OpenAI does,
 // "azure": as Azure does, "abort": stop reading after so many events, "strict": fail on what was not
 // asked for, "parallel": so many at once}. Each gives a line of what the program saw: {"id", "text",
-// "tool", "usage", "model", "events", "error", "status", "requests", ...}. With the SDKs' own retries and defaults.
+// "tool", "usage", "model", "events", "error", "status", "requests", "retry_after", ...}. With the SDKs' own retries and defaults.
 
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
@@ -27,10 +27,14 @@ const described = { name: "weather", description: "The weather of a city." };
 
 // How many requests a call makes: the SDKs try again on their own.
 let requests = 0;
+const waits = [];
 const fetched = globalThis.fetch;
-globalThis.fetch = (...given) => {
+globalThis.fetch = async (...given) => {
 	requests++;
-	return fetched(...given);
+	const answer = await fetched(...given);
+	if (answer.headers.has("retry-after"))
+		waits.push(Number(answer.headers.get("retry-after")));
+	return answer;
 };
 
 const clients = {};
@@ -181,7 +185,7 @@ const sdks = {
 
 async function run(c) {
 	const seen = { id: c.id, text: "", events: 0 };
-	const start = Date.now(), before = requests;
+	const start = Date.now(), before = requests, waited = waits.length;
 	if (c.pad)
 		c.prompt += " " + "x".repeat(c.pad);
 	try {
@@ -194,6 +198,7 @@ async function run(c) {
 	}
 	seen.ms = Date.now() - start;
 	seen.requests = requests - before;
+	seen.retry_after = waits.slice(waited);
 	return seen;
 }
 
