@@ -20,6 +20,7 @@ setup() {
 	requires root private_etc podman python3 jq curl node gateway
 	purple_setup
 	clients_install
+	rm -f /var/lib/purple/*
 	provider_start --key-sent "$GATEWAY_KEY"
 	printf '%s\n' "$GATEWAY_KEY" >"$BATS_TEST_TMPDIR/key"
 }
@@ -86,6 +87,13 @@ provider_yaml() {
 	END
 }
 
+# ledger_is_right OPTION...: the ledger of the file is held against the provider's bill.
+ledger_is_right() {
+	run python3 "$provider_py/ledger.py" check /var/lib/purple/ledger.db --bill bill.jsonl "$@"
+	echo "$output"
+	assert_status 0
+}
+
 # client_podman POLICY WORD... <CASES: client.mjs in a container of the policy; see capture.
 client_podman() {
 	local policy=$1
@@ -105,9 +113,44 @@ client_podman() {
 	output=$(grep '^{' <<<"$output")
 	assert_equal "$(jq -c 'select(.error) | [.id, .error]' <<<"$output")" ""
 	assert_equal "$(wc -l <<<"$output")" "$(wc -l <cases.jsonl)"
-	run python3 "$provider_py/ledger.py" check /var/lib/purple/ledger.db --bill bill.jsonl --one-by-one
-	echo "$output"
-	assert_status 0
+	ledger_is_right --one-by-one
 	run grep -c "purple-" requests.jsonl
 	assert_output 0
+}
+
+@test "names: clients that know their provider's address alone reach the gateway there, over TLS" {
+	llm_policy names 'max_cost: "$5000"' 'on_exceeded: deny'
+	jq -c 'select(.id | test("^(chat|responses|messages|gemini)(-(tools|cached|reasoning|thinking|thoughts))?(-stream)?$"))
+		| .prompt += " case=" + .id' "$PURPLE_SRCDIR/tests/clients/cases.jsonl" >cases.jsonl
+	new_id
+	capture podman_ run --rm -i --name "$ID" --network none --annotation io.purple.policy=names \
+		-v "$CLIENT_MODULES:/clients:ro" -v "$PURPLE_SRCDIR/tests/clients:/tests:ro" \
+		-e CLIENT_MODULES=/clients "$IMAGE" \
+		env -u OPENAI_BASE_URL -u ANTHROPIC_BASE_URL -u GOOGLE_GEMINI_BASE_URL -u PURPLE_GATEWAY_URL \
+		node /tests/client.mjs <cases.jsonl
+	assert_status 0
+	assert_equal "$(jq -c 'select(.error) | [.id, .error]' <<<"$output")" ""
+	assert_equal "$(wc -l <<<"$output")" "$(wc -l <cases.jsonl)"
+	ledger_is_right --one-by-one
+	# What is not the policy's is not there.
+	new_id
+	capture podman_ run --rm --name "$ID" --network none --annotation io.purple.policy=names "$IMAGE" \
+		node -e 'fetch("https://api.mistral.ai/v1/models").then((a) => console.log("reached", a.status), (e) => console.log(e.cause.code))'
+	assert_lacks reached
+}
+
+@test "a budget is spent in a container: told once, in each SDK's own words" {
+	llm_policy little 'max_tokens: 900' 'on_exceeded: deny'
+	client_podman little <<-'END'
+		{"id":"spend","sdk":"chat","model":"gpt-5-mini","prompt":"scenario: plain out=5000"}
+		{"id":"chat","sdk":"chat","model":"gpt-5-mini","stream":true,"prompt":"hello"}
+		{"id":"messages","sdk":"messages","model":"claude-haiku-4-5","prompt":"hello"}
+		{"id":"generate","sdk":"generate","model":"gemini-2.5-pro","prompt":"hello"}
+	END
+	assert_status 0
+	assert_equal "$(jq -r '[.id, .status, .requests] | join(" ")' <<<"$output")" \
+		$'spend  1\nchat 429 1\nmessages 402 1\ngenerate 429 1'
+	ledger_is_right --max-tokens 900
+	run "$PURPLE" usage --by model --format json
+	assert_equal "$(jq -r '.[0] | "\(.key) \(.calls)"' <<<"$output")" "gpt-5-mini 1"
 }
