@@ -366,7 +366,7 @@ static const struct policy_key audit_keys[] = {
 static const char *const exceeded_words[] = { "stop", "deny", "freeze", NULL };
 static const char *const exceeded_docs[] = {
 	"the sandbox ends", "further LLM calls are refused",
-	"the sandbox is frozen until the budget is raised"
+	"the sandbox is frozen until purple budget add raises the limit"
 };
 static const char *const period_words[] = { "day", "month", NULL };
 
@@ -377,12 +377,14 @@ static const struct policy_key budget_keys[] = {
 	  SET(ai_policy.budget.has_max_tokens),
 	  .min = 1,
 	  .max = MAX_COUNT,
-	  .doc = "Tokens, of prompts and answers together." },
+	  .doc = "Tokens, of prompts and answers together, those of reasoning and of caches "
+		 "included." },
 	{ .name = "max_cost",
 	  .kind = POLICY_KIND_MONEY,
 	  AT(ai_policy.budget.max_cost_picodollars),
 	  SET(ai_policy.budget.has_max_cost),
-	  .doc = "Money. Kept exactly, in units of 10^-12 dollars." },
+	  .doc = "Money. Kept exactly, in units of 10^-12 dollars. Models without a price cannot be "
+		 "called then." },
 	{ .name = "on_exceeded",
 	  .kind = POLICY_KIND_ENUM,
 	  AT(ai_policy.budget.on_exceeded),
@@ -396,7 +398,7 @@ static const struct policy_key budget_keys[] = {
 	  .scalar = &scalar_scope,
 	  .preset = "session",
 	  .doc = "Who shares the budget: one sandbox, all sandboxes of this policy, or all "
-		 "sandboxes of a team." },
+		 "sandboxes of a team; on this host." },
 	{ .name = "period",
 	  .kind = POLICY_KIND_WORD,
 	  AT(ai_policy.budget.period),
@@ -407,7 +409,8 @@ static const struct policy_key budget_keys[] = {
 	  AT(ai_policy.budget.alert_at),
 	  .min = 1,
 	  .max = 100,
-	  .doc = "Percentages of the budget at which an event is recorded." },
+	  .doc = "Percentages of the budget at which an event is recorded, and the alerts of "
+		 "purple.yaml are given: purple-runtime(8)." },
 	{ 0 }
 };
 
@@ -417,13 +420,13 @@ static const struct policy_key rate_keys[] = {
 	  AT(ai_policy.rate_limits.requests_per_minute),
 	  .min = 1,
 	  .max = 1000000000,
-	  .doc = "LLM calls within a minute." },
+	  .doc = "LLM calls within a minute, of one sandbox. Further ones are told when to come again." },
 	{ .name = "tokens_per_minute",
 	  .kind = POLICY_KIND_INTEGER,
 	  AT(ai_policy.rate_limits.tokens_per_minute),
 	  .min = 1,
 	  .max = MAX_COUNT,
-	  .doc = "Tokens within a minute." },
+	  .doc = "Tokens within a minute, likewise." },
 	{ 0 }
 };
 
@@ -435,12 +438,14 @@ static const struct policy_key provider_keys[] = {
 	  IN(policy_provider, name),
 	  .scalar = &scalar_provider,
 	  .required = true,
-	  .doc = "The provider, as in openai; the case does not matter." },
+	  .doc = "The provider, as in openai; the case does not matter. The part of the base URL that "
+		 "leads to it, and the name in events and in the ledger." },
 	{ .name = "endpoints",
 	  .kind = POLICY_KIND_STRINGS,
 	  IN(policy_provider, endpoints),
 	  .scalar = &scalar_endpoint,
-	  .doc = "Where its API is." },
+	  .doc = "Where its API is: a URL with the version of the API, or a host, which is asked "
+		 "over HTTPS. Absent: where the provider of that name is, if it is a known one." },
 	{ .name = "models",
 	  .kind = POLICY_KIND_STRINGS,
 	  IN(policy_provider, models),
@@ -457,7 +462,8 @@ static const struct policy_key provider_keys[] = {
 	  IN(policy_provider, api_key_env),
 	  .scalar = &scalar_env,
 	  .doc = "The variable of the caller's environment that holds the API key. The agent never "
-		 "sees the key." },
+		 "sees the key. An engine may start the runtime with another environment than "
+		 "yours: api_key_file is the safer one there." },
 	{ .name = "api_key_file",
 	  .kind = POLICY_KIND_TEXT,
 	  IN(policy_provider, api_key_file),
@@ -467,7 +473,7 @@ static const struct policy_key provider_keys[] = {
 	  .kind = POLICY_KIND_TEXT,
 	  IN(policy_provider, prices),
 	  .scalar = &scalar_path,
-	  .doc = "A file of prices that wins over the shipped ones." },
+	  .doc = "A file of prices that wins over the shipped ones: see LLM CALLS." },
 	{ 0 }
 };
 
@@ -483,7 +489,8 @@ static const struct policy_key llm_keys[] = {
 	  .kind = POLICY_KIND_BOOL,
 	  AT(ai_policy.llm_apis.block_unknown),
 	  .preset = "true",
-	  .doc = "Whether calls to providers that are not listed are refused." },
+	  .doc = "Whether calls to providers that are not listed are refused. false: those that Purple "
+		 "knows by name may be called too, metered alike, with a key of the agent's own." },
 	{ 0 }
 };
 
@@ -517,7 +524,7 @@ static const struct policy_key security_keys[] = {
 	  AT(ai_policy.security.sensitive_data_scanning),
 	  .preset = "false",
 	  .doc = "Whether keys, card numbers and the like in prompts are refused or removed before "
-		 "they leave." },
+		 "they leave, by their form." },
 	{ .name = "prompt_injection_detection",
 	  .kind = POLICY_KIND_BOOL,
 	  AT(ai_policy.security.prompt_injection_detection),

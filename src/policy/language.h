@@ -86,6 +86,9 @@ struct policy_any_list {
 	size_t n;
 };
 
+/* manpage_llm.c: a part of the man page. */
+extern const char policy_manpage_llm[];
+
 /* sections.c: policy.sections; -ENOMEM. */
 int policy_sections_read(const struct yaml_node *root, struct strmap *ret);
 

@@ -289,9 +289,10 @@ static const char tail[] =
 	".BR filesystem ,\n"
 	".BR syscalls ,\n"
 	".BR resources ,\n"
-	".B capabilities\n"
+	".BR capabilities ,\n"
+	".B network\n"
 	"and\n"
-	".BR network .\n"
+	".BR ai_policy .\n"
 	".PP\n"
 	"A policy that asks for one of the following does not start, and the message names the\n"
 	"line:\n"
@@ -300,7 +301,6 @@ static const char tail[] =
 	".B ebpf_monitoring\n"
 	"(unless they say\n"
 	".BR \"enabled: false\" );\n"
-	".BR ai_policy ;\n"
 	".B \"enforcement: audit\"\n"
 	"with a network that is isolated.\n"
 	"Where a container runs under another runtime than Purple's, rules in\n"
@@ -470,6 +470,7 @@ int policy_write_man_page(struct buf *out)
 			add_key(out, key, k->name);
 	}
 	buf_adds(out, network);
+	buf_adds(out, policy_manpage_llm);
 	buf_adds(out, tail);
 	return out->failed ? -ENOMEM : 0;
 }

@@ -247,6 +247,41 @@ why() {
 	assert_contains "syscalls.allow: 'io_uring_setup' is denied all the same"
 }
 
+# An example of purple-policy(5).
+example() { # NAME
+	"$PURPLE" policy man | awk -v name="$1" '
+		$0 == ".\\\" example: " name { found = 1 }
+		/^\.fi$/ { found = shown = 0 }
+		shown { gsub(/\\-/, "-"); print }
+		found && /^\.nf$/ { shown = 1 }'
+}
+
+@test "the manual's example of providers and prices passes check, which reads the prices too" {
+	example prices >prices.json
+	example policy | sed "s|/etc/purple/prices-vllm.json|$PWD/prices.json|" >team-red.yaml
+	run jq -r '.models[].id' prices.json
+	assert_output qwen3-coder
+	run "$PURPLE" policy check --strict team-red.yaml
+	assert_status 0
+	assert_contains "team-red.yaml: ok"
+	assert_lacks warning
+
+	sed -i 's/"input"/"inputs"/' prices.json
+	run "$PURPLE" policy check team-red.yaml
+	assert_status 1
+	assert_contains "error: policy team-red.yaml: prices of vllm: $PWD/prices.json"
+	assert_contains "inputs"
+	assert_lacks ": ok"
+
+	rm prices.json
+	run "$PURPLE" policy check team-red.yaml
+	assert_status 0
+	assert_contains "warning: policy team-red.yaml: prices of vllm: "
+	assert_contains "team-red.yaml: ok"
+	run "$PURPLE" policy check --strict team-red.yaml
+	assert_status 1
+}
+
 @test "schema prints the JSON Schema of the language" {
 	run --separate-stderr "$PURPLE" policy schema
 	assert_status 0
