@@ -257,6 +257,7 @@ example() { # NAME
 }
 
 @test "the manual's example of providers and prices passes check, which reads the prices too" {
+	requires private_etc # the prices that Purple comes with
 	example prices >prices.json
 	example policy | sed "s|/etc/purple/prices-vllm.json|$PWD/prices.json|" >team-red.yaml
 	run jq -r '.models[].id' prices.json
@@ -269,17 +270,9 @@ example() { # NAME
 	sed -i 's/"input"/"inputs"/' prices.json
 	run "$PURPLE" policy check team-red.yaml
 	assert_status 1
-	assert_contains "error: policy team-red.yaml: prices of vllm: $PWD/prices.json"
-	assert_contains "inputs"
+	assert_contains "error: $PWD/prices.json: "
+	assert_contains "unknown key 'inputs'"
 	assert_lacks ": ok"
-
-	rm prices.json
-	run "$PURPLE" policy check team-red.yaml
-	assert_status 0
-	assert_contains "warning: policy team-red.yaml: prices of vllm: "
-	assert_contains "team-red.yaml: ok"
-	run "$PURPLE" policy check --strict team-red.yaml
-	assert_status 1
 }
 
 @test "schema prints the JSON Schema of the language" {
