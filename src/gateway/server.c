@@ -13,8 +13,8 @@
 #include "gateway/call.h"
 #include "gateway/gateway.h"
 
-/* A head must fit; much of it is for bodies as they pass. */
-#define POOL (64U << 10)
+/* A head must fit; much of it is for bodies as they pass. All of it is zeroed for each request. */
+#define POOL (32U << 10)
 #define POOL_STEP (16U << 10)
 /* Without a byte in either direction. More than clients keep an idle connection themselves. */
 #define QUIET_S 75
