@@ -264,6 +264,12 @@ void enforce_event(struct enforce *f, const struct gateway_event *x)
 		alert(f, x);
 }
 
+void enforce_again(struct enforce *f, size_t policy)
+{
+	if (policy < f->s.config->policies.n && f->met[policy].is_met)
+		act(f, f->met[policy].event.action);
+}
+
 /* --- and undone --- */
 
 static void lift(struct enforce *f, size_t policy)

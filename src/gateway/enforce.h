@@ -40,6 +40,10 @@ int enforce_wait(struct enforce *f, struct err *e);
 
 void enforce_event(struct enforce *f, const struct gateway_event *x);
 
+/* A call was refused by the budget of a policy, after its event: what is due is done again, where
+ * somebody has undone it. */
+void enforce_again(struct enforce *f, size_t policy);
+
 /* To poll for POLLIN, and call enforce_tick() then, too. */
 int enforce_fd(const struct enforce *f);
 /* Milliseconds until enforce_tick() wants to be called; -1: not before an event. */
