@@ -11,7 +11,8 @@
 #include "base/fd.h"
 #include "base/json_scan.h"
 #include "base/list.h"
-#include "gateway/endpoint.h"
+#include "gateway/enforce.h"
+#include "gateway/events.h"
 #include "gateway/provider.h"
 
 /* Of a body that is refused already: read on, so that its sender comes to read the refusal. */
@@ -96,10 +97,38 @@ void call_resume(struct call *c)
 
 /* --- refusals --- */
 
+static void set_refusal(struct call *c, enum llm_refusal_reason reason,
+			unsigned int retry_after, const char *message)
+{
+	struct err e = {};
+
+	call_body_free(c);
+	c->state = CALL_REFUSED;
+	/* Without memory for it the connection is closed: see queue_refusal(). */
+	if (!c->has_refusal)
+		c->has_refusal = llm_refusal_make(c->route.family, c->route.format,
+						  reason, message, retry_after,
+						  &c->refusal, &e) == 0;
+}
+
+static void tell_refused(struct call *c, enum llm_refusal_reason reason)
+{
+	struct gateway_event x = { .type = GATEWAY_LLM_DENIED,
+				   .policy = -1,
+				   .provider = c->provider ? c->provider->name : NULL,
+				   .model = *c->request.model ? c->request.model : NULL,
+				   .status = c->has_refusal ? c->refusal.status : 0,
+				   .duration_ms = (uint64_t)(loop_now() - c->began),
+				   .reason = reason };
+
+	if (c->route.format)
+		x.api = gateway_event_api(c->route.format->id);
+	gateway_tell(c->g, &x);
+}
+
 void call_refuse(struct call *c, enum llm_refusal_reason reason, unsigned int retry_after,
 		 const char *fmt, ...)
 {
-	struct err e = {};
 	char message[1024];
 	va_list ap;
 
@@ -110,11 +139,13 @@ void call_refuse(struct call *c, enum llm_refusal_reason reason, unsigned int re
 	va_end(ap);
 	if (c->key)
 		mask_text(c->key, message);
-	call_body_free(c);
-	c->state = CALL_REFUSED;
-	/* Without memory for it the connection is closed: see queue_refusal(). */
-	c->has_refusal = llm_refusal_make(c->route.family, c->route.format, reason,
-					  message, retry_after, &c->refusal, &e) == 0;
+	set_refusal(c, reason, retry_after, message);
+	tell_refused(c, reason);
+}
+
+void call_refuse_verdict(struct call *c, const struct meter_verdict *v)
+{
+	set_refusal(c, v->reason, v->retry_after, v->message);
 }
 
 static bool queue_refusal(struct call *c, bool closes)
@@ -155,13 +186,15 @@ static enum MHD_Result add_field(void *cls, enum MHD_ValueKind kind, const char 
 	return MHD_YES;
 }
 
-static bool is_placeholder(const struct call *c, const struct check_head *h)
+static bool brings_placeholder(const struct call *c, const struct check_head *h)
 {
 	const char *given[] = { h->bearer, h->x_api_key, h->api_key, h->x_goog_api_key };
 	const char *placeholder = c->g->config->placeholder;
 	char query[GATEWAY_PLACEHOLDER_LEN + 8];
 	bool found = false;
 
+	if (!placeholder)
+		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(given); i++)
 		found |= given[i] && check_secret_equal(given[i], placeholder);
 	if (check_query_key(c->path, query, sizeof(query)))
@@ -169,14 +202,54 @@ static bool is_placeholder(const struct call *c, const struct check_head *h)
 	return found;
 }
 
-static int pass_headers(struct call *c, const struct fields *f, struct err *e)
+/* Of a provider that the policy does not name: the agent calls it with a key of its own. */
+static int pass_own_key(struct call *c, const struct check_head *h)
 {
+	char query[4096];
 	int r = 0;
+
+	if (h->bearer)
+		r = strv_addf(&c->headers, "Authorization: Bearer %s", h->bearer);
+	if (r == 0 && h->x_api_key)
+		r = strv_addf(&c->headers, "x-api-key: %s", h->x_api_key);
+	if (r == 0 && h->api_key)
+		r = strv_addf(&c->headers, "api-key: %s", h->api_key);
+	if (r == 0 && h->x_goog_api_key)
+		r = strv_addf(&c->headers, "x-goog-api-key: %s", h->x_goog_api_key);
+	/* The query loses it, wherever it goes: see llm_target_clean(). */
+	else if (r == 0 && check_query_key(c->path, query, sizeof(query)) &&
+		 check_is_value(query))
+		r = strv_addf(&c->headers, "x-goog-api-key: %s", query);
+	return r;
+}
+
+static int pass_headers(struct call *c, const struct check_head *h,
+			const struct fields *f, struct err *e)
+{
+	int r = c->has_own_key ? pass_own_key(c, h) : 0;
 
 	for (size_t i = 0; r == 0 && i < f->n; i++)
 		if (check_passes_on(f->v[i].name))
 			r = strv_addf(&c->headers, "%s: %s", f->v[i].name, f->v[i].value);
 	return r < 0 ? err_oom(e) : 0;
+}
+
+static bool may_call(struct call *c, const struct check_head *h)
+{
+	bool brings = brings_placeholder(c, h);
+
+	if (c->has_own_key && brings)
+		call_refuse(c, LLM_REFUSE_KEY, 0,
+			    "provider '%s' is not one of the policy's: calls to it need a key "
+			    "of their own",
+			    c->provider->name);
+	else if (!c->has_own_key && c->g->config->placeholder && !brings)
+		call_refuse(c, LLM_REFUSE_KEY, 0,
+			    "the API key of this call is not the one that this container was "
+			    "given (see OPENAI_API_KEY and its like in its environment)");
+	else
+		return true;
+	return false;
 }
 
 /* What is refused by the head alone, framing apart. */
@@ -186,7 +259,8 @@ static void look_at_head(struct call *c, const struct check_head *h, const struc
 	struct err e = {};
 
 	if (!provider_of_call(c, h->host, &e)) {
-		call_refuse(c, LLM_REFUSE_PROVIDER, 0, "%s", e.msg);
+		call_refuse(c, e.kind == ERR_POLICY ? LLM_REFUSE_PROVIDER : LLM_REFUSE_KEY,
+			    0, "%s", e.msg);
 		return;
 	}
 	llm_route_find(c->method, c->path, c->provider->family, h->is_upgrade, &c->route);
@@ -198,10 +272,8 @@ static void look_at_head(struct call *c, const struct check_head *h, const struc
 		call_refuse(c, LLM_REFUSE_ROUTE, 0,
 			    "%s %.*s is not among the calls that pass", c->method,
 			    (int)strcspn(c->path, "?"), c->path);
-	else if (g->config->placeholder && !is_placeholder(c, h))
-		call_refuse(c, LLM_REFUSE_KEY, 0,
-			    "the API key of this call is not the one that this container was "
-			    "given (see OPENAI_API_KEY and its like in its environment)");
+	else if (!may_call(c, h))
+		return;
 	else if (h->has_length && h->length > LLM_REQUEST_MAX)
 		call_refuse(c, LLM_REFUSE_TOO_LARGE, 0,
 			    "the request is larger than %u MiB", LLM_REQUEST_MAX >> 20);
@@ -209,7 +281,7 @@ static void look_at_head(struct call *c, const struct check_head *h, const struc
 		call_refuse(c, LLM_REFUSE_UNAVAILABLE, 0,
 			    g->is_ending ? "the container ends" :
 					   "too many calls are under way");
-	else if (pass_headers(c, f, &e) < 0)
+	else if (pass_headers(c, h, f, &e) < 0)
 		call_refuse(c, LLM_REFUSE_UNAVAILABLE, 0, "%s", e.msg);
 }
 
@@ -326,12 +398,17 @@ static void begin(struct call *c)
 {
 	struct err e = {};
 
-	connection_phase(c->connection, SERVER_BUSY);
-	if (!read_request(c) || !rewrite_request(c, INT64_MAX))
+	int64_t cap;
+
+	if (!read_request(c) || !call_admit(c, &cap))
 		return;
-	c->state = CALL_ASKING;
-	if (call_ask(c, &e) < 0)
-		call_refuse(c, LLM_REFUSE_UNAVAILABLE, 0, "%s", e.msg);
+	if (rewrite_request(c, cap) && call_redact(c)) {
+		c->state = CALL_ASKING;
+		if (call_ask(c, &e) < 0)
+			call_refuse(c, LLM_REFUSE_UNAVAILABLE, 0, "%s", e.msg);
+	}
+	if (c->state == CALL_REFUSED)
+		call_settle(c, METER_REFUSED);
 }
 
 bool call_ready(struct call *c)
@@ -343,6 +420,7 @@ bool call_ready(struct call *c)
 	case CALL_HEAD:
 	case CALL_BODY:
 		break;
+	case CALL_HELD:
 	case CALL_ASKING:
 		call_suspend(c);
 		return true;

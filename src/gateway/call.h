@@ -6,6 +6,7 @@
  *	BODY      its body is being held; or read and thrown away, if it is refused already
  *	ASKING    it was let pass and is with the provider; the agent waits
  *	ANSWERING the answer has begun: it passes through, and is metered
+ *	HELD      the budget is spent and the container frozen: it waits for more
  *	REFUSED   it is refused, or the provider could not answer it: the refusal is on its way
  *
  * The agent and the provider come and go as they like: the call ends when both are done with it.
@@ -35,6 +36,8 @@ void call_client_done(struct call *c);
 
 /* Once in each turn of the loop: what could not be done from a callback. */
 void calls_turn(struct gateway *g);
+/* The budget allows calls again: those that are held are looked at anew. */
+void calls_thaw(struct gateway *g);
 /* The gateway ends: nobody waits for answers any more. */
 void calls_abandon(struct gateway *g);
 /* Charges what is still under way, and frees all. */

@@ -137,12 +137,8 @@ static bool op_header(void *ctx, const char *name, const char *value)
 		c->has_length = num_u64(value, &c->length) == 0;
 		return true;
 	}
-	if (strcasecmp(name, "content-encoding") == 0 && strcasecmp(value, "identity") != 0) {
-		call_refuse(c, LLM_REFUSE_UPSTREAM, 0,
-			    "provider '%s' sends a compressed answer, though it was asked not to",
-			    c->provider->name);
-		return false;
-	}
+	if (strcasecmp(name, "content-encoding") == 0 && strcasecmp(value, "identity") != 0)
+		c->is_encoded = true;
 	if (!check_passes_back(name))
 		return true;
 	text = strdup(value);
@@ -167,6 +163,13 @@ static bool op_head(void *ctx, unsigned int status)
 	enum llm_shape shape = LLM_WHOLE;
 	struct err e = {};
 
+	c->status = status;
+	if (c->is_encoded) {
+		call_refuse(c, LLM_REFUSE_UPSTREAM, 0,
+			    "provider '%s' sends a compressed answer, though it was asked not to",
+			    c->provider->name);
+		return false;
+	}
 	if (status >= 300 && status < 400) {
 		call_refuse(c, LLM_REFUSE_UPSTREAM, 0,
 			    "provider '%s' answers with a redirect, which is not followed: check "
@@ -174,7 +177,6 @@ static bool op_head(void *ctx, unsigned int status)
 			    c->provider->name);
 		return false;
 	}
-	c->status = status;
 	c->mask.secret = c->key;
 	if (c->route.kind == LLM_ROUTE_METERED && status < 300) {
 		shape = llm_shape_of(c->route.format, c->request.streams,
@@ -208,9 +210,22 @@ static bool take(struct call *c, const char *p, size_t len)
 	return !c->out.failed;
 }
 
+/* The budget ends it here. */
+static void cut(struct call *c, const struct meter_verdict *v)
+{
+	size_t before = c->out.len;
+
+	c->is_cut = true;
+	if (!is_heard(c))
+		return;
+	llm_reader_stop(c->reader, v->reason, v->message, &c->out);
+	answer_over(c, c->out.len == before);
+}
+
 static enum transfer_take op_data(void *ctx, const char *p, size_t len)
 {
 	struct call *c = ctx;
+	struct meter_verdict v = {};
 	const char *plain;
 	size_t plain_len;
 
@@ -221,6 +236,10 @@ static enum transfer_take op_data(void *ctx, const char *p, size_t len)
 	c->paused_since = 0;
 	if (!mask_feed(&c->mask, p, len, &plain, &plain_len) || !take(c, plain, plain_len))
 		return TRANSFER_STOP;
+	if (!call_may_go_on(c, &v)) {
+		cut(c, &v);
+		return TRANSFER_STOP;
+	}
 	if (is_heard(c) && held(c) > 0)
 		call_resume(c);
 	return TRANSFER_TAKEN;
@@ -242,33 +261,47 @@ static void refuse_unanswered(struct call *c, enum transfer_end end, const char 
 			    name, why);
 }
 
-static void end_answer(struct call *c, enum transfer_end end)
+/* In a stream the agent is told in the stream's own way; a document just breaks off. */
+static bool end_broken(struct call *c, enum transfer_end end, struct buf *out)
 {
-	struct buf *out = is_heard(c) ? &c->out : NULL;
-	const char *rest;
+	size_t before = c->out.len;
 	struct err e = {};
-	size_t rest_len, before;
 
-	mask_end(&c->mask, &rest, &rest_len);
-	if (rest_len > 0 && !take(c, rest, rest_len))
-		end = TRANSFER_BROKEN;
-	if (!c->reader) {
-		answer_over(c, end != TRANSFER_WHOLE);
-		return;
-	}
-	if (end == TRANSFER_WHOLE) {
-		answer_over(c, llm_reader_end(c->reader, true, out, &e) < 0);
-		return;
-	}
-	/* In a stream the agent is told in the stream's own way; a document just breaks off. */
-	before = c->out.len;
 	llm_reader_end(c->reader, false, out, &e);
 	if (out)
 		llm_reader_stop(c->reader,
 				end == TRANSFER_TIMED_OUT ? LLM_REFUSE_TIMEOUT :
 							    LLM_REFUSE_UPSTREAM,
 				"the provider broke off", out);
-	answer_over(c, c->out.len == before);
+	return c->out.len == before;
+}
+
+static void end_answer(struct call *c, enum transfer_end end)
+{
+	struct buf *out = is_heard(c) ? &c->out : NULL;
+	bool is_broken = end != TRANSFER_WHOLE;
+	const char *rest;
+	struct err e = {};
+	size_t rest_len;
+
+	mask_end(&c->mask, &rest, &rest_len);
+	if (rest_len > 0 && !take(c, rest, rest_len))
+		is_broken = true;
+	if (c->reader && !is_broken)
+		is_broken = llm_reader_end(c->reader, true, out, &e) < 0;
+	else if (c->reader)
+		is_broken = end_broken(c, end, out);
+	if (!c->is_over)
+		answer_over(c, is_broken);
+}
+
+static enum meter_end how_it_ended(const struct call *c, enum transfer_end end)
+{
+	if (c->is_cut)
+		return METER_CUT;
+	if (c->status >= 300 || (c->status == 0 && end == TRANSFER_UNREACHED))
+		return METER_REFUSED;
+	return end == TRANSFER_WHOLE && c->status != 0 ? METER_WHOLE : METER_BROKEN;
 }
 
 static void op_end(void *ctx, enum transfer_end end, const char *why)
@@ -280,8 +313,9 @@ static void op_end(void *ctx, enum transfer_end end, const char *why)
 	call_body_free(c);
 	if (c->state == CALL_ASKING)
 		refuse_unanswered(c, end, why);
-	else if (c->status != 0 && !c->is_over)
+	else if (c->status != 0 && !c->is_cut)
 		end_answer(c, end);
+	call_settle(c, how_it_ended(c, end));
 	if (!c->http)
 		call_free(c);
 	else
@@ -325,6 +359,7 @@ static void stop_and_free(struct call *c)
 	if (c->transfer)
 		transfer_stop(c->transfer);
 	c->transfer = NULL;
+	call_settle(c, c->status >= 300 ? METER_REFUSED : METER_GONE);
 	call_free(c);
 }
 
@@ -339,6 +374,7 @@ void call_client_done(struct call *c)
 	c->out = (struct buf){};
 	c->out_at = 0;
 	if (!c->transfer) {
+		call_settle(c, METER_REFUSED);
 		call_free(c);
 		return;
 	}
@@ -390,9 +426,19 @@ void calls_abandon(struct gateway *g)
 		if (c->state == CALL_ANSWERING && !c->is_over) {
 			c->out.len = c->out_at = 0;
 			answer_over(c, true);
-		} else if (c->state == CALL_ASKING) {
+		} else if (c->state == CALL_ASKING || c->state == CALL_HELD) {
 			call_refuse(c, LLM_REFUSE_UNAVAILABLE, 0, "the container ends");
 		}
+		call_resume(c);
+	}
+}
+
+void calls_thaw(struct gateway *g)
+{
+	for (struct call *c = g->calls; c; c = c->next) {
+		if (c->state != CALL_HELD)
+			continue;
+		c->state = CALL_BODY;
 		call_resume(c);
 	}
 }

@@ -17,7 +17,14 @@
 #define CALL_HELD_MAX (64U << 10)
 #define CALL_HELD_LOW (16U << 10)
 
-enum call_state { CALL_HEAD, CALL_BODY, CALL_ASKING, CALL_ANSWERING, CALL_REFUSED };
+enum call_state {
+	CALL_HEAD,
+	CALL_BODY,
+	CALL_HELD,
+	CALL_ASKING,
+	CALL_ANSWERING,
+	CALL_REFUSED
+};
 
 struct call {
 	struct gateway *g;
@@ -33,7 +40,9 @@ struct call {
 	const char *path; /* into target: what the API sees */
 	bool is_http_1_0;
 	const struct gateway_provider *provider;
-	const char *key; /* NULL: no credential goes upstream */
+	const char *endpoint;
+	const char *key;  /* NULL: no credential of ours goes upstream */
+	bool has_own_key; /* the agent's credentials go upstream */
 	struct llm_route route;
 	struct strv headers; /* that go to the provider */
 	struct buf body;
@@ -44,6 +53,7 @@ struct call {
 
 	struct llm_refusal refusal;
 	bool has_refusal;
+	struct meter_call *metered; /* it is reserved, and to be settled */
 
 	/* The provider. */
 	struct transfer *transfer;
@@ -55,7 +65,8 @@ struct call {
 	struct llm_reader *reader; /* NULL: it is not metered */
 	struct mask mask;
 	uint64_t length;
-	bool has_length;
+	bool has_length, is_encoded;
+	bool is_cut; /* the budget ended it */
 	struct buf out;
 	size_t out_at;
 	bool is_over;	/* nothing is added to `out` any more */
@@ -71,6 +82,22 @@ void call_resume(struct call *c);
 /* Sets the refusal that the agent gets; the call's state is CALL_REFUSED then. */
 void call_refuse(struct call *c, enum llm_refusal_reason reason, unsigned int retry_after,
 		 const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* The same for what the meter said, which has told of it. */
+void call_refuse_verdict(struct call *c, const struct meter_verdict *v);
+
+/*
+ * False: it is refused, or held until there is more. Else it is reserved, if it costs something, and
+ * *ret_cap is how many tokens its answer may have.
+ */
+bool call_admit(struct call *c, int64_t *ret_cap);
+/* The answer has grown: false, with the reason, when it must end here. */
+bool call_may_go_on(struct call *c, struct meter_verdict *ret);
+/* Puts marks in the place of what must not leave; false: it is refused. */
+bool call_redact(struct call *c);
+
+/* Settles what was reserved, once; nothing if nothing was. */
+void call_settle(struct call *c, enum meter_end end);
 
 /* Asks the provider. */
 int call_ask(struct call *c, struct err *e);

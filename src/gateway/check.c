@@ -257,6 +257,11 @@ bool check_passes_back(const char *name)
 	return is_listed(name, exact, ARRAY_SIZE(exact), prefixes, ARRAY_SIZE(prefixes));
 }
 
+bool check_is_value(const char *text)
+{
+	return *text && !has_control(text, strlen(text));
+}
+
 bool check_secret_equal(const char *given, const char *secret)
 {
 	size_t n = strlen(secret), len = strlen(given);

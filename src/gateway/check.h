@@ -50,6 +50,9 @@ enum check_answer check_request(const char *version, const char *target,
 bool check_passes_on(const char *name);
 bool check_passes_back(const char *name);
 
+/* Whether a text can be a header's value. */
+bool check_is_value(const char *text);
+
 /* Equal, in a time that tells nothing of where they differ. */
 bool check_secret_equal(const char *given, const char *secret);
 

@@ -5,13 +5,31 @@
 #include <time.h>
 
 #include "gateway/call.h"
+#include "gateway/enforce.h"
+#include "gateway/events.h"
 
-int64_t gateway_clock(void)
+#define TICK_MS 1000
+
+struct meter_time gateway_time(void)
 {
-	struct timespec t;
+	struct timespec real, mono;
 
-	clock_gettime(CLOCK_REALTIME, &t);
-	return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
+	clock_gettime(CLOCK_REALTIME, &real);
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	return (struct meter_time){
+		.real = real.tv_sec * INT64_C(1000) + real.tv_nsec / 1000000,
+		.mono = mono.tv_sec * INT64_C(1000) + mono.tv_nsec / 1000000,
+	};
+}
+
+void gateway_tell(struct gateway *g, const struct gateway_event *x)
+{
+	if (x->type == GATEWAY_LLM_CALL)
+		g->calls_told++;
+	if (x->type == GATEWAY_LLM_DENIED)
+		g->denied++;
+	if (g->enforce)
+		enforce_event(g->enforce, x);
 }
 
 /* -1 is for ever. */
@@ -28,7 +46,21 @@ static int wait_ms(struct gateway *g)
 
 	if (g->has_wishes)
 		return 0;
+	ms = sooner(ms, enforce_wait_ms(g->enforce));
+	ms = sooner(ms, g->is_behind ? TICK_MS : -1);
 	return sooner(ms, g->is_ending ? 100 : -1);
+}
+
+/* What the ledger could not take is tried again. */
+static void tick(struct gateway *g)
+{
+	int64_t now = loop_now();
+	struct err e = {};
+
+	if (now - g->ticked < TICK_MS)
+		return;
+	g->ticked = now;
+	g->is_behind = meter_tick(g->meter, gateway_time(), &e) < 0;
 }
 
 void gateway_end(struct gateway *g)
@@ -50,6 +82,8 @@ int gateway_run(struct gateway *g, struct err *e)
 		upstream_turn(g->upstream);
 		server_turn(g->server);
 		calls_turn(g);
+		enforce_tick(g->enforce);
+		tick(g);
 	}
 	calls_drop(g);
 	return r;

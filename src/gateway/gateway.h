@@ -19,6 +19,8 @@
 #include "base/str.h"
 #include "gateway/config.h"
 #include "gateway/loop.h"
+#include "gateway/meter.h"
+#include "gateway/names.h"
 #include "gateway/scan.h"
 #include "gateway/server.h"
 #include "gateway/upstream.h"
@@ -32,25 +34,40 @@
 /* When the container is gone. */
 #define GATEWAY_END_MS 5000
 
+struct authority;
 struct call;
+struct enforce;
+struct gateway_event;
+struct ledger;
+struct meter;
 
 struct gateway {
 	struct gateway_config *config;
-	struct strmap keys; /* by provider's name */
+	struct strmap keys;	    /* by provider's name */
+	gateway_providers known;    /* that may be called with the agent's own keys */
+	struct gateway_names names; /* of interception */
+	struct authority *authority;
 	struct scan_rules *scan;
+	struct enforce *enforce;
+	struct ledger *ledger;
+	struct meter *meter;
+	int64_t ticked; /* when meter_tick() was called; the ledger has all if not is_behind */
+	bool is_behind;
 	struct loop loop;
 	struct server *server;
 	struct upstream *upstream;
 	struct call *calls;
 	unsigned int calls_n, drains;
+	uint64_t calls_told, denied; /* in all */
+	struct loop_source enforce_source;
 	size_t bodies;	 /* bytes held */
 	bool has_wishes; /* some call waits for gateway_turn() */
 	bool is_ending;
 	int64_t ends_at;
 };
 
-/* Milliseconds since 1970: for the ledger. */
-int64_t gateway_clock(void);
+struct meter_time gateway_time(void);
+void gateway_tell(struct gateway *g, const struct gateway_event *x);
 
 /* Runs until gateway_end() was called and all calls are over, or GATEWAY_END_MS after it. */
 int gateway_run(struct gateway *g, struct err *e);

@@ -78,8 +78,9 @@ static int become(struct err *e)
 	r = jail_drop_bounding(e);
 	if (r < 0)
 		return r;
-	return p && p->pw_uid != 0 && p->pw_gid != 0 ? jail_become(p->pw_uid, p->pw_gid, e) :
-						       jail_become_nobody(e);
+	return p && p->pw_uid != 0 && p->pw_gid != 0 ?
+		       jail_become(p->pw_uid, p->pw_gid, e) :
+		       jail_become_nobody(e);
 }
 
 /* --- Landlock --- */
@@ -124,7 +125,8 @@ static int allow_reading(int ruleset, const char *path, struct err *e)
 
 	if (fd < 0)
 		return 0;
-	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0)
+	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule,
+		    0) == 0)
 		return 0;
 	/* EINVAL: not a folder. */
 	if (errno == EINVAL && syscall(SYS_landlock_add_rule, ruleset,
@@ -156,11 +158,17 @@ static int allow_resolver(int ruleset, struct err *e)
 
 static int allow_files(int ruleset, const struct gateway_jail *j, struct err *e)
 {
-	static const char *const paths[] = {
-		"/etc", "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/ca-certificates",
-		"/usr/local/share/ca-certificates", "/usr/share/p11-kit", "/usr/share/zoneinfo",
-		"/var/lib/ca-certificates", NULL
-	};
+	static const char *const paths[] = { "/etc",
+					     "/lib",
+					     "/lib64",
+					     "/usr/lib",
+					     "/usr/lib64",
+					     "/usr/share/ca-certificates",
+					     "/usr/local/share/ca-certificates",
+					     "/usr/share/p11-kit",
+					     "/usr/share/zoneinfo",
+					     "/var/lib/ca-certificates",
+					     NULL };
 	int r = allow_resolver(ruleset, e);
 
 	for (size_t i = 0; r == 0 && paths[i]; i++)

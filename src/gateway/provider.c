@@ -3,8 +3,10 @@
 #include "gateway/provider.h"
 
 #include <errno.h>
-#include <strings.h>
+#include <stdlib.h>
 
+#include "base/list.h"
+#include "gateway/authority.h"
 #include "gateway/call_parts.h"
 #include "gateway/endpoint.h"
 
@@ -14,24 +16,21 @@ static size_t first_segment(const char *target)
 	return *target == '/' ? strcspn(target + 1, "/?") : 0;
 }
 
-static const struct gateway_provider *find_in(const struct gateway_policy *p,
+static const struct gateway_provider *find_in(const gateway_providers *l,
 					      const char *name, size_t len)
 {
-	for (size_t i = 0; i < p->providers.n; i++)
-		if (strlen(p->providers.v[i].name) == len &&
-		    memcmp(p->providers.v[i].name, name, len) == 0)
-			return &p->providers.v[i];
+	for (size_t i = 0; i < l->n; i++)
+		if (strlen(l->v[i].name) == len && memcmp(l->v[i].name, name, len) == 0)
+			return &l->v[i];
 	return NULL;
 }
 
 static const struct gateway_provider *find(const struct gateway *g, const char *name,
 					   size_t len)
 {
-	const struct gateway_provider *p = NULL;
+	const struct gateway_provider *p = find_in(&g->config->providers, name, len);
 
-	for (size_t i = 0; !p && i < g->config->policies.n; i++)
-		p = find_in(&g->config->policies.v[i], name, len);
-	return p;
+	return p ? p : find_in(&g->known, name, len);
 }
 
 enum llm_family provider_guess_family(const struct gateway *g, const char *target)
@@ -45,64 +44,111 @@ enum llm_family provider_guess_family(const struct gateway *g, const char *targe
 	return strstr(target, "enerateContent") ? LLM_GEMINI : LLM_OPENAI;
 }
 
-/* Every policy must know it. */
-static bool all_allow(const struct gateway *g, const struct gateway_provider *p,
-		      struct err *e)
+/* By the first segment of the path. */
+static bool find_by_path(struct call *c, struct err *e)
 {
-	for (size_t i = 0; i < g->config->policies.n; i++) {
-		const struct gateway_policy *policy = &g->config->policies.v[i];
+	size_t len = first_segment(c->target);
 
-		if (!find_in(policy, p->name, strlen(p->name)) &&
-		    (policy->block_unknown || !gateway_known_find(p->name))) {
-			err_set(e, ERR_POLICY, EPERM,
-				"policy %s: provider '%s' is not one that may be called",
-				policy->name, p->name);
-			return false;
-		}
+	c->provider = find(c->g, c->target + 1, len);
+	if (!c->provider) {
+		err_set(e, ERR_POLICY, EPERM,
+			"there is no provider '%.*s' that may be called: a base URL is that of "
+			"this gateway with the name of one of the policy's, see OPENAI_BASE_URL "
+			"and its like in the environment",
+			(int)(len > 64 ? 64 : len), c->target + 1);
+		return false;
 	}
+	c->endpoint = c->provider->endpoints.v[0];
+	c->path = c->target + 1 + len;
+	return true;
+}
+
+/* By the host: what the agent believes to talk to. */
+static bool find_by_host(struct call *c, const char *host, struct err *e)
+{
+	const struct gateway_name *name;
+	char sni[AUTHORITY_NAME_MAX + 1];
+	const union MHD_ConnectionInfo *info;
+	bool is_tls = connection_kind(c->connection) == SERVER_TLS;
+
+	if (is_tls) {
+		info = MHD_get_connection_info(c->http, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+		if (!info || authority_session_name(info->tls_session, sni) < 0)
+			sni[0] = '\0';
+	}
+	name = gateway_names_find(&c->g->names, host, is_tls ? sni : NULL);
+	if (!name) {
+		err_set(e, ERR_POLICY, EPERM, "'%.64s' is no provider that may be called",
+			host);
+		return false;
+	}
+	c->provider = name->provider;
+	c->endpoint = name->endpoint;
+	c->path = c->target;
 	return true;
 }
 
 bool provider_of_call(struct call *c, const char *host, struct err *e)
 {
-	const struct gateway *g = c->g;
-	size_t len = first_segment(c->target);
-	const struct gateway_provider *p = find(g, c->target + 1, len);
+	bool ok = connection_kind(c->connection) == SERVER_BASE_URL ?
+			  find_by_path(c, e) :
+			  find_by_host(c, host, e);
 
-	if (!p) {
-		err_set(e, ERR_POLICY, EPERM,
-			"there is no provider at '/%.*s': the base URL is that of this gateway, "
-			"with the name of a provider of the policy, as in OPENAI_BASE_URL",
-			(int)(len > 64 ? 64 : len), c->target + 1);
+	if (!ok)
 		return false;
-	}
-	if (!all_allow(g, p, e))
-		return false;
-	c->provider = p;
-	c->path = c->target + 1 + len;
-	c->key = p->has_key ? strmap_get(&g->keys, p->name) : NULL;
-	if (p->has_key && !c->key) {
+	c->has_own_key = find_in(&c->g->known, c->provider->name, strlen(c->provider->name));
+	c->key = c->provider->has_key ? strmap_get(&c->g->keys, c->provider->name) : NULL;
+	if (c->provider->has_key && !c->key) {
 		err_set(e, ERR_CONFIG, ENOKEY, "there is no API key for provider '%s'",
-			p->name);
+			c->provider->name);
 		return false;
 	}
 	return true;
 }
 
+int provider_make_known(struct gateway *g, struct err *e)
+{
+	const struct gateway_known *k;
+
+	if (g->config->block_unknown)
+		return 0;
+	for (size_t i = 0; (k = gateway_known_at(i)); i++) {
+		struct gateway_provider *p;
+
+		if (gateway_provider_find(&g->config->providers, k->name))
+			continue;
+		p = list_add(&g->known);
+		if (!p)
+			return err_oom(e);
+		p->name = strdup(k->name);
+		p->family = k->family;
+		if (!p->name || strv_add(&p->endpoints, k->endpoint) < 0)
+			return err_oom(e);
+	}
+	return 0;
+}
+
+void provider_free_known(struct gateway *g)
+{
+	for (size_t i = 0; i < g->known.n; i++) {
+		free(g->known.v[i].name);
+		strv_free(&g->known.v[i].endpoints);
+	}
+	free(g->known.v);
+}
+
 int provider_address(const struct call *c, struct buf *ret_url, struct err *e)
 {
-	gateway_endpoint_join(c->provider->endpoints.v[0], c->provider->family, &c->route,
-			      ret_url);
+	gateway_endpoint_join(c->endpoint, c->provider->family, &c->route, ret_url);
 	return ret_url->failed ? err_oom(e) : 0;
 }
 
-static bool is_azure(const struct gateway_provider *p)
+static bool is_azure(const struct gateway_provider *p, const char *endpoint)
 {
 	struct gateway_endpoint at;
 
-	return streq(p->name, "azure") ||
-	       (gateway_endpoint_split(p->endpoints.v[0], &at) == 0 &&
-		str_has_suffix(at.host, ".azure.com"));
+	return streq(p->name, "azure") || (gateway_endpoint_split(endpoint, &at) == 0 &&
+					   str_has_suffix(at.host, ".azure.com"));
 }
 
 int provider_credential(struct call *c, struct err *e)
@@ -115,7 +161,7 @@ int provider_credential(struct call *c, struct err *e)
 		prefix = "x-api-key: ";
 	else if (c->provider->family == LLM_GEMINI)
 		prefix = "x-goog-api-key: ";
-	else if (is_azure(c->provider))
+	else if (is_azure(c->provider, c->endpoint))
 		prefix = "api-key: ";
 	return strv_addf(&c->headers, "%s%s", prefix, c->key) < 0 ? err_oom(e) : 0;
 }

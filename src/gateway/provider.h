@@ -10,12 +10,16 @@
 struct call;
 struct gateway;
 
+/* Those that may be called with the agent's own keys: where no policy says block_unknown. */
+int provider_make_known(struct gateway *g, struct err *e);
+void provider_free_known(struct gateway *g);
+
 /* The format of a refusal to a call of which no more is known than its target. */
 enum llm_family provider_guess_family(const struct gateway *g, const char *target);
 
 /*
- * Fills in c->provider, c->key and c->path. False, with the error set: it is none that may be
- * called.
+ * Fills in who it is for, by the path or, intercepted, by the host. False, with the error set: it is
+ * none that may be called (ERR_POLICY), or there is no key.
  */
 bool provider_of_call(struct call *c, const char *host, struct err *e);
 

@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/list.h"
+#include "gateway/authority.h"
 #include "gateway/call.h"
 #include "gateway/gateway.h"
 
@@ -229,11 +230,18 @@ static int daemon_make(struct server *s, enum server_kind kind, struct err *e)
 		{ MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, d },
 		{ MHD_OPTION_END, 0, NULL },
 	};
+	struct MHD_OptionItem tls[] = {
+		{ MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)authority_retrieve },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)AUTHORITY_PRIORITIES },
+		{ MHD_OPTION_END, 0, NULL },
+	};
+	const bool is_tls = kind == SERVER_TLS;
 
 	d->server = s;
 	d->kind = kind;
-	d->mhd = MHD_start_daemon(flags, 0, NULL, NULL, on_access, d, MHD_OPTION_ARRAY,
-				  options, MHD_OPTION_END);
+	d->mhd = MHD_start_daemon(flags | (is_tls ? MHD_USE_TLS : 0), 0, NULL, NULL,
+				  on_access, d, MHD_OPTION_ARRAY, options, MHD_OPTION_ARRAY,
+				  is_tls ? tls : tls + ARRAY_SIZE(tls) - 1, MHD_OPTION_END);
 	info = d->mhd ? MHD_get_daemon_info(d->mhd, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 	if (!info)
 		return err_set(e, ERR_KERNEL, errno ? errno : EINVAL,

@@ -25,12 +25,14 @@
 #include "cmd/command.h"
 #include "cmd/report.h"
 #include "config.h"
+#include "gateway/client.h"
+#include "gateway/enforce.h"
 #include "gateway/setup.h"
 
 #define QUEUE 128
 
 struct options {
-	const char *config, *listen, *keys, *ca_file;
+	const char *config, *listen, *keys, *ca_file, *events, *prices;
 	unsigned int timeout;
 	bool version;
 };
@@ -44,6 +46,10 @@ static const struct option_row rows[] = {
 	       "API keys: a JSON object by provider's name"),
 	OPTION(options, ca_file, "ca-file", 0, OPTION_STRING, "FILE",
 	       "whose certificates of providers are trusted (default: the host's)"),
+	OPTION(options, events, "events", 0, OPTION_STRING, "FILE",
+	       "where calls are recorded, a JSON object a line"),
+	OPTION(options, prices, "prices", 0, OPTION_STRING, "FILE",
+	       "the table of prices (default: the one that is installed)"),
 	OPTION(options, timeout, "timeout", 0, OPTION_UINT, "SECONDS",
 	       "how long a provider may be silent (default 600)"),
 	OPTION(options, version, "version", 'v', OPTION_FLAG, NULL, "print the version"),
@@ -190,37 +196,272 @@ static int watch_signals(struct signals *s, struct gateway *g, struct err *e)
 	return 0;
 }
 
+/* --- the control socket --- */
+
+/* One peer at a time: they are the administrator's own programs, and quick. */
+struct control {
+	struct loop_source listening, peer;
+	int peer_fd;
+	struct gateway *g;
+};
+
+static void control_next(struct control *c)
+{
+	loop_remove(&c->g->loop, &c->peer);
+	fd_close(&c->peer_fd);
+	loop_change(&c->g->loop, &c->listening, EPOLLIN);
+}
+
+static void control_asked(struct loop_source *s, uint32_t events)
+{
+	struct control *c = loop_container_of(s, struct control, peer);
+	char ask = 0, answer = GATEWAY_SAYS_READY;
+	ssize_t n = recv(c->peer_fd, &ask, 1, MSG_DONTWAIT);
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n == 1 && ask == GATEWAY_ASK_BUDGET)
+		enforce_look(c->g->enforce);
+	else if (n == 1 && ask == GATEWAY_ASK_STOP)
+		gateway_end(c->g);
+	else
+		answer = GATEWAY_SAYS_ERROR;
+	if (n > 0)
+		(void)!send(c->peer_fd, &answer, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	control_next(c);
+}
+
+static void control_came(struct loop_source *s, uint32_t events)
+{
+	struct control *c = loop_container_of(s, struct control, listening);
+	int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	c->peer_fd = fd;
+	c->peer = (struct loop_source){ .fd = fd, .ready = control_asked };
+	if (loop_add(&c->g->loop, &c->peer, EPOLLIN) < 0)
+		fd_close(&c->peer_fd);
+	else
+		loop_change(&c->g->loop, &c->listening, 0);
+}
+
+static int control_watch(struct control *c, struct gateway *g, struct err *e)
+{
+	c->g = g;
+	c->listening = (struct loop_source){ .fd = GATEWAY_FD_CONTROL,
+					     .ready = control_came };
+	return loop_add(&g->loop, &c->listening, EPOLLIN) < 0 ?
+		       err_sys(e, "cannot watch the control socket") :
+		       0;
+}
+
+/* --- one life --- */
+
+/* Its sources are in it. */
+struct life {
+	struct gateway_config config;
+	struct gateway g;
+	struct signals signals;
+	struct loop_source init;
+	struct control control;
+};
+#define LIFE_EMPTY                                                                       \
+	{                                                                                \
+		.g.loop.epoll = -1, .signals.source.fd = -1, .init.fd = -1,              \
+		.control.listening.fd = -1, .control.peer.fd = -1, .control.peer_fd = -1 \
+	}
+
+static int run_and_close(struct gateway *g, struct err *e)
+{
+	int r = gateway_run(g, e);
+	struct err late = {};
+
+	return r < 0 ? (gateway_close(g, &late), r) : gateway_close(g, e);
+}
+
+static int open_events(const char *path, int *ret, struct err *e)
+{
+	*ret = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+	return *ret < 0 ? err_sys(e, "cannot open '%s'", path) : 0;
+}
+
 static int serve(const struct options *o, struct err *e)
 {
-	_gateway_config_clear_ struct gateway_config config = {};
 	_strmap_free_ struct strmap keys = {};
-	struct signals signals = { .source.fd = -1 };
-	struct gateway_setup setup = { .config = &config,
-				       .keys = &keys,
+	struct life l = LIFE_EMPTY;
+	struct gateway_setup setup = { .config = &l.config,
 				       .ca_file = o->ca_file,
-				       .idle_ms = o->timeout * INT64_C(1000) };
-	struct gateway g = { .loop.epoll = -1 };
+				       .prices = o->prices,
+				       .idle_ms = o->timeout * INT64_C(1000),
+				       .events_fd = -1,
+				       .limit_fd = -1,
+				       .init_fd = -1,
+				       .kill_fd = -1,
+				       .freezer_fd = -1 };
 	uint16_t port = 0;
 	int fd = -1;
-	int r = read_config(o->config, &config, e);
+	int r = read_config(o->config, &l.config, e);
 
+	if (r == 0 && o->events)
+		r = open_events(o->events, &setup.events_fd, e);
+	if (r == 0)
+		r = gateway_start_helpers(&l.g, &setup, e);
 	if (r == 0 && o->keys)
 		r = read_keys(o->keys, &keys, e);
 	if (r == 0)
 		r = listen_at(o->listen, &fd, &port, e);
 	if (r == 0)
-		r = gateway_setup(&g, &setup, e);
+		r = gateway_open(&l.g, &setup, &keys, e);
 	if (r == 0)
-		r = server_listen(g.server, take_fd(&fd), SERVER_BASE_URL, e);
+		r = server_listen(l.g.server, take_fd(&fd), SERVER_BASE_URL, e);
 	if (r == 0)
-		r = watch_signals(&signals, &g, e);
+		r = watch_signals(&l.signals, &l.g, e);
+	if (r == 0)
+		r = gateway_enter(&l.g, &setup, e);
 	if (r == 0)
 		r = say_port(o->listen, port, e);
 	if (r == 0)
-		r = gateway_run(&g, e);
+		r = run_and_close(&l.g, e);
 	fd_close(&fd);
-	gateway_clear(&g);
-	fd_close(&signals.source.fd);
+	gateway_clear(&l.g);
+	fd_close(&l.signals.source.fd);
+	fd_close(&setup.events_fd);
+	gateway_config_clear(&l.config);
+	return r;
+}
+
+/* --- for a container --- */
+
+/*
+ * Nothing is left of the caller but what belongs here; none of it is inherited. Those that are not
+ * there are /dev/null, and what is opened later has other numbers than any of these.
+ */
+static int keep_descriptors(struct err *e)
+{
+	for (int fd = 0; fd < GATEWAY_FD_END; fd++)
+		if (fd_cloexec(fd, true) < 0)
+			return err_sys(e, "descriptor %d", fd);
+	if (fcntl(GATEWAY_FD_EVENTS, F_SETFL, O_NONBLOCK | O_APPEND) < 0)
+		return err_sys(e, "descriptor %d", GATEWAY_FD_EVENTS);
+	return fd_close_all_but(GATEWAY_FD_END, NULL, 0, e);
+}
+
+/* In the places of what is read once, so that nothing else gets them. */
+static int forget(int fd, struct err *e)
+{
+	_close_ int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	return null < 0 || dup3(null, fd, O_CLOEXEC) < 0 ?
+		       err_sys(e, "cannot open /dev/null") :
+		       0;
+}
+
+static int optional(int fd)
+{
+	return gateway_fd_is_there(fd) ? fd : -1;
+}
+
+static int listen_on(struct gateway *g, int fd, enum server_kind kind, struct err *e)
+{
+	int copy;
+
+	if (!gateway_fd_is_there(fd))
+		return 0;
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, GATEWAY_FD_END);
+	return copy < 0 ? err_sys(e, "descriptor %d", fd) :
+			  server_listen(g->server, copy, kind, e);
+}
+
+static int listen_all(struct gateway *g, struct err *e)
+{
+	int r = listen_on(g, GATEWAY_FD_LISTEN4, SERVER_BASE_URL, e);
+
+	if (r == 0)
+		r = listen_on(g, GATEWAY_FD_LISTEN6, SERVER_BASE_URL, e);
+	if (r == 0)
+		r = listen_on(g, GATEWAY_FD_HTTP, SERVER_HTTP, e);
+	return r < 0 ? r : listen_on(g, GATEWAY_FD_TLS, SERVER_TLS, e);
+}
+
+static void init_ended(struct loop_source *s, uint32_t events)
+{
+	struct life *l = loop_container_of(s, struct life, init);
+
+	loop_remove(&l->g.loop, s);
+	gateway_end(&l->g);
+}
+
+static int watch_container(struct life *l, struct err *e)
+{
+	l->init = (struct loop_source){ .fd = GATEWAY_FD_INIT, .ready = init_ended };
+	if (loop_add(&l->g.loop, &l->init, EPOLLIN) < 0)
+		return err_sys(e, "cannot watch the container's init");
+	return control_watch(&l->control, &l->g, e);
+}
+
+static int prepare(struct life *l, struct err *e)
+{
+	_strmap_free_ struct strmap keys = {};
+	struct gateway_setup setup;
+	int r = gateway_config_read_fd(GATEWAY_FD_CONFIG, GATEWAY_CONFIG_FILE, &l->config,
+				       e);
+
+	if (r == 0)
+		r = keep_descriptors(e);
+	if (r < 0)
+		return r;
+	/* No terminal and no group whose signals could end it. It may be a leader already. */
+	(void)!setsid();
+	setup = (struct gateway_setup){ .config = &l->config,
+					.events_fd = optional(GATEWAY_FD_EVENTS),
+					.limit_fd = optional(GATEWAY_FD_LIMIT),
+					.init_fd = GATEWAY_FD_INIT,
+					.kill_fd = optional(GATEWAY_FD_KILL),
+					.freezer_fd = optional(GATEWAY_FD_FREEZER) };
+	r = gateway_start_helpers(&l->g, &setup, e);
+	if (r == 0)
+		r = gateway_read_keys(GATEWAY_FD_KEYS, "the keys", &keys, e);
+	if (r == 0)
+		r = forget(GATEWAY_FD_KEYS, e);
+	if (r == 0)
+		r = gateway_open(&l->g, &setup, &keys, e);
+	if (r == 0)
+		r = watch_signals(&l->signals, &l->g, e);
+	if (r == 0)
+		r = watch_container(l, e);
+	if (r == 0)
+		r = gateway_enter(&l->g, &setup, e);
+	if (r == 0 && l->config.intercept)
+		r = gateway_make_authority(&l->g, optional(GATEWAY_FD_CA), e);
+	return r < 0 ? r : listen_all(&l->g, e);
+}
+
+static void report(char letter, const char *text)
+{
+	char message[sizeof(((struct err *)0)->msg) + 1];
+	size_t n = strlen(text);
+
+	message[0] = letter;
+	memcpy(message + 1, text, n);
+	(void)!send(GATEWAY_FD_REPORT, message, n + 1, MSG_NOSIGNAL);
+}
+
+static int serve_container(struct err *e)
+{
+	struct life l = LIFE_EMPTY;
+	int r = prepare(&l, e);
+
+	if (r < 0) {
+		report(GATEWAY_SAYS_ERROR, e->msg);
+	} else {
+		report(GATEWAY_SAYS_READY, "");
+		close(GATEWAY_FD_REPORT);
+		r = run_and_close(&l.g, e);
+	}
+	fd_close(&l.control.peer_fd);
+	gateway_clear(&l.g);
+	gateway_config_clear(&l.config);
 	return r;
 }
 
@@ -252,6 +493,9 @@ int main(int argc, char **argv)
 	struct err e = {};
 
 	program_begin();
+	/* The runtime gives no arguments, and is told by what it gave. */
+	if (argc < 2)
+		return serve_container(&e) < 0;
 	if (run(argc, argv, &e) == 0)
 		return 0;
 	return report_error(&e);

@@ -67,11 +67,12 @@ gateway_command() {
 	gateway_argv=("$PURPLE_GATEWAY" --config "$1" --keys keys.json --listen 127.0.0.1:0)
 }
 
-# gateway_start [CONFIG]: starts one, and waits until it listens. Sets GATEWAY_PID, GATEWAY_URL.
+# gateway_start [CONFIG [OPTION...]]: starts one, and waits until it listens. Sets GATEWAY_PID,
+# GATEWAY_URL.
 gateway_start() {
 	gateway_command "${1:-gateway.json}"
 	rm -f gateway.address
-	"${gateway_argv[@]}" >gateway.address 2>>gateway.log 3>&- &
+	"${gateway_argv[@]}" "${@:2}" >gateway.address 2>>gateway.log 3>&- &
 	GATEWAY_PID=$!
 	_gateway_pids+=("$GATEWAY_PID")
 	wait_for 20 test -s gateway.address || { cat gateway.log; return 1; }
@@ -130,6 +131,43 @@ run_clients() {
 		OPENAI_API_KEY="$GATEWAY_PLACEHOLDER" ANTHROPIC_API_KEY="$GATEWAY_PLACEHOLDER" \
 		GEMINI_API_KEY="$GATEWAY_PLACEHOLDER" \
 		timeout 300 node "$PURPLE_SRCDIR/tests/clients/client.mjs"
+}
+
+# chat PROMPT [CURL-OPTION...]: one call; sets `output` to the answer, `status` to that of HTTP.
+chat() {
+	local prompt=$1 body
+	shift
+	body=$(jq -n --arg p "$prompt" '{ model: "gpt-5-mini", messages: [{ role: "user", content: $p }] }')
+	gateway_post /openai/v1/chat/completions "$body" "$@"
+}
+
+# gateway_post PATH BODY [CURL-OPTION...]: the same for any call. Head of the answer: in `head`.
+# Credentials: $credential, a header; the placeholder when that is not set.
+gateway_post() {
+	local path=$1 body=$2 credential=${credential-Authorization: Bearer $GATEWAY_PLACEHOLDER}
+	shift 2
+	rm -f head answer
+	status=$(curl -sS --max-time 120 -o answer -D head -w '%{http_code}' \
+		-H "$credential" -H 'Content-Type: application/json' \
+		--data-binary "$body" "$@" "$GATEWAY_URL$path") || status="curl $? $status"
+	output=$(cat answer 2>/dev/null || true)
+}
+
+# refused STATUS REASON: what the last call came to.
+refused() {
+	[[ $status == "$1" ]] && grep -qi "^x-purple-reason: $2" head && jq -e .error <<<"$output" >/dev/null && return
+	echo "status $status"
+	cat head
+	echo "$output"
+	return 1
+}
+
+# memory_at_most MEGABYTES: the most that the gateway had so far.
+memory_at_most() {
+	local kb
+	kb=$(awk '/^VmHWM:/ { print $2 }' "/proc/$GATEWAY_PID/status")
+	[[ -n ${PURPLE_SANITIZED:-} && $PURPLE_SANITIZED != 0 ]] && return
+	((kb <= $1 * 1024)) || { echo "gateway had $kb kB"; return 1; }
 }
 
 gateway_teardown() {
