@@ -261,18 +261,27 @@ static void refuse_unanswered(struct call *c, enum transfer_end end, const char 
 			    name, why);
 }
 
+/* It has said all, by its own account. */
+static bool is_complete(const struct call *c)
+{
+	const struct llm_answer *a = llm_reader_answer(c->reader);
+
+	return a->end == LLM_END_DONE || a->end == LLM_END_ERROR;
+}
+
 /* In a stream the agent is told in the stream's own way; a document just breaks off. */
 static bool end_broken(struct call *c, enum transfer_end end, struct buf *out)
 {
 	size_t before = c->out.len;
 	struct err e = {};
 
-	llm_reader_end(c->reader, false, out, &e);
-	if (out)
-		llm_reader_stop(c->reader,
-				end == TRANSFER_TIMED_OUT ? LLM_REFUSE_TIMEOUT :
-							    LLM_REFUSE_UPSTREAM,
-				"the provider broke off", out);
+	if (is_complete(c) || !out) {
+		llm_reader_end(c->reader, false, out, &e);
+		return !is_complete(c);
+	}
+	llm_reader_stop(c->reader,
+			end == TRANSFER_TIMED_OUT ? LLM_REFUSE_TIMEOUT : LLM_REFUSE_UPSTREAM,
+			"the provider broke off", out);
 	return c->out.len == before;
 }
 

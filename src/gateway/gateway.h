@@ -29,7 +29,7 @@
 #define GATEWAY_BODIES_MAX (96U << 20)
 #define GATEWAY_CALLS_MAX 256U
 /* Answers that are read to their end though nobody waits for them. */
-#define GATEWAY_DRAINS_MAX 16U
+#define GATEWAY_DRAINS_MAX 64U
 #define GATEWAY_DRAIN_MS 60000
 /* When the container is gone. */
 #define GATEWAY_END_MS 5000
