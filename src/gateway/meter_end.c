@@ -113,6 +113,7 @@ static bool grow(struct meter *m, struct meter_call *c, int64_t tokens, int64_t 
 	if (r < 0 || !answer->granted)
 		return false;
 	c->tokens += more.tokens;
+	c->out_max += more.tokens;
 	c->cost += more.cost;
 	return true;
 }
