@@ -46,8 +46,10 @@ struct warden {
 };
 
 static const struct jail_limit limits[] = {
-	{ RLIMIT_NPROC, 0 },	     { RLIMIT_NOFILE, 0 },
-	{ RLIMIT_CORE, 0 },	     { RLIMIT_MEMLOCK, 0 },
+	{ RLIMIT_NPROC, 0 },
+	{ RLIMIT_NOFILE, 2 }, /* so many poll() takes; none can be opened */
+	{ RLIMIT_CORE, 0 },
+	{ RLIMIT_MEMLOCK, 0 },
 #ifndef PURPLE_SANITIZED
 	{ RLIMIT_AS, 512ull << 20 },
 #endif
@@ -102,18 +104,18 @@ static int enter_jail(const struct warden *w, struct err *e)
 	const uint64_t kill = 1ULL << CAP_KILL;
 	const int keep[] = { w->sock, w->s.init_fd, w->s.kill_fd, w->s.freezer_fd,
 			     w->s.events_fd };
+	bool is_root = geteuid() == 0;
 	int r = fd_close_all_but(0, keep, ARRAY_SIZE(keep), e);
 
 	if (r == 0)
 		r = jail_limit(limits, ARRAY_SIZE(limits), e);
 	/* An ordinary user's container: nothing can be given up, and nothing is there. */
-	if (r == 0 && geteuid() == 0)
+	if (r == 0 && is_root)
 		r = jail_drop_bounding(e);
-	if (r == 0 && geteuid() == 0)
+	if (r == 0 && is_root)
 		r = jail_become_nobody(e);
 	if (r == 0)
-		r = jail_set_caps(geteuid() == JAIL_ID ? kill : 0,
-				  geteuid() == JAIL_ID ? kill : 0, e);
+		r = jail_set_caps(is_root ? kill : 0, is_root ? kill : 0, e);
 	if (r == 0)
 		r = jail_close_doors(e);
 	return r < 0 ? r : load_filter(w, e);
