@@ -145,6 +145,33 @@ int gateway_endpoint_split(const char *url, struct gateway_endpoint *ret)
 	return 0;
 }
 
+#define PLACE_MAX 512
+
+int gateway_url_place(const char *url, struct gateway_endpoint *ret)
+{
+	char place[PLACE_MAX];
+	bool is_tls;
+	const char *authority = after_scheme(url, &is_tls);
+	size_t len;
+	int r;
+
+	if (!authority)
+		return -EINVAL;
+	for (const char *c = url; *c; c++)
+		if (*c <= ' ' || *c >= 0x7f)
+			return -EINVAL;
+	len = strcspn(authority, "/?#") + (size_t)(authority - url);
+	if (len >= sizeof(place))
+		return -EINVAL;
+	for (size_t i = 0; i < len; i++)
+		place[i] = (char)tolower((unsigned char)url[i]);
+	place[len] = '\0';
+	r = gateway_endpoint_split(place, ret);
+	if (r == 0)
+		ret->path = "";
+	return r;
+}
+
 int gateway_endpoint_make(const char *text, char **ret)
 {
 	struct gateway_endpoint parts;

@@ -42,6 +42,9 @@ struct gateway_endpoint {
 
 /* -EINVAL: not in this form. */
 int gateway_endpoint_split(const char *url, struct gateway_endpoint *ret);
+/* Where any URL leads, whatever its path and query; ret->path is "". -EINVAL: not http or https, a
+ * user in it, characters that a URL cannot have. */
+int gateway_url_place(const char *url, struct gateway_endpoint *ret);
 
 /*
  * What a policy writes (a host, HOST:PORT or a URL) in this form; https:// where nothing is said.

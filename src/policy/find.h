@@ -37,6 +37,9 @@ struct policy_settings {
 	 * annotations of images and users, who could escape the policy with them.
 	 */
 	bool kubernetes;
+	/* `alerts`: what else is done when a budget passes a threshold of `alert_at`, or is spent. */
+	struct strv alert_command; /* argv, run as root, the event on its stdin; empty: none */
+	char *alert_webhook;	   /* URL that the event is sent to; NULL: none */
 };
 int policy_settings_load(const char *path, struct policy_settings *ret, struct err *e);
 void policy_settings_clear(struct policy_settings *s);

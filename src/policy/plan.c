@@ -245,6 +245,19 @@ static int plan_add_gateway(struct policy_plan *plan, const struct policy *admin
 	return r < 0 ? err_oom(e) : 0;
 }
 
+/* What the administrator wants to be done besides, whichever policy's budget it is. */
+static int plan_add_alerts(struct policy_plan *plan, const struct policy_settings *s,
+			   struct err *e)
+{
+	struct gateway_config *c = &plan->gateway;
+
+	if (!gateway_config_is_set(c))
+		return 0;
+	if (s->alert_webhook && !(c->alert_webhook = strdup(s->alert_webhook)))
+		return err_oom(e);
+	return strv_copy(&s->alert_command, &c->alert_command) < 0 ? err_oom(e) : 0;
+}
+
 static int plan_fill(const struct policy_request *rq, struct policy_plan *plan,
 		     struct err *e)
 {
@@ -279,6 +292,8 @@ static int plan_fill(const struct policy_request *rq, struct policy_plan *plan,
 		r = plan_add_network(plan, admin.policy, user.policy, rq->network_filter, e);
 	if (r == 0)
 		r = plan_add_gateway(plan, admin.policy, user.policy, e);
+	if (r == 0)
+		r = plan_add_alerts(plan, &settings, e);
 	return r < 0 || !rq->plain ?
 		       r :
 		       plan_make_plain(plan, &admin, &user, rq->network_filter, e);
@@ -379,6 +394,8 @@ static int sandbox_fill(const struct sandbox_request *sandbox, const char *profi
 		r = plan_add_network(plan, admin.policy, own.policy, sandbox->network, e);
 	if (r == 0)
 		r = plan_add_gateway(plan, admin.policy, own.policy, e);
+	if (r == 0)
+		r = plan_add_alerts(plan, &settings, e);
 	plan->user_network = plan->network.n > 0;
 	if (r == 0)
 		r = policy_output_dirs(own.policy, admin.policy, &plan->output_dirs, e);

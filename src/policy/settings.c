@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "base/yaml.h"
+#include "gateway/endpoint.h"
 #include "policy/find.h"
 
 struct settings_reader {
@@ -80,34 +81,110 @@ static int read_kubernetes(const struct settings_reader *r, const struct yaml_no
 	return 0;
 }
 
-static const struct settings_key {
+/* --- alerts --- */
+
+static int read_alert_command(const struct settings_reader *r, const struct yaml_node *n,
+			      struct err *e)
+{
+	size_t i;
+
+	if (n->kind != YAML_KIND_LIST || n->n == 0)
+		return yaml_fail(e, r->label, n,
+				 "alerts.command: expected a list of a program and its arguments");
+	for (i = 0; i < n->n; i++) {
+		if (n->items[i]->kind != YAML_KIND_TEXT)
+			return yaml_fail(e, r->label, n->items[i],
+					 "alerts.command: expected a string, found %s",
+					 yaml_type_name(n->items[i]));
+		if (i == 0 && n->items[i]->text[0] != '/')
+			return yaml_fail(e, r->label, n->items[i],
+					 "alerts.command: '%s' is not an absolute path: no "
+					 "shell looks for it",
+					 yaml_show(n->items[i]->text).s);
+		if (strv_add(&r->s->alert_command, n->items[i]->text) < 0)
+			return err_oom(e);
+	}
+	return 0;
+}
+
+static int read_alert_webhook(const struct settings_reader *r, const struct yaml_node *n,
+			      struct err *e)
+{
+	struct gateway_endpoint place;
+
+	if (n->kind != YAML_KIND_TEXT || gateway_url_place(n->text, &place) < 0)
+		return yaml_fail(e, r->label, n,
+				 "alerts.webhook: expected a URL (http:// or https://, without a "
+				 "user)");
+	r->s->alert_webhook = strdup(n->text);
+	return r->s->alert_webhook ? 0 : err_oom(e);
+}
+
+struct settings_key {
 	const char *name;
 	int (*read)(const struct settings_reader *r, const struct yaml_node *n,
 		    struct err *e);
-} keys[] = {
+};
+
+static const struct settings_key alert_keys[] = {
+	{ "command", read_alert_command },
+	{ "webhook", read_alert_webhook },
+	{ NULL, NULL },
+};
+
+static int read_map(const struct settings_reader *r, const struct yaml_node *map,
+		    const struct settings_key *known, struct err *e);
+
+static int read_alerts(const struct settings_reader *r, const struct yaml_node *n,
+		       struct err *e)
+{
+	if (n->kind != YAML_KIND_MAP)
+		return yaml_fail(e, r->label, n,
+				 "alerts: expected a map with command, webhook or both, found %s",
+				 yaml_type_name(n));
+	return read_map(r, n, alert_keys, e);
+}
+
+/* --- all of them --- */
+
+static const struct settings_key keys[] = {
 	{ "default_policy", read_default_policy },
 	{ "selectable", read_selectable },
 	{ "kubernetes", read_kubernetes },
+	{ "alerts", read_alerts },
+	{ NULL, NULL },
 };
 
 static const char *next_key(const void *arg, size_t i)
 {
-	return i < ARRAY_SIZE(keys) ? keys[i].name : NULL;
+	return ((const struct settings_key *)arg)[i].name;
 }
 
 static int read_key(const struct settings_reader *r, const struct yaml_node *key,
-		    const struct yaml_node *value, struct err *e)
+		    const struct yaml_node *value, const struct settings_key *known,
+		    struct err *e)
 {
 	const char *near;
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(keys); i++)
-		if (streq(keys[i].name, key->text))
-			return keys[i].read(r, value, e);
-	near = str_suggest(key->text, next_key, NULL);
+	for (i = 0; known[i].name; i++)
+		if (streq(known[i].name, key->text))
+			return known[i].read(r, value, e);
+	near = str_suggest(key->text, next_key, known);
 	return yaml_fail(e, r->label, key, "unknown key '%s'%s%s%s",
 			 yaml_show(key->text).s, near ? " (did you mean '" : "",
 			 near ? near : "", near ? "'?)" : "");
+}
+
+static int read_map(const struct settings_reader *r, const struct yaml_node *map,
+		    const struct settings_key *known, struct err *e)
+{
+	size_t i;
+	int c = 0;
+
+	for (i = 0; c == 0 && i < map->n; i++)
+		c = read_key(r, map->keys[i], map->items[i], known, e);
+	return c;
 }
 
 static int settings_parse(const char *path, const char *text, size_t len,
@@ -116,7 +193,6 @@ static int settings_parse(const char *path, const char *text, size_t len,
 	_yaml_free_ struct yaml_node *doc = NULL;
 	_free_ char *label = str_printf("settings %s", path);
 	struct settings_reader r = { .label = label, .s = s };
-	size_t i;
 	int c;
 
 	if (!label)
@@ -127,9 +203,7 @@ static int settings_parse(const char *path, const char *text, size_t len,
 	if (doc->kind != YAML_KIND_MAP)
 		return yaml_fail(e, label, doc, "expected a map of settings, found %s",
 				 yaml_type_name(doc));
-	for (i = 0; c == 0 && i < doc->n; i++)
-		c = read_key(&r, doc->keys[i], doc->items[i], e);
-	return c;
+	return read_map(&r, doc, keys, e);
 }
 
 int policy_settings_load(const char *path, struct policy_settings *ret, struct err *e)
@@ -159,5 +233,7 @@ void policy_settings_clear(struct policy_settings *s)
 {
 	free(s->default_policy);
 	strv_free(&s->selectable);
+	strv_free(&s->alert_command);
+	free(s->alert_webhook);
 	*s = (struct policy_settings){ 0 };
 }

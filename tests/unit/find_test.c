@@ -251,6 +251,21 @@ static void settings_are_read_strictly(void **state)
 		{ "kubernetes: yes\n", ":1:13: kubernetes: expected true or false" },
 		{ "kubernetes: true\nkubernetes: true\n", ":2:1: " },
 		{ "- a\n", ":1:1: expected a map" },
+		{ "alerts: [a]\n", ":1:9: alerts: expected a map" },
+		{ "alerts: { comand: [/a] }\n",
+		  ":1:11: unknown key 'comand' (did you mean 'command'?)" },
+		{ "alerts: { command: /a }\n", ":1:20: alerts.command: expected a list" },
+		{ "alerts: { command: [] }\n", ":1:20: alerts.command: expected a list" },
+		{ "alerts: { command: [mail] }\n",
+		  ":1:21: alerts.command: 'mail' is not an absolute path" },
+		{ "alerts: { command: [/a, {}] }\n",
+		  ":1:25: alerts.command: expected a string" },
+		{ "alerts: { webhook: ftp://a.example }\n",
+		  ":1:20: alerts.webhook: expected a URL" },
+		{ "alerts: { webhook: \"https://u:p@a.example/\" }\n",
+		  ":1:20: alerts.webhook: expected a URL" },
+		{ "alerts: { webhook: \"https://a.example/b c\" }\n",
+		  ":1:20: alerts.webhook: expected a URL" },
 		{ "kubernetes: true\n---\na: b\n", ":2:1: " },
 	};
 	struct policy_settings s;
@@ -263,6 +278,14 @@ static void settings_are_read_strictly(void **state)
 		assert_error(&e, ERR_POLICY, rows[i].part);
 		assert_true(str_has_prefix(e.msg, "settings /tmp/"));
 	}
+	settings("alerts:\n  command: [/usr/bin/alert, 7, \"a b\"]\n"
+		 "  webhook: https://Hooks.example:8443/services/T0?sig=x%2F\n");
+	assert_int_equal(policy_settings_load(settings_file, &s, &e), 0);
+	assert_int_equal(s.alert_command.n, 3);
+	assert_string_equal(s.alert_command.v[1], "7");
+	assert_string_equal(s.alert_webhook,
+			    "https://Hooks.example:8443/services/T0?sig=x%2F");
+	policy_settings_clear(&s);
 	settings("default_policy: strict\nselectable: [code-analyst]\nkubernetes: true\n");
 	assert_int_equal(policy_settings_load(settings_file, &s, &e), 0);
 	assert_string_equal(s.default_policy, "strict");
