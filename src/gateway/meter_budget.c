@@ -377,9 +377,9 @@ static void refuse_held(int policy, struct meter_verdict *v)
 		     "when they are over");
 }
 
-/* One try: 1 reserved, 0 refused, -EAGAIN: another call was faster, -errno. */
-static int try_reserve(struct meter *m, struct meter_call *c, struct meter_time now,
-		       struct meter_verdict *v, struct err *e)
+/* Within a transaction: 1 reserved, 0 refused, -EAGAIN: another call was faster, -errno. */
+static int look_and_reserve(struct meter *m, struct meter_call *c, struct meter_time now,
+			    struct meter_verdict *v, struct err *e)
 {
 	struct ledger_state states[METER_LIMITS_MAX] = {};
 	int64_t least = useful(c), seconds = now.real / 1000;
@@ -414,6 +414,15 @@ static int try_reserve(struct meter *m, struct meter_call *c, struct meter_time 
 		return r;
 	c->id = answer.id;
 	return answer.granted ? 1 : -EAGAIN;
+}
+
+/* One try, as above; what was seen holds until it is reserved. */
+static int try_reserve(struct meter *m, struct meter_call *c, struct meter_time now,
+		       struct meter_verdict *v, struct err *e)
+{
+	int r = ledger_begin(m->ledger, e);
+
+	return r < 0 ? r : ledger_end(m->ledger, look_and_reserve(m, c, now, v, e), e);
 }
 
 static void look_at_audits(struct meter *m, const struct meter_call *c, int64_t now)
