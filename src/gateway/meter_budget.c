@@ -18,6 +18,8 @@
 /* Another call may take the rest between looking and reserving: so often it is looked again. */
 #define TRIES 16
 #define WAIT_FOR_OTHERS 2
+/* The input of a call that could hardly be smaller, in tokens. */
+#define SMALL_INPUT INT64_C(1024)
 
 /* --- limits --- */
 
@@ -224,11 +226,22 @@ static void describe(const struct meter_policy *p, const struct ledger_state *s,
 			 money_text(clamp((__int128)p->own.cost + s->cost_added)).s);
 }
 
-/* Whether less is left than the call needs even by what it probably takes. */
+/*
+ * With how much input a budget counts as spent where it has no room for it. What the call probably
+ * takes; of a small call its bound, for then hardly any call passes any more. A larger one may be
+ * made smaller.
+ */
+static int64_t spent_input(const struct meter_call *c)
+{
+	int64_t in = c->in_max < SMALL_INPUT ? c->in_max : SMALL_INPUT;
+
+	return in > c->in_guess ? in : c->in_guess;
+}
+
 static bool is_spent_for(const struct meter_call *c, struct room room, int64_t least,
 			 int64_t now)
 {
-	return output_in(c, room, c->in_guess, now) < least;
+	return output_in(c, room, spent_input(c), now) < least;
 }
 
 static void refuse_spent(struct meter *m, size_t policy, const struct meter_call *c,
@@ -246,7 +259,7 @@ static void refuse_spent(struct meter *m, size_t policy, const struct meter_call
 		meter_refuse(v, (int)policy, LLM_REFUSE_BUDGET,
 			     "the budget is spent: %s left, too little for this call",
 			     left);
-		in = c->in_guess;
+		in = spent_input(c);
 	} else {
 		meter_price_bound(&c->price, in, least, now, &cost);
 		meter_refuse(v, (int)policy, LLM_REFUSE_BUDGET,
@@ -271,8 +284,8 @@ static void audit_spent(struct meter *m, size_t policy, const struct meter_call 
 	int64_t cost = 0;
 
 	meter_tell(m, &x, c);
-	meter_price_bound(&c->price, c->in_guess, least, now, &cost);
-	meter_tell_spent(m, policy, s, c, c->in_guess + least, cost);
+	meter_price_bound(&c->price, spent_input(c), least, now, &cost);
+	meter_tell_spent(m, policy, s, c, spent_input(c) + least, cost);
 }
 
 void meter_unavailable(struct meter *m, const struct meter_call *c, const struct err *e,
