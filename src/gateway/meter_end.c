@@ -21,6 +21,7 @@
  */
 #define THOUGHTS_A_SECOND 100
 #define QUEUED_SECONDS 3
+#define TRIES 8
 
 static int64_t to_i64(uint64_t v)
 {
@@ -118,6 +119,28 @@ static bool grow(struct meter *m, struct meter_call *c, int64_t tokens, int64_t 
 	return true;
 }
 
+/*
+ * The call will be cut, but more was generated than is reserved: of what the provider asks for it,
+ * all that is left is charged, so it is reserved now.
+ */
+static void take_rest(struct meter *m, struct meter_call *c, int64_t tokens, int64_t cost,
+		      struct ledger_answer answer)
+{
+	struct err ignored = {};
+	bool granted = false;
+	int r = 0;
+
+	/* Others may take of it in between. */
+	for (int i = 0; i < TRIES && r == 0 && !granted; i++) {
+		int64_t more_tokens = smaller(larger(tokens - c->tokens, 0),
+					      answer.left.tokens);
+		int64_t more_cost = smaller(larger(cost - c->cost, 0), answer.left.cost);
+
+		granted = grow(m, c, c->tokens + more_tokens, c->cost + more_cost,
+			       &answer, &r, &ignored);
+	}
+}
+
 /* The policy that a counter refuses for. */
 static size_t policy_of(const struct meter *m, const struct ledger_answer *a)
 {
@@ -194,6 +217,8 @@ void meter_progress(struct meter *m, struct meter_call *c, const struct llm_answ
 		meter_unavailable(m, c, &e, &v);
 	else
 		cut(m, c, &answer, tokens, cost, &v);
+	if (r == 0)
+		take_rest(m, c, tokens, cost, answer);
 	v.admitted = false;
 	*ret = v;
 }

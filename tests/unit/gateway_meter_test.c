@@ -469,6 +469,35 @@ static void test_grows_and_is_cut(void **state)
 	verify(b);
 }
 
+/* One that has sent far more before it was looked at is charged all that is left. */
+static void test_cut_takes_the_rest(void **state)
+{
+	struct meter_box *b = *state;
+	_llm_reader_free_ struct llm_reader *r = NULL;
+	char *text =
+		long_body("data: {\"model\":\"m\",\"choices\":[{\"delta\":{\"content\":\"",
+			  36000, "\"}}]}\n\n");
+	struct meter_verdict v;
+	struct err e = {};
+	struct call call;
+
+	box_limit_tokens(box_policy(b, "p"), 2000);
+	box_limit_cost(box_policy(b, "q"), 10 * MONEY_DOLLAR);
+	box_start(b);
+	call = chat(b, "{\"model\":\"m\",\"stream\":true,\"max_tokens\":300," ASK "}");
+	assert_true(call.v.admitted);
+	assert_int_equal(llm_reader_new(&llm_format_chat, LLM_EVENTS, false, &r, &e), 0);
+	progress(b, &call, r, text, &v);
+	assert_false(v.admitted);
+	assert_int_equal(session(b).tokens_reserved, 2000);
+	llm_reader_stop(r, v.reason, v.message, &(struct buf){});
+	end_at(b, &call, llm_reader_answer(r), METER_CUT, 0);
+	assert_in_range(session(b).tokens, 1900, 2000);
+	assert_refused(chat(b, SMALL), LLM_REFUSE_BUDGET);
+	verify(b);
+	free(text);
+}
+
 /* One that keeps to it is not cut, however its tokens look. */
 static void test_long_tokens_are_not_cut(void **state)
 {
@@ -699,6 +728,7 @@ int main(void)
 		T(test_embeddings),
 		T(test_dearer_model_answers),
 		T(test_grows_and_is_cut),
+		T(test_cut_takes_the_rest),
 		T(test_long_tokens_are_not_cut),
 		T(test_alerts_once),
 		T(test_audit),
