@@ -204,6 +204,15 @@ static bool names_nobody(const struct gateway_config *c)
 	return true;
 }
 
+static int refuse_nobody(const struct policy *p, struct err *e)
+{
+	return err_set(e, ERR_POLICY, EINVAL,
+		       POLICY_AT
+		       "ai_policy: no llm_apis says which providers may be called, and what "
+		       "it limits would be no calls of the gateway's",
+		       policy_at(p, p->ai_policy.pos));
+}
+
 /* Without a gateway there are no LLM calls but those that the network lets pass. */
 static int plan_add_gateway(struct policy_plan *plan, const struct policy *admin,
 			    const struct policy *user, struct err *e)
@@ -229,10 +238,7 @@ static int plan_add_gateway(struct policy_plan *plan, const struct policy *admin
 	if (!silent && (plan->gateway.providers.n || !plan->gateway.block_unknown))
 		return policy_gateway_explain(&plan->gateway, &plan->explanations, e);
 	if (!silent && names_nobody(&plan->gateway))
-		return err_set(e, ERR_POLICY, EINVAL,
-			       "policy %s: ai_policy: no llm_apis says which providers may be "
-			       "called: what it limits would be no calls of the gateway's",
-			       plan->gateway.policies.v[0].file);
+		return refuse_nobody(admin && admin->ai_policy.pos.line ? admin : user, e);
 	gateway_config_clear(&plan->gateway);
 	policy_llm_keys_clear(&plan->llm_keys);
 	if (silent)

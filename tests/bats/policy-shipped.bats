@@ -49,7 +49,7 @@ REFUSED=(ai-dev-safe ai-dev-team api-monitoring budget-enforcement data-retrieve
 		run purple_rt state "$ID"
 		assert_contains "container does not exist"
 	done <<-END
-		ai-dev-safe ai_policy.budget
+		ai-dev-safe resources.session_timeout_seconds
 		ai-dev-team audit
 		api-monitoring audit
 		budget-enforcement audit
@@ -64,9 +64,19 @@ REFUSED=(ai-dev-safe ai-dev-team api-monitoring budget-enforcement data-retrieve
 	policy t <<<$'audit:\n  enabled: true'
 	assert_refused t 3:3 audit
 	policy t <<<$'ai_policy:\n  budget:\n    max_tokens: 5'
-	assert_refused t 3:3 ai_policy.budget
+	assert_refused t 2:1 ai_policy
 	policy t <<<$'ai_policy:\n  rate_limits:\n    requests_per_minute: 5'
-	assert_refused t 3:3 ai_policy.rate_limits
+	assert_refused t 2:1 ai_policy
+	policy t <<<$'ai_policy:\n  monitoring:\n    log_prompts: true'
+	assert_refused t 3:3 ai_policy.monitoring.log_prompts
+	policy t <<<$'ai_policy:\n  security:\n    prompt_injection_detection: true'
+	assert_refused t 3:3 ai_policy.security.prompt_injection_detection
+	policy t <<<$'ai_policy:\n  llm_apis:\n    providers:\n      - name: mine'
+	assert_refused t 5:9 ai_policy.llm_apis.providers
+	policy t <<<$'ai_policy:\n  llm_apis:\n    providers:\n      - { name: mine, format: openai }'
+	assert_refused t 5:9 ai_policy.llm_apis.providers
+	policy t <<<$'ai_policy:\n  llm_apis:\n    providers:\n      - { name: mine, format: openai, endpoints: ["*.x.org"] }'
+	assert_refused t 5:9 ai_policy.llm_apis.providers.endpoints
 	policy t <<<$'ebpf_monitoring:\n  enabled: true'
 	assert_refused t 3:3 ebpf_monitoring
 	policy t <<<'enforcement: audit'
