@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "container/budget.h"
 #include "container/console.h"
 #include "container/container.h"
 #include "container/notify.h"
@@ -40,6 +41,18 @@ static int watch_oom(const struct container_create_request *rq, struct container
 		return r;
 	s->cgroup = c->st.cgroup;
 	return cgroup_watch_oom(s->cgroup, &s->oom_fd, e);
+}
+
+static int watch_budget(const struct container_create_request *rq, struct supervise *s,
+			struct err *e)
+{
+	_container_close_ struct container c = CONTAINER_EMPTY;
+	int r;
+
+	if (!s->budget)
+		return 0;
+	r = container_open(rq->root, rq->id, false, &c, e);
+	return r < 0 ? r : budget_watch_open(s->budget, &c, e);
 }
 
 /* Before the group is gone with its figures. */
@@ -96,6 +109,8 @@ int container_run_supervised(struct container_create_request *rq, struct supervi
 	if (r == 0)
 		r = watch_oom(rq, &c, s, e);
 	if (r == 0)
+		r = watch_budget(rq, s, e);
+	if (r == 0)
 		r = open_notify(rq, &notify, s, e);
 	if (r == 0)
 		r = container_start(rq->root, rq->id, NULL, e);
@@ -110,6 +125,9 @@ int container_run_supervised(struct container_create_request *rq, struct supervi
 	s->notify = NULL;
 	supervise_end(s);
 	note_oom(s);
+	/* Before the folder is gone: the end may have come before its reason was read. */
+	if (s->budget)
+		budget_watch_take(s->budget);
 	if (r < 0 || keep)
 		return r;
 	return container_delete(rq->root, rq->id, true, e);

@@ -20,6 +20,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "container/budget.h"
 #include "container/notify.h"
 
 #define KILL_DELAY_S 10
@@ -274,6 +275,20 @@ static void take_notify(struct supervise *s)
 	}
 }
 
+/* The program cannot be asked why it does not go on. Its end is told when it has ended. */
+static void take_budget(struct supervise *s)
+{
+	_buf_free_ struct buf text = {};
+
+	if (!budget_watch_take(s->budget) || budget_watch_stops(s->budget) ||
+	    s->budget->is_quiet)
+		return;
+	budget_watch_text(s->budget, false, &text);
+	buf_adds(&text, s->raw ? "\r\n" : "\n");
+	if (!text.failed)
+		(void)!fd_write_all(STDERR_FILENO, text.s, text.len);
+}
+
 int supervise_wait(struct supervise *s, pid_t pid, int *ret_status, struct err *e)
 {
 	_free_ struct loop *l = calloc(1, sizeof(*l));
@@ -286,13 +301,15 @@ int supervise_wait(struct supervise *s, pid_t pid, int *ret_status, struct err *
 	if (reap(pid, ret_status))
 		goto done;
 	for (;;) {
-		struct pollfd p[6] = { { .fd = s->sigfd, .events = POLLIN },
-				       { .fd = -1, .events = POLLIN },
-				       { .fd = -1 },
-				       { .fd = s->oom_fd, .events = POLLIN },
-				       { .fd = -1, .events = POLLOUT },
-				       { .fd = s->notify ? s->notify->sock : -1,
-					 .events = POLLIN } };
+		struct pollfd p[7] = {
+			{ .fd = s->sigfd, .events = POLLIN },
+			{ .fd = -1, .events = POLLIN },
+			{ .fd = -1 },
+			{ .fd = s->oom_fd, .events = POLLIN },
+			{ .fd = -1, .events = POLLOUT },
+			{ .fd = s->notify ? s->notify->sock : -1, .events = POLLIN },
+			{ .fd = s->budget ? s->budget->fd : -1, .events = POLLIN }
+		};
 		int timeout = check_timeout(s, pid, start);
 
 		if (s->master >= 0 && l->in_open && l->in.to < sizeof(l->in.data))
@@ -313,6 +330,8 @@ int supervise_wait(struct supervise *s, pid_t pid, int *ret_status, struct err *
 			take_oom(s);
 		if (p[5].revents)
 			take_notify(s);
+		if (p[6].revents)
+			take_budget(s);
 		if (take_signals(s, pid, ret_status))
 			break;
 		proxy(s, l, p);

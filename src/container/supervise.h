@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "cgroup/cgroup.h"
 
+struct budget_watch;
 struct notify;
 
 struct supervise {
@@ -22,6 +23,7 @@ struct supervise {
 	bool oom_killed;  /* set when processes died of the memory limit */
 	const struct cgroup *cgroup; /* with kill_on_oom; set by container_run_supervised() */
 	int oom_fd;		     /* cgroup_watch_oom(); -1: none */
+	struct budget_watch *budget; /* of LLM calls; what it says goes to stderr; NULL: not told */
 	struct notify *notify; /* the program's messages to a service manager; NULL: none */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * purple events: what a container's network filter denied and its forwarder was asked, as its
- * monitor writes it to events.jsonl in the state folder. Runs as root, whose the folder is; reads
+ * purple events: what a container's network filter denied and its forwarder was asked, and what came
+ * of its LLM calls, as its monitor and its gateway write it to events.jsonl in the state folder. Runs as root, whose the folder is; reads
  * only. The lines hold what programs of the container chose: they are printed as JSON, or cleaned.
  */
 #include <errno.h>
@@ -36,7 +36,7 @@ static const struct option_row rows[] = {
 	OPTION(events_options, format, "format", 0, OPTION_STRING, "FORMAT",
 	       "text (default) or json, one object a line"),
 	OPTION(events_options, type, "type", 't', OPTION_STRING, "TYPE",
-	       "only lines of this type: network, dns, lost, start, rules or end"),
+	       "only lines of this type: network, dns, llm_call, llm_denied, budget_exceeded ..."),
 	{},
 };
 
@@ -146,6 +146,12 @@ static void write_lost(struct buf *out, const struct json *j)
 	}
 }
 
+static void write_end(struct buf *out, const struct json *j)
+{
+	add(out, " ", text_at(j, "denied", NULL), " denials in all;");
+	write_lost(out, j);
+}
+
 static void write_rules(struct buf *out, const struct json *j)
 {
 	const struct json *rules = json_get(j, "rules"), *list;
@@ -162,6 +168,76 @@ static void write_rules(struct buf *out, const struct json *j)
 	}
 }
 
+/* --- LLM calls --- */
+
+static void write_call(struct buf *out, const struct json *j)
+{
+	const struct json *ai = json_get(j, "gen_ai");
+
+	if (!ai || ai->type != JSON_MAP)
+		return;
+	add(out, " call of ", text_at(ai, "system", NULL), "");
+	add(out, " ", text_at(ai, "request", "model"), "");
+	add(out, ", ", text_at(ai, "usage", "input_tokens"), " tokens in");
+	add(out, ", ", text_at(ai, "usage", "output_tokens"), " out");
+	add(out, ", ", text_at(j, "cost_text", NULL), "");
+	if (json_get(j, "estimated"))
+		buf_adds(out, " (estimated)");
+	add(out, ", for ", text_at(j, "reason", NULL), "");
+	add_list(out, ": ", json_get(j, "kinds"));
+	add_rule(out, j);
+}
+
+static void write_budget(struct buf *out, const struct json *j)
+{
+	add(out, " of ", text_at(j, "budget", "name"), "");
+	add(out, " at ", text_at(j, "budget", "percent"), " %");
+	add(out, ": ", text_at(j, "budget", "cost_text"), "");
+	add(out, " of ", text_at(j, "budget", "cost_limit_text"), "");
+	add(out, ", ", text_at(j, "budget", "tokens"), "");
+	add(out, " of ", text_at(j, "budget", "tokens_limit"), " tokens");
+	add(out, ", action: ", text_at(j, "budget", "action"), "");
+	add_rule(out, j);
+}
+
+/* What the gateway tells of itself. */
+static void write_gateway(struct buf *out, const struct json *j)
+{
+	const struct json *error = json_get(j, "error");
+
+	add(out, " ", text_at(j, "calls", NULL), " calls");
+	if (*text_at(j, "calls", NULL))
+		add(out, ", ", text_at(j, "denied", NULL), " refused");
+	add(out, " ", text_at(j, "action", NULL), "");
+	if (error && error->type == JSON_MAP)
+		add(out, ": ", text_at(error, "message", NULL), "");
+	write_lost(out, j);
+}
+
+/* Every type, and how it is told. */
+static const struct {
+	const char *name;
+	void (*write)(struct buf *out, const struct json *j);
+} types[] = {
+	{ "network", write_network },
+	{ "dns", write_lookup },
+	{ "lost", write_lost },
+	{ "start", write_rules },
+	{ "rules", write_rules },
+	{ "end", write_end },
+	{ "llm_call", write_call },
+	{ "llm_denied", write_call },
+	{ "llm_sensitive", write_call },
+	{ "llm_injection", write_call },
+	{ "budget_alert", write_budget },
+	{ "budget_exceeded", write_budget },
+	{ "budget_lifted", write_budget },
+	{ "action_failed", write_gateway },
+	{ "gateway_started", write_gateway },
+	{ "gateway_stopped", write_gateway },
+	{ "gateway_died", write_gateway },
+};
+
 static void write_text(struct buf *out, const struct json *j, const char *type)
 {
 	const char *verdict = text_at(j, "verdict", NULL);
@@ -171,20 +247,11 @@ static void write_text(struct buf *out, const struct json *j, const char *type)
 		buf_adds(out, " denied");
 	else if (streq(verdict, "audit"))
 		buf_adds(out, " would be denied:");
-	else
-		add(out, " ", *verdict ? verdict : type, "");
-	if (streq(type, "network")) {
-		write_network(out, j);
-	} else if (streq(type, "dns")) {
-		write_lookup(out, j);
-	} else if (streq(type, "lost")) {
-		write_lost(out, j);
-	} else if (streq(type, "end")) {
-		add(out, " ", text_at(j, "denied", NULL), " denials in all;");
-		write_lost(out, j);
-	} else {
-		write_rules(out, j);
-	}
+	else if (!streq(type, "llm_call"))
+		add(out, " ", streq(type, "dns") ? verdict : type, "");
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (streq(types[i].name, type))
+			types[i].write(out, j);
 	buf_adds(out, "\n");
 }
 
@@ -303,16 +370,17 @@ static int follow(struct reader *r, const struct container *c, int fd, struct er
 
 static int check_options(const struct events_options *o, bool *ret_json, struct err *e)
 {
-	static const char *const types[] = { "network", "dns",	 "lost",
-					     "start",	"rules", "end" };
+	_buf_free_ struct buf names = {};
 	bool known = !o->type;
 
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-		known |= o->type && streq(o->type, types[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		known |= o->type && streq(o->type, types[i].name);
+		buf_addf(&names, "%s%s", i ? ", " : "", types[i].name);
+	}
 	if (!known)
 		return err_set(e, ERR_USAGE, EINVAL,
-			       "--type '%s': expected network, dns, lost, start, rules or end",
-			       o->type);
+			       "--type '%s': there is none of that name: expected one of %s",
+			       o->type, names.s ? names.s : "");
 	*ret_json = o->format && streq(o->format, "json");
 	if (o->format && !*ret_json && !streq(o->format, "text"))
 		return err_set(e, ERR_USAGE, EINVAL,

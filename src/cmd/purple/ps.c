@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "cmd/purple/purple.h"
 #include "container/container.h"
+#include "gateway/limit.h"
 
 #define COMMAND_WIDTH 60
 
@@ -32,6 +33,8 @@ struct entry {
 	enum container_status status;
 	struct oci_spec *spec; /* NULL: not there yet */
 	char *profile;	       /* its policies' names */
+	bool has_limit;
+	struct gateway_limit limit; /* a budget that is spent, and what was done */
 };
 
 static void entry_clear(struct entry *x)
@@ -39,6 +42,7 @@ static void entry_clear(struct entry *x)
 	container_close(&x->c);
 	oci_spec_free(x->spec);
 	free(x->profile);
+	gateway_limit_clear(&x->limit);
 }
 
 static int read_entry(const char *root, const char *id, struct entry *x, struct err *e)
@@ -53,6 +57,7 @@ static int read_entry(const char *root, const char *id, struct entry *x, struct 
 	if (r < 0)
 		return r;
 	container_config_load(&x->c, &x->spec, &unused);
+	gateway_limit_load(x->c.dirfd, &x->limit, &x->has_limit, &unused);
 	for (size_t i = 0; i < x->c.st.policies.n; i++)
 		buf_addf(&names, "%s%s", i ? "," : "", x->c.st.policies.v[i].name);
 	x->profile = strdup(names.s ? names.s : "");
@@ -96,7 +101,32 @@ static void write_row(const struct entry *x, struct buf *out)
 		 x->profile[0] ? x->profile : "-", container_status_name(x->status),
 		 x->status == CONTAINER_STOPPED ? 0 : x->c.st.pid, age);
 	print_plain(out, words.s ? words.s : "-", COMMAND_WIDTH);
+	/* Why it stands still, or has ended. */
+	if (x->has_limit) {
+		buf_adds(out, " [budget spent: ");
+		print_plain(out, x->limit.action, 0);
+		buf_adds(out, "]");
+	}
 	buf_adds(out, "\n");
+}
+
+static void write_limit(const struct gateway_limit *l, struct buf *out)
+{
+	_buf_free_ struct buf text = {};
+
+	gateway_limit_text(l, &text);
+	buf_adds(out, ",\"limit\":{\"action\":");
+	json_quote(out, l->action);
+	buf_adds(out, ",\"policy\":");
+	json_quote(out, l->policy);
+	buf_adds(out, ",\"budget\":");
+	json_quote(out, l->budget);
+	buf_adds(out, ",\"since\":");
+	json_quote(out, l->since);
+	buf_adds(out, ",\"text\":");
+	json_quote(out, text.s ? text.s : "");
+	buf_adds(out, "}");
+	out->failed |= text.failed;
 }
 
 static void write_object(const struct entry *x, struct buf *out)
@@ -119,7 +149,10 @@ static void write_object(const struct entry *x, struct buf *out)
 		buf_adds(out, i ? "," : "");
 		json_quote(out, p->args.v[i]);
 	}
-	buf_adds(out, "]}");
+	buf_adds(out, "]");
+	if (x->has_limit)
+		write_limit(&x->limit, out);
+	buf_adds(out, "}");
 }
 
 static bool is_listed(const struct ps_options *o, enum container_status s)

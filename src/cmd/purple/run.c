@@ -17,10 +17,12 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "cmd/purple/purple.h"
+#include "container/budget.h"
 #include "container/run.h"
 #include "policy/merge.h"
 
 #define STATUS_TIMED_OUT 124 /* as timeout(1) */
+#define STATUS_SPENT 123     /* a budget stopped it */
 #define ID_TRIES 100
 
 struct run_options {
@@ -212,11 +214,19 @@ static int explain_ordinary_user(const char *root, struct err *e)
 	return -e->code;
 }
 
+static int tell_budget(const struct budget_watch *w, char *text, size_t size)
+{
+	_buf_free_ struct buf b = {};
+
+	budget_watch_text(w, true, &b);
+	return b.failed ? 0 : snprintf(text, size, "%s\n", b.s);
+}
+
 /* Says why Purple, and not the agent itself, ended it. */
 static void tell_end(const struct run_options *o, const struct supervise *s,
 		     const struct limit_places *l)
 {
-	char text[512];
+	char text[2048];
 	int n = 0;
 
 	if (o->quiet)
@@ -233,6 +243,8 @@ static void tell_end(const struct run_options *o, const struct supervise *s,
 	else if (s->oom_killed)
 		n = snprintf(text, sizeof(text),
 			     "purple: the agent was killed: out of memory\n");
+	else if (budget_watch_stops(s->budget))
+		n = tell_budget(s->budget, text, sizeof(text));
 	if (n > 0)
 		fd_write_all(STDERR_FILENO, text, strnlen(text, sizeof(text)));
 }
@@ -267,10 +279,13 @@ static int run_sandbox(const struct purple_globals *g, const struct run_options 
 		       int *ret_status, struct err *e)
 {
 	__attribute__((cleanup(limit_places_clear))) struct limit_places limits = {};
+	_budget_watch_close_ struct budget_watch budget = BUDGET_WATCH_EMPTY;
 	_supervise_end_ struct supervise s = SUPERVISE_EMPTY;
 	_free_ char *path = NULL, *id = NULL;
 	int r;
 
+	budget.is_quiet = o->quiet;
+	s.budget = &budget;
 	r = profile_resolve(o->profile, &path, e);
 	if (r == 0)
 		r = policy_plan_sandbox(sandbox, path, &policy_default_dirs, plan, e);
@@ -287,6 +302,8 @@ static int run_sandbox(const struct purple_globals *g, const struct run_options 
 		*ret_status = STATUS_TIMED_OUT;
 	else if (s.oom_killed)
 		*ret_status = 128 + SIGKILL;
+	else if (budget_watch_stops(&budget))
+		*ret_status = STATUS_SPENT;
 	return 0;
 }
 
