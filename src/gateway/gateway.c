@@ -7,6 +7,7 @@
 #include "gateway/call.h"
 #include "gateway/enforce.h"
 #include "gateway/events.h"
+#include "gateway/webhook.h"
 
 #define TICK_MS 1000
 
@@ -77,7 +78,8 @@ int gateway_run(struct gateway *g, struct err *e)
 {
 	int r = 0;
 
-	while (r == 0 && (!g->is_ending || (g->calls && loop_now() < g->ends_at))) {
+	while (r == 0 &&
+	       (!g->is_ending || ((g->calls || g->webhooks) && loop_now() < g->ends_at))) {
 		r = loop_wait(&g->loop, wait_ms(g), e);
 		upstream_turn(g->upstream);
 		server_turn(g->server);
@@ -86,5 +88,6 @@ int gateway_run(struct gateway *g, struct err *e)
 		tick(g);
 	}
 	calls_drop(g);
+	webhooks_drop(g);
 	return r;
 }

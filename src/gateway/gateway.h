@@ -40,6 +40,7 @@ struct enforce;
 struct gateway_event;
 struct ledger;
 struct meter;
+struct webhook;
 
 struct gateway {
 	struct gateway_config *config;
@@ -59,6 +60,7 @@ struct gateway {
 	struct call *calls;
 	unsigned int calls_n, drains;
 	uint64_t calls_told, denied; /* in all */
+	struct webhook *webhooks;    /* under way: the end waits for them, too */
 	struct loop_source enforce_source;
 	size_t bodies;	 /* bytes held */
 	bool has_wishes; /* some call waits for gateway_turn() */

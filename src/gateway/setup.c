@@ -16,6 +16,7 @@
 #include "gateway/enforce.h"
 #include "gateway/gateway_jail.h"
 #include "gateway/provider.h"
+#include "gateway/webhook.h"
 
 #define KEYS_MAX (1U << 20)
 #define KEY_MAX 8192
@@ -118,6 +119,11 @@ static void on_thaw(void *arg)
 	calls_thaw(arg);
 }
 
+static void post(const char *text, size_t len, void *arg)
+{
+	webhook_post(arg, text, len);
+}
+
 int gateway_start_helpers(struct gateway *g, const struct gateway_setup *s, struct err *e)
 {
 	const struct enforce_setup setup = { .config = s->config,
@@ -128,6 +134,7 @@ int gateway_start_helpers(struct gateway *g, const struct gateway_setup *s, stru
 					     .freezer_fd = s->freezer_fd,
 					     .has_budget = has_budget,
 					     .on_thaw = on_thaw,
+					     .post = post,
 					     .arg = g };
 
 	*g = (struct gateway){ .config = s->config, .loop.epoll = -1 };
@@ -175,12 +182,13 @@ int gateway_open(struct gateway *g, const struct gateway_setup *s, struct strmap
 
 /* --- the jail --- */
 
+/* Of an endpoint, or of a webhook, which may be any URL. */
 static int add_port(struct gateway_ports *ports, const char *url, struct err *e)
 {
 	struct gateway_endpoint at;
 	uint16_t *port;
 
-	if (gateway_endpoint_split(url, &at) < 0)
+	if (gateway_url_place(url, &at) < 0)
 		return 0;
 	port = list_add(ports);
 	if (!port)
