@@ -275,6 +275,21 @@ example() { # NAME
 	assert_lacks ": ok"
 }
 
+@test "README's policies pass check" {
+	local section
+	for section in "A policy" "Budgets for LLM calls"; do
+		awk -v section="## $section" '
+			/^## / { here = $0 == section }
+			here && /^    [a-z]/ && !shown { shown = 1 }
+			shown && !/^    / { exit }
+			shown { print substr($0, 5) }' "$PURPLE_SRCDIR/README.md" >policy.yaml
+		grep -q '^name:' policy.yaml || sed -i '1i name: policy' policy.yaml
+		run "$PURPLE" policy check policy.yaml
+		assert_status 0
+		assert_contains "policy.yaml: ok"
+	done
+}
+
 @test "schema prints the JSON Schema of the language" {
 	run --separate-stderr "$PURPLE" policy schema
 	assert_status 0
