@@ -20,6 +20,8 @@
 /* Without a byte in either direction. More than clients keep an idle connection themselves. */
 #define QUIET_S 75
 #define ACCEPTS 16
+/* From here on idle ones have to go. */
+#define CONNECTIONS_MANY (SERVER_CONNECTIONS_MAX - 2 * ACCEPTS)
 
 /* How long a phase may take in all, however busily it is fed byte by byte. */
 static const int64_t phase_ms[] = {
@@ -93,6 +95,18 @@ static void watch_listeners(struct server *s, bool watch)
 		loop_change(&s->g->loop, &s->listeners.v[i]->source, watch ? EPOLLIN : 0);
 }
 
+/* When there are many, the one goes that has waited longest for a request or the end of one. */
+static void drop_idle(struct server *s)
+{
+	struct connection *oldest = NULL;
+
+	for (struct connection *c = s->first; c; c = c->next)
+		if (c->phase != SERVER_BUSY && !c->is_shut &&
+		    (!oldest || c->since <= oldest->since))
+			oldest = c;
+	connection_shut(oldest);
+}
+
 static void connection_began(struct daemon *d, struct MHD_Connection *http, void **ret)
 {
 	const union MHD_ConnectionInfo *info =
@@ -117,7 +131,10 @@ static void connection_began(struct daemon *d, struct MHD_Connection *http, void
 		c->next->link = &c->next;
 	s->first = c;
 	*ret = c;
-	if (++s->connections >= SERVER_CONNECTIONS_MAX && !s->is_full) {
+	s->connections++;
+	if (s->connections > CONNECTIONS_MANY)
+		drop_idle(s);
+	if (s->connections >= SERVER_CONNECTIONS_MAX && !s->is_full) {
 		s->is_full = true;
 		watch_listeners(s, false);
 	}

@@ -257,9 +257,11 @@ head_is_refused() {
 	refused 502 upstream
 	for case in cut reset shorter longer; do
 		chat "scenario: $case after=20"
-		[[ $status == curl* || $status == 502 || $case == shorter ]]
+		[[ $status == curl* || $status == 502 || $case == shorter ]] || { echo "$case: $status"; return 1; }
 		gateway_post /openai/v1/chat/completions '{"model":"gpt-5-mini","stream":true,"messages":[{"role":"user","content":"scenario: '$case' out=20 after=3"}]}'
-		[[ $status == 200 ]]
+		# A reset may take along what came before it, and what was too much of the last answer may
+		# come before this one.
+		[[ $status == 200 || $status == 502 ]] || { echo "$case: $status"; return 1; }
 	done
 	memory_at_most 40
 	next_call_works
