@@ -48,7 +48,8 @@ struct ledger {
 	int64_t owner; /* this gateway's row; 0: none */
 	unsigned int wait_ms;
 	struct timespec wait_since;
-	unsigned int inner; /* transactions that are open within the first */
+	unsigned int inner;   /* transactions that are open within the first */
+	unsigned int reading; /* and within these, one that only reads */
 };
 
 /* Sets `e` to what SQLite says; `what` is what was tried. Returns -errno. */
