@@ -82,7 +82,6 @@ void call_settle(struct call *c, enum meter_end end)
 	c->metered = NULL;
 	meter_settle(c->g->meter, m, c->reader ? llm_reader_answer(c->reader) : NULL, end,
 		     c->status, gateway_time());
-	c->g->is_behind = true;
 }
 
 bool call_admit(struct call *c, int64_t *ret_cap)

@@ -9,8 +9,6 @@
 #include "gateway/events.h"
 #include "gateway/webhook.h"
 
-#define TICK_MS 1000
-
 struct meter_time gateway_time(void)
 {
 	struct timespec real, mono;
@@ -48,20 +46,18 @@ static int wait_ms(struct gateway *g)
 	if (g->has_wishes)
 		return 0;
 	ms = sooner(ms, enforce_wait_ms(g->enforce));
-	ms = sooner(ms, g->is_behind ? TICK_MS : -1);
+	ms = sooner(ms, meter_wait_ms(g->meter, gateway_time()));
 	return sooner(ms, g->is_ending ? 100 : -1);
 }
 
-/* What the ledger could not take is tried again. */
+/* What no reservation has taken along to the ledger, or what it could not take before. */
 static void tick(struct gateway *g)
 {
-	int64_t now = loop_now();
-	struct err e = {};
+	struct meter_time now = gateway_time();
+	struct err ignored = {};
 
-	if (now - g->ticked < TICK_MS)
-		return;
-	g->ticked = now;
-	g->is_behind = meter_tick(g->meter, gateway_time(), &e) < 0;
+	if (meter_wait_ms(g->meter, now) == 0)
+		meter_tick(g->meter, now, &ignored);
 }
 
 void gateway_end(struct gateway *g)

@@ -52,8 +52,6 @@ struct gateway {
 	struct enforce *enforce;
 	struct ledger *ledger;
 	struct meter *meter;
-	int64_t ticked; /* when meter_tick() was called; the ledger has all if not is_behind */
-	bool is_behind;
 	struct loop loop;
 	struct server *server;
 	struct upstream *upstream;

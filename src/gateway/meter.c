@@ -34,7 +34,8 @@
  * At its end a call is charged by the provider's own figures; without them by an estimate that is
  * never zero once something was generated, and never more than was reserved (meter_end.c). What the
  * ledger does not take then is kept and tried again, and until it is written no call passes: what is
- * open is still reserved in full.
+ * open is still reserved in full. For the same reason the end of a call can wait for the next
+ * reservation and be written with it (`defers`): to reserve and to charge is one transaction then.
  *
  * A policy with `enforcement: audit` refuses nothing: what it would have refused is told.
  */
@@ -52,6 +53,7 @@
 
 #define USUAL_OUT 512 /* tokens of an answer, before any was seen */
 #define USUAL_RATIO 400
+#define RETRY_MS 1000
 
 /* --- making --- */
 
@@ -82,6 +84,7 @@ int meter_new(const struct meter_setup *setup, struct meter **ret, struct err *e
 	m->ledger = setup->ledger;
 	m->event = setup->event;
 	m->ctx = setup->ctx;
+	m->defers = setup->defers;
 	m->usual_out = USUAL_OUT;
 	m->policies = calloc(m->config->policies.n + 1, sizeof(*m->policies));
 	if (!m->policies)
@@ -375,16 +378,8 @@ static void begin(struct meter *m, const char *provider, const struct llm_reques
 static bool check_all(struct meter *m, struct meter_call *c, struct meter_time now,
 		      struct meter_verdict *v)
 {
-	struct err e = {};
-
-	if (!check_names(m, c, c->request.model, v) || !check_bounds(m, c, now.real, v) ||
-	    !check_rates(m, c, now, v))
-		return false;
-	if (!meter_write_late(m, now.real, &e)) {
-		meter_unavailable(m, c, &e, v);
-		return false;
-	}
-	return meter_reserve(m, c, now, v);
+	return check_names(m, c, c->request.model, v) && check_bounds(m, c, now.real, v) &&
+	       check_rates(m, c, now, v) && meter_reserve(m, c, now, v);
 }
 
 void meter_admit(struct meter *m, const char *provider, const struct llm_request *r,
@@ -433,11 +428,10 @@ void meter_admit_free(struct meter *m, const char *provider, struct meter_time n
 
 /* --- what is late --- */
 
-bool meter_write_late(struct meter *m, int64_t now, struct err *e)
+int meter_write_late(struct meter *m, int64_t now, struct err *e)
 {
-	while (m->late.n > 0) {
-		struct meter_late *late = &m->late.v[m->late.n - 1];
-		int64_t began = late->began;
+	for (size_t i = 0; i < m->late.n; i++) {
+		struct meter_late *late = &m->late.v[i];
 		int r;
 
 		late->charge.answered = *late->answered ? late->answered : NULL;
@@ -446,14 +440,44 @@ bool meter_write_late(struct meter *m, int64_t now, struct err *e)
 			    ledger_settle(m->ledger, late->id, &late->charge, now, e);
 		/* It was written, and only the word of it was lost; or another charged it. */
 		if (r < 0 && r != -EALREADY && r != -ENOENT && r != -EPERM)
-			return false;
-		m->late.n--;
-		meter_tell_marks(m, began);
+			return r;
 	}
-	return true;
+	return 0;
+}
+
+void meter_late_written(struct meter *m)
+{
+	size_t n = m->late.n;
+
+	m->late.n = 0;
+	for (size_t i = 0; i < n; i++)
+		if (!m->late.v[i].is_release)
+			meter_tell_marks(m, m->late.v[i].began);
+	/* The list grows by doubling, from nothing. */
+	free(m->late.v);
+	m->late.v = NULL;
 }
 
 int meter_tick(struct meter *m, struct meter_time now, struct err *e)
 {
-	return meter_write_late(m, now.real, e) ? 0 : -EBUSY;
+	int r = m->late.n > 0 ? ledger_begin(m->ledger, e) : 0;
+
+	if (m->late.n == 0)
+		return 0;
+	if (r == 0)
+		r = ledger_end(m->ledger, meter_write_late(m, now.real, e), e);
+	if (r == 0)
+		meter_late_written(m);
+	else
+		m->late_due = now.mono + RETRY_MS;
+	return r;
+}
+
+int meter_wait_ms(const struct meter *m, struct meter_time now)
+{
+	int64_t ms = m->late_due - now.mono;
+
+	if (m->late.n == 0)
+		return -1;
+	return ms < 0 ? 0 : ms > RETRY_MS ? RETRY_MS : (int)ms;
 }

@@ -38,6 +38,11 @@ struct meter_setup {
 	struct ledger *ledger;		     /* borrowed, LEDGER_GATEWAY */
 	const char *prices, *overlay; /* files; NULL: PRICES_FILE, PRICES_OVERLAY */
 	/*
+	 * What is over may be written some milliseconds later, with the next reservation: then
+	 * meter_tick() must be called when meter_wait_ms() says so.
+	 */
+	bool defers;
+	/*
 	 * Called from within the functions below: calls that were charged, refused or cut, thresholds
 	 * passed, budgets spent. What it gets is valid during the call. May be NULL.
 	 */
@@ -113,8 +118,10 @@ enum meter_end {
 void meter_settle(struct meter *m, struct meter_call *c, const struct llm_answer *a,
 		  enum meter_end end, unsigned int status, struct meter_time now);
 
-/* About once a second, and before the ledger is closed: what could not be written. 0: all is. */
+/* Writes what is not yet written; also before the ledger is closed. 0: all is. */
 int meter_tick(struct meter *m, struct meter_time now, struct err *e);
+/* Milliseconds until meter_tick() is to be called; -1: nothing is left to write. */
+int meter_wait_ms(const struct meter *m, struct meter_time now);
 
 /*
  * Whether the budget of a policy that was found spent still is: after `purple budget add` or in the

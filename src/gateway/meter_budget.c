@@ -435,7 +435,15 @@ static int try_reserve(struct meter *m, struct meter_call *c, struct meter_time 
 {
 	int r = ledger_begin(m->ledger, e);
 
-	return r < 0 ? r : ledger_end(m->ledger, look_and_reserve(m, c, now, v, e), e);
+	if (r < 0)
+		return r;
+	r = meter_write_late(m, now.real, e);
+	if (r == 0)
+		r = look_and_reserve(m, c, now, v, e);
+	r = ledger_end(m->ledger, r, e);
+	if (r >= 0 && m->late.n > 0)
+		meter_late_written(m);
+	return r;
 }
 
 static void look_at_audits(struct meter *m, const struct meter_call *c, int64_t now)

@@ -22,6 +22,8 @@
 #define THOUGHTS_A_SECOND 100
 #define QUEUED_SECONDS 3
 #define TRIES 8
+/* So long the end of a call may wait for a reservation to be written with. */
+#define DEFERRED_MS 5
 
 static int64_t to_i64(uint64_t v)
 {
@@ -245,12 +247,12 @@ static int64_t unseen_thoughts(const struct meter_call *c, int64_t now)
  * it probably was, or, where the provider read more than was seen, all that was reserved; the output
  * by what was seen, and the thoughts that came before it.
  */
-static struct usage estimate(const struct meter_call *c, const struct llm_answer *a,
-			     enum meter_end end, int64_t mono)
+static struct usage estimate(const struct meter *m, const struct meter_call *c,
+			     const struct llm_answer *a, enum meter_end end, int64_t mono)
 {
 	bool has_input = a && a->known != LLM_KNOWN_NONE;
 	struct usage u = has_input ? a->usage : (struct usage){};
-	int64_t guess = a ? to_i64(llm_answer_output_guess(a)) : 0;
+	int64_t guess = a ? to_i64(llm_answer_output_guess(a)) : 0, most = METER_NO_LIMIT;
 
 	if (!has_input || input_of(&u) == 0)
 		u.in_uncached = c->request.hidden ? c->in_max : larger(c->in_guess, 1);
@@ -258,7 +260,10 @@ static struct usage estimate(const struct meter_call *c, const struct llm_answer
 		return u;
 	if (end != METER_WHOLE && c->request.format->id != LLM_COMPLETIONS)
 		guess += unseen_thoughts(c, mono);
-	u.out = larger(u.out, smaller(guess, c->out_max));
+	/* One that was cut did not keep to its maximum: it had all that was reserved. */
+	if (m->has_tokens || m->has_cost)
+		most = end == METER_CUT ? larger(c->tokens - input_of(&u), 0) : c->out_max;
+	u.out = larger(u.out, smaller(guess, most));
 	return u;
 }
 
@@ -297,7 +302,7 @@ static bool charge_of(const struct meter *m, const struct meter_call *c,
 
 	if (end == METER_REFUSED || (a && end != METER_GONE && is_empty_error(a)))
 		return false;
-	guess = estimate(c, a, end, now.mono);
+	guess = estimate(m, c, a, end, now.mono);
 	ret->is_estimate = !is_final(a) || a->is_unclear;
 	ret->usage = is_final(a) ? final_usage(a) : guess;
 	if (is_final(a) && a->is_unclear)
@@ -341,32 +346,31 @@ static void learn(struct meter *m, const struct meter_call *c, const struct usag
 	to->bytes_per_100 = (uint32_t)((to->bytes_per_100 * 3 + ratio) / 4);
 }
 
-/* False: it could not be written, and is kept. */
-static bool write_end(struct meter *m, const struct meter_call *c,
-		      struct meter_late *late, int64_t now)
+/* No figure is below zero: nothing is taken from a counter. */
+static void check_figures(struct usage *u)
 {
-	struct err e = {};
-	struct meter_late *kept;
-	int r = late->is_release ?
-			ledger_release(m->ledger, late->id, now, &e) :
-			ledger_settle(m->ledger, late->id, &late->charge, now, &e);
+	int64_t *all[] = { &u->in_uncached, &u->cache_read, &u->cache_audio,
+			   &u->cache_w5m,   &u->cache_w1h,  &u->in_audio,
+			   &u->out,	    &u->reasoning,  &u->out_audio,
+			   &u->web_search };
 
-	if (r == -EOVERFLOW) {
-		/* Figures that no ledger can hold: what was reserved, it can. */
-		late->charge.usage = (struct usage){
-			.in_uncached = c->in_max, .out = larger(c->tokens - c->in_max, 0)
-		};
-		late->charge.cost = c->cost;
-		late->charge.is_estimate = true;
-		r = ledger_settle(m->ledger, late->id, &late->charge, now, &e);
-	}
-	if (r == 0 || r == -EALREADY || r == -ENOENT || r == -EPERM)
-		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		*all[i] = larger(*all[i], 0);
+}
+
+static void write_end(struct meter *m, const struct meter_late *end, struct meter_time now)
+{
+	struct meter_late *kept = list_add(&m->late);
+	struct err ignored = {};
+
 	/* Without memory it stays open, and closing the ledger charges it in full. */
-	kept = list_add(&m->late);
-	if (kept)
-		*kept = *late;
-	return false;
+	if (!kept)
+		return;
+	*kept = *end;
+	if (!m->defers)
+		meter_tick(m, now, &ignored);
+	else if (m->late.n == 1)
+		m->late_due = now.mono + DEFERRED_MS;
 }
 
 static void tell_end(struct meter *m, const struct meter_call *c,
@@ -393,20 +397,17 @@ void meter_settle(struct meter *m, struct meter_call *c, const struct llm_answer
 {
 	struct meter_late late = { .id = c->id, .began = c->began.real };
 	const struct usage *u = &late.charge.usage;
-	bool is_written;
 
 	late.is_release = !charge_of(m, c, a, end, now, &late.charge);
+	check_figures(&late.charge.usage);
 	if (a)
 		snprintf(late.answered, sizeof(late.answered), "%s", a->model);
-	late.charge.answered = *late.answered ? late.answered : NULL;
-	is_written = write_end(m, c, &late, now.real);
+	write_end(m, &late, now);
 	count_tokens(m, c, late.is_release ? 0 : (uint64_t)(input_of(u) + u->out), true,
 		     now);
 	if (is_final(a) && !a->is_unclear && !late.is_release)
 		learn(m, c, u);
 	tell_end(m, c, a, &late.charge, status, now);
-	if (is_written && !late.is_release)
-		meter_tell_marks(m, c->began.real);
 	m->calls--;
 	free(c);
 }

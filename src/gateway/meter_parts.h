@@ -56,6 +56,8 @@ struct meter {
 	bool has_tokens, has_cost; /* some policy that enforces limits these */
 	bool logs_tokens, logs_costs;
 	LIST_OF(struct meter_late) late;
+	bool defers;
+	int64_t late_due; /* mono: when it is to be written */
 	struct meter_ratio ratios[METER_RATIOS_MAX];
 	size_t ratios_next;
 	uint64_t usual_out; /* tokens that an answer has, learned */
@@ -85,8 +87,9 @@ struct meter_call {
 void meter_tell(struct meter *m, struct gateway_event *x, const struct meter_call *c);
 void meter_refuse(struct meter_verdict *v, int policy, enum llm_refusal_reason reason,
 		  const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-/* Writes what is late. False: the ledger does not take it. */
-bool meter_write_late(struct meter *m, int64_t now, struct err *e);
+/* Within a transaction: writes what is late. After it is in the file, meter_late_written(). */
+int meter_write_late(struct meter *m, int64_t now, struct err *e);
+void meter_late_written(struct meter *m);
 uint32_t meter_ratio_of(const struct meter *m, const char *model);
 
 /* meter_budget.c */

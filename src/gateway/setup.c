@@ -147,9 +147,11 @@ int gateway_start_helpers(struct gateway *g, const struct gateway_setup *s, stru
 static int open_ledger(struct gateway *g, const char *prices, struct err *e)
 {
 	const char *path = g->config->ledger ? g->config->ledger : LEDGER_FILE;
-	struct meter_setup setup = {
-		.config = g->config, .prices = prices, .event = on_event, .ctx = g
-	};
+	struct meter_setup setup = { .config = g->config,
+				     .prices = prices,
+				     .defers = true,
+				     .event = on_event,
+				     .ctx = g };
 	int r = ledger_open(path, LEDGER_GATEWAY, LEDGER_WAIT_MS, gateway_time().real,
 			    &g->ledger, e);
 

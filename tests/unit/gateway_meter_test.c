@@ -492,7 +492,7 @@ static void test_cut_takes_the_rest(void **state)
 	assert_int_equal(session(b).tokens_reserved, 2000);
 	llm_reader_stop(r, v.reason, v.message, &(struct buf){});
 	end_at(b, &call, llm_reader_answer(r), METER_CUT, 0);
-	assert_in_range(session(b).tokens, 1900, 2000);
+	assert_int_equal(session(b).tokens, 2000);
 	assert_refused(chat(b, SMALL), LLM_REFUSE_BUDGET);
 	verify(b);
 	free(text);
@@ -627,6 +627,58 @@ static void test_figures_only_where_asked_for(void **state)
 
 /* --- the ledger fails --- */
 
+/* The end of a call is written with the next reservation, or when its time has come. */
+static void test_deferred(void **state)
+{
+	struct meter_box *b = *state;
+	struct gateway_policy *p = box_policy(b, "p");
+	struct ledger *kept;
+	struct err e = {};
+	struct call call;
+
+	*(uint32_t *)list_add(&p->alert_at) = 1;
+	box_limit_tokens(p, 10000);
+	b->defers = true;
+	box_start(b);
+	call = chat(b, SMALL);
+	assert_int_equal(meter_wait_ms(b->meter, at(0)), -1);
+	end_with(b, &call, 100, 200);
+	/* Still reserved: nothing is lost if the gateway dies now. */
+	assert_int_equal(session(b).tokens, 0);
+	assert_true(session(b).tokens_reserved >= 300);
+	assert_in_range(meter_wait_ms(b->meter, at(0)), 1, 10);
+	assert_int_equal(meter_wait_ms(b->meter, at(1000)), 0);
+	assert_int_equal(box_count(b, GATEWAY_BUDGET_ALERT), 0);
+	assert_int_equal(meter_tick(b->meter, at(1000), &e), 0);
+	assert_int_equal(session(b).tokens, 300);
+	assert_int_equal(session(b).tokens_reserved, 0);
+	assert_int_equal(box_count(b, GATEWAY_BUDGET_ALERT), 1);
+	assert_int_equal(meter_wait_ms(b->meter, at(1000)), -1);
+	/* Two ends and a beginning at once; a refusal takes ends along as well. */
+	call = chat(b, SMALL);
+	end_with(b, &call, 1, 1);
+	call = chat(b, SMALL);
+	end_at(b, &call, NULL, METER_REFUSED, 0);
+	call = chat(b, SMALL);
+	assert_int_equal(session(b).tokens, 302);
+	end_with(b, &call, 1, 9690);
+	assert_refused(chat(b, SMALL), LLM_REFUSE_BUDGET);
+	assert_int_equal(session(b).tokens, 9993);
+	assert_int_equal(session(b).tokens_reserved, 0);
+	/* And what is not written when it dies is charged in full. */
+	assert_int_equal(ledger_add(b->ledger, 1, 10000, 0, NOON, &e), 0);
+	call = chat(b, SMALL);
+	end_with(b, &call, 1, 1);
+	kept = b->ledger;
+	b->ledger = NULL;
+	meter_free(b->meter);
+	ledger_drop(kept);
+	b->meter = NULL;
+	box_start(b);
+	assert_int_equal(session(b).tokens, 9993 + bound(SMALL) + 300);
+	verify(b);
+}
+
 static void test_ledger_is_locked(void **state)
 {
 	struct meter_box *b = *state;
@@ -733,6 +785,7 @@ int main(void)
 		T(test_alerts_once),
 		T(test_audit),
 		T(test_figures_only_where_asked_for),
+		T(test_deferred),
 		T(test_ledger_is_locked),
 		T(test_dead_gateway_holds_nothing),
 	};

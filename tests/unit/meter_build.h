@@ -57,6 +57,7 @@ struct meter_box {
 	struct gateway_config config;
 	struct ledger *ledger;
 	struct meter *meter;
+	bool defers;
 	struct told told[TOLD_MAX];
 	size_t told_n;
 };
@@ -140,6 +141,7 @@ static inline int box_start_as(struct meter_box *b, struct ledger **ret_ledger,
 	struct meter_setup setup = { .config = &b->config,
 				     .prices = b->prices_path,
 				     .overlay = "/nonexistent/prices.json",
+				     .defers = b->defers,
 				     .event = box_on_event,
 				     .ctx = b };
 	int r = ledger_open(b->ledger_path, LEDGER_GATEWAY, 60000, NOON, ret_ledger, e);
