@@ -49,12 +49,34 @@ static void tell_findings(struct call *c, const struct scan_findings *f, bool is
 	gateway_tell(c->g, &x);
 }
 
+/* It goes on all the same: a phrase is no proof. */
+static void tell_injection(struct call *c)
+{
+	const char *kinds[INJECTION_NAMES_MAX];
+	struct gateway_event x = { .type = GATEWAY_LLM_INJECTION,
+				   .provider = c->provider->name,
+				   .model = *c->request.model ? c->request.model : NULL,
+				   .kinds = kinds };
+
+	if (!c->g->injection || c->body.len == 0)
+		return;
+	x.n_kinds = injection_find(c->g->injection, c->body.s, c->body.len, kinds);
+	if (x.n_kinds == 0)
+		return;
+	while (!c->g->config->policies.v[x.policy].detect_injection)
+		x.policy++;
+	if (c->route.format)
+		x.api = gateway_event_api(c->route.format->id);
+	gateway_tell(c->g, &x);
+}
+
 bool call_redact(struct call *c)
 {
 	struct gateway *g = c->g;
 	struct scan_findings found = {};
 	bool is_audit, ok;
 
+	tell_injection(c);
 	if (!g->scan || c->body.len == 0)
 		return true;
 	scan_body(g->scan, c->body.s, c->body.len, &found);

@@ -93,7 +93,8 @@ void call_refuse_verdict(struct call *c, const struct meter_verdict *v);
 bool call_admit(struct call *c, int64_t *ret_cap);
 /* The answer has grown: false, with the reason, when it must end here. */
 bool call_may_go_on(struct call *c, struct meter_verdict *ret);
-/* Puts marks in the place of what must not leave; false: it is refused. */
+/* Puts marks in the place of what must not leave; false: it is refused. Tells of what looks like an
+ * injected prompt. */
 bool call_redact(struct call *c);
 
 /* Settles what was reserved, once; nothing if nothing was. */

@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "gateway/config.h"
+#include "gateway/injection.h"
 #include "gateway/loop.h"
 #include "gateway/meter.h"
 #include "gateway/names.h"
@@ -48,7 +49,8 @@ struct gateway {
 	gateway_providers known;    /* that may be called with the agent's own keys */
 	struct gateway_names names; /* of interception */
 	struct authority *authority;
-	struct scan_rules *scan;
+	struct scan_rules *scan;	   /* NULL: no policy asks for it */
+	struct injection_rules *injection; /* the same */
 	struct enforce *enforce;
 	struct ledger *ledger;
 	struct meter *meter;

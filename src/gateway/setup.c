@@ -21,6 +21,7 @@
 #define KEYS_MAX (1U << 20)
 #define KEY_MAX 8192
 #define PATTERNS_FILE DATADIR "/purple/sensitive_patterns"
+#define INJECTION_FILE DATADIR "/purple/injection_patterns"
 #define PATTERNS_MAX (256U << 10)
 /* A provider may think for minutes before its first byte: what SDKs wait, too. */
 #define IDLE_MS (10 * 60 * 1000)
@@ -100,6 +101,22 @@ static int load_patterns(struct gateway *g, struct err *e)
 	return r < 0 ? r : scan_rules_parse(text, len, path, &g->scan, e);
 }
 
+static int load_injection(struct gateway *g, struct err *e)
+{
+	_free_ char *text = NULL;
+	bool detects = false;
+	size_t len;
+	int r;
+
+	for (size_t i = 0; i < g->config->policies.n; i++)
+		detects |= g->config->policies.v[i].detect_injection;
+	if (!detects)
+		return 0;
+	r = fs_read_document(AT_FDCWD, INJECTION_FILE, PATTERNS_MAX, &text, &len, e);
+	return r < 0 ? r :
+		       injection_rules_parse(text, len, INJECTION_FILE, &g->injection, e);
+}
+
 /* --- what is due at a limit --- */
 
 static void on_event(void *ctx, const struct gateway_event *x)
@@ -169,6 +186,8 @@ int gateway_open(struct gateway *g, const struct gateway_setup *s, struct strmap
 	g->keys = *keys;
 	*keys = (struct strmap){};
 	r = load_patterns(g, e);
+	if (r == 0)
+		r = load_injection(g, e);
 	if (r == 0)
 		r = provider_make_known(g, e);
 	if (r == 0)
@@ -296,6 +315,7 @@ void gateway_clear(struct gateway *g)
 		ledger_drop(g->ledger);
 	loop_end(&g->loop);
 	scan_rules_free(g->scan);
+	injection_rules_free(g->injection);
 	authority_free(g->authority);
 	gateway_names_clear(&g->names);
 	provider_free_known(g);

@@ -330,8 +330,8 @@ int policy_check_enforceable(const struct policy *p, unsigned int has, struct er
 		  "ai_policy.monitoring.log_costs", gateway },
 		{ llm && ai->security.sensitive_data_scanning, ai->security.pos,
 		  "ai_policy.security.sensitive_data_scanning", gateway },
-		{ ai->security.prompt_injection_detection, ai->security.pos,
-		  "ai_policy.security.prompt_injection_detection", content },
+		{ llm && ai->security.prompt_injection_detection, ai->security.pos,
+		  "ai_policy.security.prompt_injection_detection", gateway },
 		{ p->ebpf_monitoring.enabled,
 		  p->ebpf_monitoring.enabled_pos.line ? p->ebpf_monitoring.enabled_pos :
 							p->ebpf_monitoring.pos,

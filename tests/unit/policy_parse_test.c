@@ -577,7 +577,7 @@ static void test_enforceable(void **state)
 		{ "ai_policy: {security: {sensitive_data_scanning: true}}",
 		  "2:13: ai_policy.security.sensitive_data_scanning needs the LLM gateway" },
 		{ "ai_policy: {security: {prompt_injection_detection: true}}",
-		  "2:13: ai_policy.security.prompt_injection_detection needs a part of the LLM gateway" },
+		  "2:13: ai_policy.security.prompt_injection_detection needs the LLM gateway" },
 		/* The first of several, in the order of the file. */
 		{ "audit: {}\nnetwork: {allow_outgoing: [443]}",
 		  "2:1: audit needs the audit stream" },
