@@ -65,6 +65,7 @@ void call_free(struct call *c)
 	strmap_free(&c->answer_headers);
 	if (c->has_refusal)
 		llm_refusal_free(&c->refusal);
+	content_end(&c->g->content, &c->stored);
 	llm_reader_free(c->reader);
 	mask_free(&c->mask);
 	buf_free(&c->out);

@@ -196,18 +196,30 @@ static bool op_head(void *ctx, unsigned int status)
 	return true;
 }
 
+/* What the agent gets since there were so many bytes for it. */
+static void store(struct call *c, size_t before)
+{
+	if (c->stored.call && c->out.len > before)
+		content_add(&c->g->content, &c->stored, c->out.s + before,
+			    c->out.len - before);
+}
+
 /* Bytes without the key, through the reader, to the agent. */
 static bool take(struct call *c, const char *p, size_t len)
 {
 	struct err e = {};
+	size_t before;
+	bool ok = true;
 
 	make_room(c);
+	before = c->out.len;
 	if (c->reader)
-		return llm_reader_feed(c->reader, p, len, is_heard(c) ? &c->out : NULL,
-				       &e) == 0;
-	if (is_heard(c))
+		ok = llm_reader_feed(c->reader, p, len, is_heard(c) ? &c->out : NULL,
+				     &e) == 0;
+	else if (is_heard(c))
 		buf_add(&c->out, p, len);
-	return !c->out.failed;
+	store(c, before);
+	return ok && !c->out.failed;
 }
 
 /* The budget ends it here. */
@@ -219,6 +231,7 @@ static void cut(struct call *c, const struct meter_verdict *v)
 	if (!is_heard(c))
 		return;
 	llm_reader_stop(c->reader, v->reason, v->message, &c->out);
+	store(c, before);
 	answer_over(c, c->out.len == before);
 }
 
@@ -291,15 +304,17 @@ static void end_answer(struct call *c, enum transfer_end end)
 	bool is_broken = end != TRANSFER_WHOLE;
 	const char *rest;
 	struct err e = {};
-	size_t rest_len;
+	size_t rest_len, before;
 
 	mask_end(&c->mask, &rest, &rest_len);
 	if (rest_len > 0 && !take(c, rest, rest_len))
 		is_broken = true;
+	before = c->out.len;
 	if (c->reader && !is_broken)
 		is_broken = llm_reader_end(c->reader, true, out, &e) < 0;
 	else if (c->reader)
 		is_broken = end_broken(c, end, out);
+	store(c, before);
 	if (!c->is_over)
 		answer_over(c, is_broken);
 }
@@ -357,6 +372,9 @@ int call_ask(struct call *c, struct err *e)
 	ask.url = url.s;
 	ask.body_len = edits_length(&c->edits, c->body.len);
 	r = transfer_start(c->g->upstream, &ask, &ops, c, &c->transfer, e);
+	if (r == 0)
+		content_begin(&c->g->content, c->provider->name, &c->edits, c->body.s,
+			      c->body.len, &c->stored);
 	strv_free(&c->headers);
 	return r;
 }

@@ -67,6 +67,7 @@ struct call {
 	uint64_t length;
 	bool has_length, is_encoded;
 	bool is_cut; /* the budget ended it */
+	struct content_text stored;
 	struct buf out;
 	size_t out_at;
 	bool is_over;	/* nothing is added to `out` any more */

@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "gateway/config.h"
+#include "gateway/content.h"
 #include "gateway/injection.h"
 #include "gateway/loop.h"
 #include "gateway/meter.h"
@@ -51,6 +52,7 @@ struct gateway {
 	struct authority *authority;
 	struct scan_rules *scan;	   /* NULL: no policy asks for it */
 	struct injection_rules *injection; /* the same */
+	struct content content;
 	struct enforce *enforce;
 	struct ledger *ledger;
 	struct meter *meter;

@@ -183,6 +183,7 @@ int gateway_open(struct gateway *g, const struct gateway_setup *s, struct strmap
 					  .idle_ms = s->idle_ms ? s->idle_ms : IDLE_MS };
 	int r;
 
+	content_init(&g->content, s->config, s->content_fd);
 	g->keys = *keys;
 	*keys = (struct strmap){};
 	r = load_patterns(g, e);

@@ -32,7 +32,7 @@
 #define QUEUE 128
 
 struct options {
-	const char *config, *listen, *keys, *ca_file, *events, *prices;
+	const char *config, *listen, *keys, *ca_file, *events, *content, *prices;
 	unsigned int timeout;
 	bool version;
 };
@@ -48,6 +48,8 @@ static const struct option_row rows[] = {
 	       "whose certificates of providers are trusted (default: the host's)"),
 	OPTION(options, events, "events", 0, OPTION_STRING, "FILE",
 	       "where calls are recorded, a JSON object a line"),
+	OPTION(options, content, "content", 0, OPTION_STRING, "FILE",
+	       "where prompts and answers go that a policy wants to have stored"),
 	OPTION(options, prices, "prices", 0, OPTION_STRING, "FILE",
 	       "the table of prices (default: the one that is installed)"),
 	OPTION(options, timeout, "timeout", 0, OPTION_UINT, "SECONDS",
@@ -280,7 +282,7 @@ static int run_and_close(struct gateway *g, struct err *e)
 	return r < 0 ? (gateway_close(g, &late), r) : gateway_close(g, e);
 }
 
-static int open_events(const char *path, int *ret, struct err *e)
+static int open_for_lines(const char *path, int *ret, struct err *e)
 {
 	*ret = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
 	return *ret < 0 ? err_sys(e, "cannot open '%s'", path) : 0;
@@ -298,13 +300,16 @@ static int serve(const struct options *o, struct err *e)
 				       .limit_fd = -1,
 				       .init_fd = -1,
 				       .kill_fd = -1,
-				       .freezer_fd = -1 };
+				       .freezer_fd = -1,
+				       .content_fd = -1 };
 	uint16_t port = 0;
 	int fd = -1;
 	int r = read_config(o->config, &l.config, e);
 
 	if (r == 0 && o->events)
-		r = open_events(o->events, &setup.events_fd, e);
+		r = open_for_lines(o->events, &setup.events_fd, e);
+	if (r == 0 && o->content)
+		r = open_for_lines(o->content, &setup.content_fd, e);
 	if (r == 0)
 		r = gateway_start_helpers(&l.g, &setup, e);
 	if (r == 0 && o->keys)
@@ -327,6 +332,7 @@ static int serve(const struct options *o, struct err *e)
 	gateway_clear(&l.g);
 	fd_close(&l.signals.source.fd);
 	fd_close(&setup.events_fd);
+	fd_close(&setup.content_fd);
 	gateway_config_clear(&l.config);
 	return r;
 }
@@ -418,7 +424,8 @@ static int prepare(struct life *l, struct err *e)
 					.limit_fd = optional(GATEWAY_FD_LIMIT),
 					.init_fd = GATEWAY_FD_INIT,
 					.kill_fd = optional(GATEWAY_FD_KILL),
-					.freezer_fd = optional(GATEWAY_FD_FREEZER) };
+					.freezer_fd = optional(GATEWAY_FD_FREEZER),
+					.content_fd = optional(GATEWAY_FD_CONTENT) };
 	r = gateway_start_helpers(&l->g, &setup, e);
 	if (r == 0)
 		r = gateway_read_keys(GATEWAY_FD_KEYS, "the keys", &keys, e);

@@ -212,6 +212,46 @@ sent() {
 	assert_status 1
 }
 
+# stored TYPE: what llm.jsonl has of it, put together.
+stored() {
+	jq -rj --arg type "$1" 'select(.type == $type) | .content' llm.jsonl
+}
+
+@test "prompts and answers are stored where a policy says so, without what must not leave" {
+	local key=sk-ant-api03-$(printf 'Ab1%.0s' {1..31})AA
+	gateway_config gateway.json '.policies[0] += { logPrompts: true, logResponses: true, scan: true }'
+	gateway_start gateway.json --content llm.jsonl
+	chat "a marker Ω, $key scenario: plain out=5"
+	assert_equal "$status" 200
+	assert_equal "$(stored llm_response)" "$output"
+	[[ $(stored llm_prompt) == *"a marker Ω, [REDACTED:"* && $(stored llm_prompt) != *"$key"* ]]
+	# In parts, no character torn.
+	: >llm.jsonl
+	jq -n --arg p "$(printf 'Ω€%.0s' {1..9000}) scenario: plain out=4000" \
+		'{ model: "gpt-5-mini", stream: true, messages: [{ role: "user", content: $p }] }' >body
+	gateway_post /openai/v1/chat/completions @body
+	assert_equal "$status" 200
+	cmp <(stored llm_response) answer
+	assert_equal "$(stored llm_prompt | jq -r '.messages[0].content' | md5sum)" "$(jq -r '.messages[0].content' body | md5sum)"
+	(($(jq -r .type llm.jsonl | grep -c llm_prompt) > 2))
+	assert_equal "$(stat -c %a llm.jsonl)" 600
+}
+
+@test "where no policy wants them stored, no byte of prompts and answers is written anywhere" {
+	gateway_config gateway.json '.policies[0] += { logTokens: true, logCosts: true, scan: true }'
+	gateway_start gateway.json --content llm.jsonl --events events.jsonl
+	chat "the-marker-of-a-prompt scenario: plain out=5"
+	assert_equal "$status" 200
+	gateway_post /openai/v1/chat/completions '{"model":"gpt-5-mini","messages":"the-marker-of-a-prompt"'
+	refused 400 request
+	chat "the-marker-of-a-prompt scenario: cut after=20"
+	gateway_end
+	run grep -rla -e the-marker-of-a-prompt -e "text wort" ledger.db* events.jsonl llm.jsonl gateway.log gateway.json
+	assert_status 1
+	assert_equal "$(stat -c %s llm.jsonl)" 0
+	(($(wc -l <events.jsonl) >= 3))
+}
+
 @test "a configuration that cannot be right is refused with the reason" {
 	gateway_keys
 	echo '{"container":"c"}' >bad.json
