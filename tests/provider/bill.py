@@ -9,9 +9,10 @@ import time
 
 
 class Usage:
-    """Tokens, each in one member. `out` is the text and `reasoning` the thoughts: no overlap."""
+    """Tokens, each in one member: `out` is the text, `reasoning` the thoughts, `out_audio` speech."""
 
-    NAMES = ("fresh", "cached", "w5m", "w1h", "audio", "tool_in", "out", "reasoning", "searches")
+    NAMES = ("fresh", "cached", "w5m", "w1h", "audio", "tool_in", "out", "reasoning", "out_audio",
+             "searches")
 
     def __init__(self, **given):
         for name in self.NAMES:
@@ -21,7 +22,7 @@ class Usage:
         return self.fresh + self.cached + self.w5m + self.w1h + self.audio + self.tool_in
 
     def output(self):
-        return self.out + self.reasoning
+        return self.out + self.reasoning + self.out_audio
 
     def as_dict(self):
         return {name: getattr(self, name) for name in self.NAMES if getattr(self, name)}
@@ -91,6 +92,7 @@ class Prices:
             + usage.audio * rates.get("input_audio", text)
             + usage.out * rates.get("output", 0)
             + usage.reasoning * rates.get("output_reasoning", rates.get("output", 0))
+            + usage.out_audio * rates.get("output_audio", rates.get("output", 0))
             + usage.searches * rates.get("web_search_call", 0)
             + rates.get("request_call", 0)
         )

@@ -43,6 +43,7 @@ class Call:
         self.has_usage = True
         self.cost = 0
         self.created = int(time.time())
+        self.extra = None  # another model that had a part: (name, usage)
         self.stand_in = None  # in the place of the text
 
     def text(self, count):
@@ -117,7 +118,7 @@ class Chat(Format):
             details["cache_write_tokens"] = u.w5m + u.w1h
         usage["prompt_tokens_details"] = details
         usage["completion_tokens_details"] = {
-            "reasoning_tokens": u.reasoning, "audio_tokens": 0,
+            "reasoning_tokens": u.reasoning, "audio_tokens": u.out_audio,
             "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0}
         if flavor == "deepseek":
             usage["prompt_cache_hit_tokens"] = u.cached
@@ -125,6 +126,10 @@ class Chat(Format):
         if flavor == "openrouter":
             usage["cost"] = number(dollars(call.cost))
             usage["is_byok"] = False
+            if call.options.get("byok"):  # the fee alone; the rest is on the user's own account
+                fee = call.cost // 20
+                usage.update(is_byok=True, cost=number(dollars(fee)), cost_details={
+                    "upstream_inference_cost": number(dollars(call.cost - fee))})
         if flavor == "xai" and call.options.get("ticks"):
             usage["cost_in_usd_ticks"] = call.cost // 100
         if flavor == "xai" and u.searches:
@@ -411,6 +416,14 @@ class Messages(Format):
         if u.searches:
             usage["server_tool_use"] = {"web_search_requests": u.searches,
                                         "web_fetch_requests": 0}
+        if call.extra:
+            usage["iterations"] = [
+                {"type": "message", "model": call.model, "input_tokens": u.fresh,
+                 "cache_read_input_tokens": u.cached, "output_tokens": out,
+                 "cache_creation_input_tokens": u.w5m + u.w1h, "cache_creation": {
+                     "ephemeral_5m_input_tokens": u.w5m, "ephemeral_1h_input_tokens": u.w1h}},
+                {"type": "compaction", "model": call.extra[0],
+                 "input_tokens": call.extra[1].fresh, "output_tokens": call.extra[1].out}]
         if call.options.get("old"):  # before the cache had two times
             del usage["cache_creation"]
         return usage
