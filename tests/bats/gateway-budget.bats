@@ -225,3 +225,61 @@ gemini_list() {
 	run python3 "$provider_py/ledger.py" check ledger.db --max-tokens 3000
 	assert_status 0
 }
+
+@test "8 containers share the budget of their policy, and one whose gateway is killed takes nothing from the others" {
+	requires private_etc busybox
+	local i id ids=() pids=() ledger=/var/lib/purple/ledger.db
+	printf 'key-of-the-provider\n' >key
+	policy_install crowd <<-END
+		name: crowd
+		network: { isolated: true }
+		ai_policy:
+		  budget: { max_tokens: 12000, on_exceeded: deny, scope: policy }
+		  llm_apis:
+		    providers:
+		      - name: openai
+		        endpoints: ["http://127.0.0.1:$PROVIDER_PORT/v1"]
+		        api_key_file: $PWD/key
+	END
+	make_bundle
+	# Waits for the file `go`, then calls until it is told that there is no more.
+	set_script 'until [ -e /go/now ]; do sleep 0.1; done; i=0 refused=0
+		while [ $i -lt 40 ] && [ $refused -lt 5 ]; do
+			i=$((i + 1))
+			wget -q -O /dev/null --header "Authorization: Bearer $OPENAI_API_KEY" \
+				--header "Content-Type: application/json" --post-data \
+				"{\"model\":\"gpt-5-mini\",\"max_completion_tokens\":300,\"messages\":[{\"role\":\"user\",\"content\":\"scenario: plain in=20 out=300 wait=0.05\"}]}" \
+				"$OPENAI_BASE_URL/chat/completions" 2>/dev/null || { refused=$((refused + 1)); sleep 0.2; }
+		done; echo "$i $refused"'
+	mkdir go
+	edit_config ".mounts += [{ destination: \"/go\", type: \"bind\", source: \"$PWD/go\", options: [\"bind\", \"ro\"] }]"
+	for i in {1..8}; do
+		new_id
+		ids+=("$ID")
+		purple_rt --policy crowd create --bundle "$BUNDLE" "$ID" </dev/null >"out$i" 2>&1 || { cat "out$i"; return 1; }
+		purple_rt start "$ID"
+	done
+	: >go/now
+	# In the middle of it.
+	wait_for 30 some_billed 8
+	kill -KILL "$(jq -e .gatewayPid "$PURPLE_ROOT/${ids[0]}/state.json")"
+	for id in "${ids[@]}"; do
+		wait_for 60 is_status stopped "$id"
+		purple_rt delete "$id"
+	done
+	# What the killed one had reserved is charged when the ledger is opened next.
+	run "$PURPLE" usage --by policy --format json
+	assert_equal "$(jq -c '[.[] | .key, .open]' <<<"$output")" '["crowd",0]'
+	run python3 "$provider_py/ledger.py" check "$ledger" --bill bill.jsonl --max-tokens 12000
+	echo "$output"
+	assert_status 0
+	# It was used up: what is left is less than an answer.
+	(($(jq .tokens <<<"${lines[0]}") > 11000))
+	(($("$PURPLE" usage --by container --format json | jq length) >= 7))
+	run "$PURPLE" budget show policy:crowd --format json
+	assert_equal "$(jq -c '[length, .[0].tokens <= 12000, .[0].tokens_reserved]' <<<"$output")" "[1,true,0]"
+}
+
+some_billed() {
+	(($(wc -l <bill.jsonl) >= $1))
+}
