@@ -26,6 +26,7 @@
 #include "container/environment.h"
 #include "container/network.h"
 #include "gateway/names.h"
+#include "linux/lsm.h"
 
 #define CA_FILE "ca.pem"
 #define BUNDLE_FILE "ca-bundle.pem"
@@ -187,6 +188,10 @@ static int make_folder(struct intercept *x, const struct container *c,
 			   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (x->dir_fd < 0 || fchmod(x->dir_fd, 0755) < 0)
 		return err_sys(e, "cannot open '" INTERCEPT_FOLDER "' of the state folder");
+	/* What is made in it has its type then. */
+	r = lsm_label_dir(x->dir_fd, s->linux_->mount_label, e);
+	if (r < 0)
+		return err_wrap(e, INTERCEPT_FOLDER " of the state folder");
 	r = make_file(x, CA_FILE, NULL, e);
 	if (r == 0)
 		r = make_file(x, BUNDLE_FILE, &x->bundle_fd, e);

@@ -105,6 +105,30 @@ one_call() {
 	one_call
 }
 
+@test "other clients: GnuTLS, wget, git and node, those that are there" {
+	local program said=0
+	profile
+	agent 'for p in gnutls-cli wget git node; do command -v $p; done; :'
+	for program in "${lines[@]##*/}"; do
+		case $program in
+		gnutls-cli) agent 'gnutls-cli --logfile=/dev/stdout api.openai.com </dev/null' ;;
+		wget) agent 'wget -S -O - https://api.openai.com/v1/models 2>&1' ;;
+		git) agent 'HOME=/tmp git ls-remote https://api.openai.com/v1/models 2>&1' ;;
+		node) agent 'node -e "fetch(\"https://api.openai.com/v1/models\").then(r => console.log(\"status\", r.status), e => console.log(e.cause))"' ;;
+		esac
+		echo "$program: $output"
+		# A refusal in HTTP is the gateway's: the certificate was believed.
+		case $program in
+		gnutls-cli) assert_contains "The certificate is trusted" ;;
+		wget) assert_contains "401" ;;
+		git) assert_contains "https://api.openai.com/v1/models/" && assert_lacks certificate ;;
+		node) assert_contains "status 401" ;;
+		esac
+		said=$((said + 1))
+	done
+	((said > 0)) || skip "needs the program wget"
+}
+
 @test "in a Podman container, and in podman exec" {
 	local curl
 	curl=$(curl_question | sed 's,^curl,/usr/bin/curl,')
