@@ -25,6 +25,7 @@
 #include "base/fs.h"
 #include "container/environment.h"
 #include "container/network.h"
+#include "gateway/environment.h"
 #include "gateway/names.h"
 #include "linux/lsm.h"
 
@@ -234,7 +235,7 @@ static int plan_mounts(struct intercept *x, struct err *e)
 				  x->bundle_fd);
 	}
 	add_cover(f, HOSTS_FILE, "/etc/hosts", ROOTFS_COVER_ALWAYS, x->hosts_fd);
-	if (x->has_openai)
+	if (x->openai)
 		add_cover(f, CODEX_FILE, "/etc/codex/config.toml", ROOTFS_COVER_ABSENT, -1);
 	if (x->has_gemini)
 		add_cover(f, GEMINI_FILE, "/etc/gemini-cli/settings.json",
@@ -267,6 +268,7 @@ static int read_names(struct intercept *x, const struct gateway_config *config,
 		      struct err *e)
 {
 	_gateway_names_clear_ struct gateway_names names = {};
+	const char *openai;
 
 	if (gateway_names_make(config, &names) < 0 ||
 	    gateway_names_hosts(&names, false, &x->hosts) < 0)
@@ -276,10 +278,11 @@ static int read_names(struct intercept *x, const struct gateway_config *config,
 			x->has_tls = true;
 		else
 			x->has_http = true;
-		x->has_openai |= names.l.v[i].provider->family == LLM_OPENAI;
-		x->has_gemini |= names.l.v[i].provider->family == LLM_GEMINI;
 	}
-	return 0;
+	x->has_gemini = gateway_environment_provider(config, LLM_GEMINI) != NULL;
+	openai = gateway_environment_provider(config, LLM_OPENAI);
+	x->openai = openai ? strdup(openai) : NULL;
+	return openai && !x->openai ? err_oom(e) : 0;
 }
 
 static int note_image_bundle(struct intercept *x, const struct strv *env, struct err *e)
@@ -346,6 +349,7 @@ void intercept_clear(struct intercept *x)
 	strv_free(&x->hosts);
 	free(x->files.covers);
 	free(x->image_bundle);
+	free(x->openai);
 	fd_close(&x->files.tree_fd);
 	fd_close(&x->dir_fd);
 	fd_close(&x->bundle_fd);
@@ -458,7 +462,7 @@ static int finish_codex(const struct intercept *x, uint16_t port, struct err *e)
 
 	if (fd < 0)
 		return err_sys(e, "cannot open '%s' of the state folder", CODEX_FILE);
-	buf_addf(&b, "openai_base_url = \"http://127.0.0.1:%u/openai/v1\"\n", port);
+	buf_addf(&b, "openai_base_url = \"http://127.0.0.1:%u/%s/v1\"\n", port, x->openai);
 	return b.failed ? err_oom(e) : write_all(fd, b.s, b.len, CODEX_FILE, e);
 }
 
@@ -470,7 +474,7 @@ int intercept_finish(struct intercept *x, uint16_t port, struct err *e)
 		return 0;
 	if (x->has_tls)
 		r = finish_bundle(x, e);
-	if (r == 0 && x->has_openai)
+	if (r == 0 && x->openai)
 		r = finish_codex(x, port, e);
 	return r;
 }

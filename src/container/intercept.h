@@ -35,7 +35,8 @@ struct intercept {
 	uint32_t address;  /* in network byte order */
 	struct strv hosts; /* what leads there */
 	bool has_tls, has_http;
-	bool has_openai, has_gemini;
+	char *openai; /* the provider that OpenAI's base URL means; NULL: none */
+	bool has_gemini;
 	int dir_fd, bundle_fd, hosts_fd;
 	struct rootfs_files files;
 	char *image_bundle; /* what the container's SSL_CERT_FILE names */

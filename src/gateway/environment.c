@@ -105,8 +105,8 @@ static int set_own(struct strv *env, const struct gateway_config *c,
 	return set_url(env, url, c, v->name, families[v->family].version);
 }
 
-/* The one of the family's own name, else the first. */
-static const char *provider_of(const struct gateway_config *c, enum llm_family family)
+const char *gateway_environment_provider(const struct gateway_config *c,
+					 enum llm_family family)
 {
 	const char *name = gateway_family_name(family);
 	const struct gateway_provider *v = gateway_provider_find(&c->providers, name);
@@ -177,7 +177,7 @@ static int make(const struct gateway_config *c, struct strv *env)
 		if (set_own(env, c, &c->providers.v[i]) < 0)
 			return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-		const char *provider = provider_of(c, (enum llm_family)i);
+		const char *provider = gateway_environment_provider(c, (enum llm_family)i);
 		int r;
 
 		if (provider) {

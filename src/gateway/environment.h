@@ -14,4 +14,8 @@
  */
 int gateway_environment(const struct gateway_config *c, struct strv *env, struct err *e);
 
+/* Whom base URLs of a family mean: the provider of the family's own name, else the first. NULL: none. */
+const char *gateway_environment_provider(const struct gateway_config *c,
+					 enum llm_family family);
+
 #endif

@@ -144,7 +144,9 @@ static int take_place(const struct rootfs *r, struct rootfs_files *o, size_t i,
 	if (found < 0)
 		return c->when == ROOTFS_COVER_EXISTING ? 0 : cover(r, o, c, found, e);
 	/* A link to a place that is covered already. */
-	if (c->when == ROOTFS_COVER_ABSENT || is_ours(o, c, &st))
+	if (is_ours(o, c, &st))
+		return 0;
+	if (c->when == ROOTFS_COVER_ABSENT && (!S_ISREG(st.st_mode) || st.st_size > 0))
 		return 0;
 	if (!S_ISREG(st.st_mode))
 		return c->when == ROOTFS_COVER_EXISTING ?

@@ -18,7 +18,9 @@
 enum rootfs_cover_when {
 	ROOTFS_COVER_EXISTING, /* a regular file stands there */
 	ROOTFS_COVER_ALWAYS, /* the file is made where nothing is; a directory is an error */
-	ROOTFS_COVER_ABSENT, /* nothing stands there, and the file can be made */
+	/* Nothing stands there, and the file can be made; or an empty one does, which the last
+	 * container over this root has left. */
+	ROOTFS_COVER_ABSENT,
 };
 
 struct rootfs_cover {

@@ -192,6 +192,19 @@ one_call() {
 	[[ ! -e $PURPLE_ROOT/$ID ]]
 }
 
+@test "servers of the agent's own: ports that others have are free at its other addresses" {
+	policy_with_provider 'capabilities: { add: [CAP_NET_BIND_SERVICE] }'
+	profile
+	agent "python3 -c '
+import socket
+s = socket.create_server((\"127.0.0.1\", 443))
+t = socket.create_server((\"0.0.0.0\", 80))
+u = socket.create_server((\"::1\", 443), family=socket.AF_INET6)
+print(\"all three\")'"
+	assert_status 0
+	assert_output "all three"
+}
+
 # --- images ---------------------------------------------------------------------------------------
 
 # fetch_files POLICY FILE...: what the files are in a container over BUNDLE.
@@ -236,6 +249,11 @@ fetch_files() {
 	fetch_files t /etc/codex/config.toml
 	assert_status 0
 	assert_contains 'openai_base_url = "http://127.0.0.1:4141/openai/v1"'
+	sed 's/name: openai,/name: own, format: openai,/; s,http://127.0.0.1,http://own.example,; s,:[0-9]*/v1,/v1,' t.yaml >own.yaml
+	policy_install t <own.yaml
+	fetch_files t /etc/codex/config.toml /etc/hosts
+	assert_contains 'openai_base_url = "http://127.0.0.1:4141/own/v1"'
+	assert_contains $'\town.example'
 	mkdir -p "$BUNDLE/rootfs/etc/codex"
 	echo mine >"$BUNDLE/rootfs/etc/codex/config.toml"
 	fetch_files t /etc/codex/config.toml

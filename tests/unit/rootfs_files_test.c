@@ -70,6 +70,9 @@ static void host_usual(void)
 	put_file("rootfs/etc/ssl/second.pem", "two\n");
 	put_file("rootfs/etc/hosts", "theirs\n");
 	put_file("rootfs/etc/agent.own", "mine");
+	/* As the last container has left it. */
+	put_file("rootfs/etc/agent.left", "");
+	add("ca.pem", "/etc/agent.left", ROOTFS_COVER_ABSENT, -1);
 }
 
 static void check_mount_at(const char *path)
@@ -94,6 +97,7 @@ static void inside_usual(struct rootfs *r)
 	CHECK(file_is("/etc/hosts", "ours\ntheirs\n"));
 	CHECK(file_is("/etc/agent/config", "CA\n"));
 	CHECK(file_is("/etc/agent.own", "mine"));
+	CHECK(file_is("/etc/agent.left", "CA\n"));
 	CHECK(access("/etc/ssl/none.pem", F_OK) < 0);
 	check_mount_at("/etc/ssl/first.pem");
 	check_mount_at("/etc/ssl/second.pem");
