@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * See rootfs_files.h. The tree belongs to the image, or to somebody who changes it right now: each
- * place is looked up once, as in rootfs.c, and what was found there is used by descriptor. Only
- * regular files are opened for reading: others would wait, or do something.
+ * place is looked up once, as in rootfs.c, and what was found there is used by descriptor.
+ *
+ * Init reads with all privileges, and what it copies everybody in the container can read: so it reads
+ * only what everybody could read anyway. A link in the image could lead to a secret of root's, or to
+ * a file of procfs that says more to who has more privileges. Such files are not covered either: a
+ * mount over a file of procfs would change what others find there. Devices and pipes are not opened:
+ * they would wait, or do something.
  */
 #include "linux/rootfs_files.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -131,34 +138,75 @@ static bool is_ours(const struct rootfs_files *o, const struct rootfs_cover *c,
 	       own.st_dev == st->st_dev && own.st_ino == st->st_ino;
 }
 
+/* Of a file system whose files are not files, but the kernel's answers. */
+static int is_of_kernel(int fd, const char *place, bool *ret, struct err *e)
+{
+	static const unsigned long magics[] = {
+		PROC_SUPER_MAGIC,     SYSFS_MAGIC,    CGROUP_SUPER_MAGIC,
+		CGROUP2_SUPER_MAGIC,  DEBUGFS_MAGIC,  TRACEFS_MAGIC,
+		SECURITYFS_MAGIC,     BPF_FS_MAGIC,   SELINUX_MAGIC,
+		SMACK_MAGIC,	      EFIVARFS_MAGIC, PSTOREFS_MAGIC,
+		RDTGROUP_SUPER_MAGIC,
+	};
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return err_sys(e, "cannot look at '%s'", place);
+	*ret = false;
+	for (size_t i = 0; i < ARRAY_SIZE(magics); i++)
+		*ret |= (unsigned long)fs.f_type == magics[i];
+	return 0;
+}
+
+static int refuse(const struct rootfs_cover *c, struct err *e)
+{
+	if (c->when != ROOTFS_COVER_ALWAYS)
+		return 0;
+	return err_set(e, ERR_CONFIG, EINVAL,
+		       "'%s' in the root file system is no regular file", c->place);
+}
+
 static int take_place(const struct rootfs *r, struct rootfs_files *o, size_t i,
 		      struct err *e)
 {
 	struct rootfs_cover *c = &o->covers[i];
 	struct stat st = {};
 	_close_ int found = find(r, c, &st, e);
+	bool is_kernels = false, is_public = st.st_mode & S_IROTH;
 	int n = 0;
 
 	if (found < 0 && found != -ENOENT)
 		return found;
 	if (found < 0)
 		return c->when == ROOTFS_COVER_EXISTING ? 0 : cover(r, o, c, found, e);
+	n = is_of_kernel(found, c->place, &is_kernels, e);
+	if (n < 0)
+		return n;
+	if (is_kernels || !S_ISREG(st.st_mode))
+		return refuse(c, e);
 	/* A link to a place that is covered already. */
-	if (is_ours(o, c, &st))
+	if (is_ours(o, c, &st) || (c->when == ROOTFS_COVER_ABSENT && st.st_size > 0) ||
+	    (c->when == ROOTFS_COVER_EXISTING && !is_public))
 		return 0;
-	if (c->when == ROOTFS_COVER_ABSENT && (!S_ISREG(st.st_mode) || st.st_size > 0))
-		return 0;
-	if (!S_ISREG(st.st_mode))
-		return c->when == ROOTFS_COVER_EXISTING ?
-			       0 :
-			       err_set(e, ERR_CONFIG, EINVAL,
-				       "'%s' in the root file system is no regular file",
-				       c->place);
-	if (c->copy_fd >= 0) {
+	if (c->copy_fd >= 0 && is_public) {
 		n = copy_to(r, found, c, e);
 		copied(o, c->copy_fd);
 	}
 	return n < 0 ? n : cover(r, o, c, found, e);
+}
+
+/* `place` as an O_PATH descriptor, where a mount changes nothing but what is seen there. */
+static int open_place(const struct rootfs *r, const char *place, struct err *e)
+{
+	_close_ int fd = rootfs_mkdir_p(r->root_fd, place, e);
+	bool is_kernels = false;
+	int n = fd < 0 ? fd : is_of_kernel(fd, place, &is_kernels, e);
+
+	if (n == 0 && is_kernels)
+		n = err_set(e, ERR_CONFIG, EINVAL,
+			    "'%s' in the root file system leads to one of the kernel's",
+			    place);
+	return n < 0 ? n : take_fd(&fd);
 }
 
 int rootfs_files_mount(const struct rootfs *r, struct rootfs_files *o, struct err *e)
@@ -168,7 +216,7 @@ int rootfs_files_mount(const struct rootfs *r, struct rootfs_files *o, struct er
 
 	if (o->tree_fd < 0)
 		return 0;
-	target = rootfs_mkdir_p(r->root_fd, o->place, e);
+	target = open_place(r, o->place, e);
 	if (target < 0)
 		return target;
 	n = mount_attach(o->tree_fd, target);

@@ -16,7 +16,7 @@
 #include "linux/rootfs.h"
 
 enum rootfs_cover_when {
-	ROOTFS_COVER_EXISTING, /* a regular file stands there */
+	ROOTFS_COVER_EXISTING, /* a regular file stands there that everybody may read */
 	ROOTFS_COVER_ALWAYS, /* the file is made where nothing is; a directory is an error */
 	/* Nothing stands there, and the file can be made; or an empty one does, which the last
 	 * container over this root has left. */

@@ -200,6 +200,65 @@ static void test_what_is_no_file_is_left_alone(void **state)
 	assert_true(box_run(&b));
 }
 
+/* Links to what init could read and the container's users cannot, or not so much of. */
+static void host_secrets(void)
+{
+	host_plain();
+	put_file("rootfs/etc/secret", "root's own");
+	CHECK(chmod("rootfs/etc/secret", 0600) == 0);
+	CHECK(symlink("/etc/secret", "rootfs/etc/ssl/none.pem") == 0);
+	CHECK(symlink("/proc/kallsyms", "rootfs/etc/ssl/first.pem") == 0);
+	CHECK(symlink("/proc/sys/kernel/ostype", "rootfs/etc/ssl/second.pem") == 0);
+	CHECK(symlink("/proc/version", "rootfs/etc/agent.own") == 0);
+	put_file("rootfs/etc/hosts", "root's own");
+	CHECK(chmod("rootfs/etc/hosts", 0600) == 0);
+}
+
+static void inside_secrets(struct rootfs *r)
+{
+	CHECK(file_is(PLACE "/bundle.pem", ""));
+	CHECK(file_is("/etc/ssl/none.pem", "root's own"));
+	CHECK(file_is("/proc/sys/kernel/ostype", "Linux\n"));
+	CHECK(mount_tags("/proc/kallsyms") == NULL && mount_tags("/proc/version") == NULL);
+	CHECK(file_is("/etc/hosts", "ours\n"));
+}
+
+static void test_nothing_is_made_public(void **state)
+{
+	struct box b = { .mounts = USUAL,
+			 .files = &files,
+			 .host = host_secrets,
+			 .inside = inside_secrets };
+
+	assert_true(box_run(&b));
+}
+
+static void host_hosts_of_kernel(void)
+{
+	host_plain();
+	CHECK(symlink("/proc/sys/kernel/hostname", "rootfs/etc/hosts") == 0);
+}
+
+static void host_place_of_kernel(void)
+{
+	host_plain();
+	CHECK(mkdir("rootfs/run", 0755) == 0 &&
+	      symlink("/proc/sys", "rootfs/run/purple") == 0);
+}
+
+static void test_nothing_is_mounted_over_the_kernels(void **state)
+{
+	struct box b = { .mounts = USUAL,
+			 .files = &files,
+			 .host = host_hosts_of_kernel,
+			 .fails = "'/etc/hosts' in the root file system is no regular file" };
+
+	assert_true(box_run(&b));
+	b.host = host_place_of_kernel;
+	b.fails = "leads to one of the kernel's";
+	assert_true(box_run(&b));
+}
+
 static void host_directory(void)
 {
 	host_plain();
@@ -248,6 +307,8 @@ int main(void)
 		cmocka_unit_test_setup(test_files_are_copied_and_covered, needs_root),
 		cmocka_unit_test_setup(test_links_lead_nowhere_else, needs_root),
 		cmocka_unit_test_setup(test_what_is_no_file_is_left_alone, needs_root),
+		cmocka_unit_test_setup(test_nothing_is_made_public, needs_root),
+		cmocka_unit_test_setup(test_nothing_is_mounted_over_the_kernels, needs_root),
 		cmocka_unit_test_setup(test_a_place_that_must_be_a_file, needs_root),
 		cmocka_unit_test_setup(test_what_is_copied_is_bounded, needs_root),
 	};
