@@ -223,7 +223,7 @@ head_is_refused() {
 		        s.close()
 		print("done")
 	EOF
-	assert_equal "$output" done
+	assert_equal "$output" "done"
 	memory_at_most 60
 	next_call_works
 }

@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "cmd/purple/purple.h"
 #include "container/container.h"
+#include "container/gateway.h"
 #include "container/monitor.h"
 
 #define CHUNK 65536
@@ -42,8 +43,10 @@ static const struct option_row rows[] = {
 
 struct reader {
 	const struct events_options *o;
-	bool json, ended;
-	struct buf line; /* what is there of it */
+	bool json;
+	bool has_monitor, has_gateway; /* the container has */
+	bool saw_end, saw_stop;	       /* their last lines */
+	struct buf line;	       /* what is there of it */
 	struct buf out;
 };
 
@@ -267,7 +270,8 @@ static void take_line(struct reader *r, const char *line, size_t len)
 	if (json_parse(line, len, "line", &j, &e) < 0 || j->type != JSON_MAP)
 		return;
 	type = text_at(j, "type", NULL);
-	r->ended |= streq(type, "end");
+	r->saw_end |= streq(type, "end");
+	r->saw_stop |= streq(type, "gateway_stopped") || streq(type, "gateway_died");
 	if ((r->o->type && !streq(r->o->type, type)) ||
 	    (r->o->denied && !streq(text_at(j, "verdict", NULL), "deny")))
 		return;
@@ -343,6 +347,19 @@ static bool is_being_deleted(int fd, int watch)
 	return is_deleted(fd);
 }
 
+/* Nothing more is to come from those that the container has, or their ends would be there. */
+static bool has_ended(const struct reader *r)
+{
+	return (r->saw_end || !r->has_monitor) && (r->saw_stop || !r->has_gateway);
+}
+
+/* Those of whom something may come yet. */
+static bool is_written(const struct reader *r, const struct container *c)
+{
+	return (r->has_monitor && !r->saw_end && monitor_is_running(c)) ||
+	       (r->has_gateway && !r->saw_stop && container_gateway_is_running(c));
+}
+
 static int follow(struct reader *r, const struct container *c, int fd, struct err *e)
 {
 	_close_ int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -353,16 +370,19 @@ static int follow(struct reader *r, const struct container *c, int fd, struct er
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (watch < 0 || inotify_add_watch(watch, path, IN_MODIFY | IN_ATTRIB) < 0)
 		return err_sys(e, "cannot watch the events");
-	while (code == 0 && !gone && !r->ended) {
-		/* Looked at before the file: what it wrote last is read after its end. */
-		last = !monitor_is_running(c);
+	while (code == 0 && !gone && !has_ended(r)) {
+		/* Looked at before the file: what they wrote last is read after their end. */
+		last = !is_written(r, c);
 		code = read_lines(r, fd, &gone, e);
-		if (last && code == 0 && !gone && !r->ended && !is_being_deleted(fd, watch))
+		if (last && code == 0 && !gone && !has_ended(r) &&
+		    !is_being_deleted(fd, watch))
 			code = err_set(e, ERR_STATE, ESRCH,
-				       "container %s: its monitor is not running: nothing more is "
+				       "container %s: its %s is not running: nothing more is "
 				       "recorded",
-				       c->st.id);
-		if (last || (code == 0 && !gone && !r->ended && !wait_for_more(watch)))
+				       c->st.id,
+				       r->has_monitor && !r->saw_end ? "monitor" :
+								       "gateway");
+		if (last || (code == 0 && !gone && !has_ended(r) && !wait_for_more(watch)))
 			break;
 	}
 	return code;
@@ -402,11 +422,13 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 		code = container_open(g->root, args[0], false, &c, e);
 	if (code < 0)
 		return code;
+	r.has_monitor = c.st.monitor_pid > 0;
+	r.has_gateway = c.st.gateway_pid > 0;
 	fd = openat(c.dirfd, MONITOR_LOG, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return err_set(e, ERR_STATE, ENOENT,
 			       "container %s has no events: no policy of it has a network that is "
-			       "not isolated",
+			       "not isolated, or lets it call LLMs",
 			       args[0]);
 	if (fd < 0)
 		return err_sys(e, "cannot open '%s/" MONITOR_LOG "'", c.dir);
@@ -419,8 +441,8 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 const struct command purple_events_command = {
 	.name = "events",
 	.arguments = "ID",
-	.help = "Print what a container's network rules denied, by whom and which rule, and which "
-		"names were asked for.",
+	.help = "Print what a container's network rules denied, by whom and which rule, which names "
+		"were asked for, and what came of its LLM calls.",
 	.options = rows,
 	.options_size = sizeof(struct events_options),
 	.min_args = 1,
