@@ -180,7 +180,7 @@ sent() {
 @test "a provider that quotes the key does not tell it to the agent" {
 	gateway_start
 	chat "scenario: echo"
-	(($status >= 400))
+	((status >= 400))
 	[[ $output == *'***'* && $output != *"$GATEWAY_KEY"* ]]
 	grep -q "$GATEWAY_KEY" head && return 1
 	chat "scenario: echo split=1"
@@ -218,7 +218,8 @@ stored() {
 }
 
 @test "prompts and answers are stored where a policy says so, without what must not leave" {
-	local key=sk-ant-api03-$(printf 'Ab1%.0s' {1..31})AA
+	local key
+	key=sk-ant-api03-$(printf 'Ab1%.0s' {1..31})AA
 	gateway_config gateway.json '.policies[0] += { logPrompts: true, logResponses: true, scan: true }'
 	gateway_start gateway.json --content llm.jsonl
 	chat "a marker Ω, $key scenario: plain out=5"
