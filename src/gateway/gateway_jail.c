@@ -9,8 +9,6 @@
  * The filter refuses with ENOSYS what it does not know, and does not kill: libcurl, GnuTLS, SQLite
  * and libc are the host's and may ask for more than they need, and know how to do without.
  */
-#include "config.h"
-
 #include "gateway/gateway_jail.h"
 
 #include <errno.h>
@@ -30,6 +28,7 @@
 
 #include <linux/landlock.h>
 
+#include "base/build.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/jail.h"
@@ -156,6 +155,24 @@ static int allow_resolver(int ruleset, struct err *e)
 	return allow_reading(ruleset, path, e);
 }
 
+/* Of a build with sanitizers. */
+static int allow_reports(int ruleset, struct err *e)
+{
+#ifdef PURPLE_SANITIZED
+	_close_ int fd = open(SANITIZER_REPORTS, O_PATH | O_CLOEXEC);
+	struct landlock_path_beneath_attr rule = {
+		.allowed_access = ACCESS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE |
+				  LANDLOCK_ACCESS_FS_MAKE_REG,
+		.parent_fd = fd
+	};
+
+	if (fd >= 0 && syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH,
+			       &rule, 0) < 0)
+		return err_sys(e, "cannot allow reports");
+#endif
+	return 0;
+}
+
 static int allow_files(int ruleset, const struct gateway_jail *j, struct err *e)
 {
 	static const char *const paths[] = { "/etc",
@@ -175,7 +192,7 @@ static int allow_files(int ruleset, const struct gateway_jail *j, struct err *e)
 		r = allow_reading(ruleset, paths[i], e);
 	if (r == 0 && j->ca_file)
 		r = allow_reading(ruleset, j->ca_file, e);
-	return r;
+	return r < 0 ? r : allow_reports(ruleset, e);
 }
 
 /* A kernel without Landlock leaves the other walls; purple doctor tells. */

@@ -7,8 +7,6 @@
  * stop is ended after its time. One that is frozen stays frozen when the gateway dies: thawing it
  * would let it go on where nothing measures it. That is told in events.jsonl.
  */
-#include "config.h"
-
 #include "gateway/warden.h"
 
 #include <errno.h>
@@ -28,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/build.h"
 #include "base/fd.h"
 #include "base/jail.h"
 #include "base/list.h"
