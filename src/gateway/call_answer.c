@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/num.h"
+#include "gateway/endpoint.h"
 #include "gateway/provider.h"
 
 /* A client that reads so slowly that the provider has waited this long is gone. */
@@ -359,6 +360,7 @@ int call_ask(struct call *c, struct err *e)
 	_buf_free_ struct buf url = {};
 	struct transfer_ask ask = { .is_post = streq(c->method, "POST"),
 				    .headers = &c->headers };
+	struct gateway_endpoint at;
 	int r = provider_credential(c, e);
 
 	if (r == 0)
@@ -370,6 +372,8 @@ int call_ask(struct call *c, struct err *e)
 	if (r < 0)
 		return r;
 	ask.url = url.s;
+	if (gateway_endpoint_split(c->endpoint, &at) == 0 && at.is_tls)
+		ask.host = at.host;
 	ask.body_len = edits_length(&c->edits, c->body.len);
 	r = transfer_start(c->g->upstream, &ask, &ops, c, &c->transfer, e);
 	if (r == 0)

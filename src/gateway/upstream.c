@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/fd.h"
+#include "gateway/trust.h"
 
 #define EASY_KEPT 16
 #define CONNECTIONS_KEPT 32
@@ -21,8 +22,10 @@ struct upstream {
 	CURLM *multi;
 	struct upstream_limits limits;
 	char *ca_file;
-	int64_t due;	/* of curl's timer; -1: none */
-	int64_t looked; /* when times were last looked at */
+	bool is_gnutls;	     /* libcurl's TLS: certificates are verified here */
+	struct trust *trust; /* of the first call over TLS on */
+	int64_t due;	     /* of curl's timer; -1: none */
+	int64_t looked;	     /* when times were last looked at */
 	struct transfer *first;
 	CURL *kept[EASY_KEPT];
 	size_t kept_n;
@@ -34,6 +37,7 @@ struct transfer {
 	CURL *easy;
 	struct curl_slist *headers;
 	char *body; /* where it is not asked for piece by piece */
+	char *host; /* over TLS */
 	const struct transfer_ops *ops;
 	void *ctx;
 	size_t sent; /* of the body */
@@ -41,6 +45,7 @@ struct transfer {
 	int64_t touched;
 	bool is_connected, is_head_over, is_paused, is_stopped, is_timed_out;
 	char why[CURL_ERROR_SIZE];
+	char refused[CURL_ERROR_SIZE]; /* what is wrong with the provider's certificate */
 };
 
 /* One of libcurl's sockets. */
@@ -125,10 +130,30 @@ static int send_again(void *ctx, curl_off_t at, int from)
 	return CURL_SEEKFUNC_OK;
 }
 
+/* Not libcurl: see trust.h. */
+static bool verifies_itself(const struct transfer *t)
+{
+	return t->host && t->u->trust;
+}
+
+static bool is_verified(struct transfer *t)
+{
+	const struct curl_tlssessioninfo *info = NULL;
+
+	if (curl_easy_getinfo(t->easy, CURLINFO_TLS_SSL_PTR, &info) != CURLE_OK ||
+	    !info || info->backend != CURLSSLBACKEND_GNUTLS)
+		return false;
+	return trust_verify(t->u->trust, info->internals, t->host, t->refused,
+			    sizeof(t->refused));
+}
+
+/* A connection stands, new or kept, and nothing of the request was sent. */
 static int connected(void *ctx, char *own_ip, char *ip, int own_port, int port)
 {
 	struct transfer *t = ctx;
 
+	if (verifies_itself(t) && !is_verified(t))
+		return CURL_PREREQFUNC_ABORT;
 	t->is_connected = true;
 	t->touched = loop_now();
 	return CURL_PREREQFUNC_OK;
@@ -209,6 +234,7 @@ static void transfer_free(struct transfer *t)
 	curl_multi_remove_handle(u->multi, t->easy);
 	curl_slist_free_all(t->headers);
 	free(t->body);
+	free(t->host);
 	if (u->kept_n < EASY_KEPT) {
 		curl_easy_reset(t->easy);
 		u->kept[u->kept_n++] = t->easy;
@@ -245,6 +271,7 @@ static int set_options(struct transfer *t, const struct transfer_ask *ask)
 {
 	struct upstream *u = t->u;
 	CURL *c = t->easy;
+	const bool is_ours = verifies_itself(t);
 	int r = 0;
 
 #define SET(option, value)                                             \
@@ -261,8 +288,9 @@ static int set_options(struct transfer *t, const struct transfer_ask *ask)
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_PROXY, "");
 	SET(CURLOPT_PATH_AS_IS, 1L);
-	SET(CURLOPT_SSL_VERIFYPEER, 1L);
-	SET(CURLOPT_SSL_VERIFYHOST, 2L);
+	SET(CURLOPT_SSL_VERIFYPEER, is_ours ? 0L : 1L);
+	SET(CURLOPT_SSL_VERIFYHOST, is_ours ? 0L : 2L);
+	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)u->limits.connect_ms);
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(CURLOPT_HTTPHEADER, t->headers);
@@ -272,8 +300,14 @@ static int set_options(struct transfer *t, const struct transfer_ask *ask)
 	SET(CURLOPT_WRITEDATA, t);
 	SET(CURLOPT_PREREQFUNCTION, connected);
 	SET(CURLOPT_PREREQDATA, t);
-	if (u->ca_file)
+	if (is_ours) {
+		SET(CURLOPT_CAINFO, NULL);
+		SET(CURLOPT_CAPATH, NULL);
+		/* A session that is taken up again has no certificates to look at. */
+		SET(CURLOPT_SSL_SESSIONID_CACHE, 0L);
+	} else if (u->ca_file) {
 		SET(CURLOPT_CAINFO, u->ca_file);
+	}
 	if (ask->is_post) {
 		SET(CURLOPT_POST, 1L);
 		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)ask->body_len);
@@ -290,13 +324,22 @@ static int set_options(struct transfer *t, const struct transfer_ask *ask)
 	return r;
 }
 
+/* Of the first call that needs it. */
+static int load_trust(struct upstream *u, struct err *e)
+{
+	return u->trust || !u->is_gnutls ? 0 : trust_make(u->ca_file, &u->trust, e);
+}
+
 int transfer_start(struct upstream *u, const struct transfer_ask *ask,
 		   const struct transfer_ops *ops, void *ctx, struct transfer **ret,
 		   struct err *e)
 {
-	struct transfer *t = calloc(1, sizeof(*t));
-	int r = 0;
+	struct transfer *t;
+	int r = ask->host ? load_trust(u, e) : 0;
 
+	if (r < 0)
+		return r;
+	t = calloc(1, sizeof(*t));
 	if (!t)
 		return err_oom(e);
 	t->easy = u->kept_n > 0 ? u->kept[--u->kept_n] : curl_easy_init();
@@ -313,6 +356,10 @@ int transfer_start(struct upstream *u, const struct transfer_ask *ask,
 	if (t->next)
 		t->next->link = &t->next;
 	u->first = t;
+	if (ask->host) {
+		t->host = strdup(ask->host);
+		r = t->host ? 0 : -ENOMEM;
+	}
 	for (size_t i = 0; r == 0 && i < ask->headers->n; i++)
 		r = add_header(t, ask->headers->v[i]);
 	if (r == 0 && ask->is_post && ask->body_len <= BODY_WHOLE_MAX)
@@ -364,12 +411,22 @@ static void transfer_ended(struct transfer *t, CURLcode code)
 	void *ctx = t->ctx;
 	char why[CURL_ERROR_SIZE];
 
-	snprintf(why, sizeof(why), "%s", *t->why ? t->why : curl_easy_strerror(code));
+	snprintf(why, sizeof(why), "%s",
+		 *t->refused ? t->refused :
+		 *t->why     ? t->why :
+			       curl_easy_strerror(code));
 	transfer_free(t);
 	ops->end(ctx, end, why);
 }
 
 /* --- all of them --- */
+
+static bool is_gnutls(void)
+{
+	const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
+
+	return v->ssl_version && str_has_prefix(v->ssl_version, "GnuTLS/");
+}
 
 int upstream_make(struct loop *loop, const struct upstream_limits *limits,
 		  const char *ca_file, struct upstream **ret, struct err *e)
@@ -384,6 +441,7 @@ int upstream_make(struct loop *loop, const struct upstream_limits *limits,
 	u->limits = *limits;
 	u->due = -1;
 	u->ca_file = ca_file ? strdup(ca_file) : NULL;
+	u->is_gnutls = is_gnutls();
 	u->multi = curl_multi_init();
 	if (!u->multi || (ca_file && !u->ca_file)) {
 		upstream_free(u);
@@ -409,6 +467,7 @@ void upstream_free(struct upstream *u)
 	if (u->multi)
 		curl_multi_cleanup(u->multi);
 	free(u->ca_file);
+	trust_free(u->trust);
 	free(u);
 	curl_global_cleanup();
 }

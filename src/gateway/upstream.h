@@ -54,6 +54,7 @@ struct transfer_ops {
 
 struct transfer_ask {
 	const char *url;
+	const char *host; /* of the URL: who the certificate has to be for; NULL: not https */
 	bool is_post;
 	size_t body_len;
 	const struct strv *headers; /* "Name: value" */

@@ -269,12 +269,6 @@ head_is_refused() {
 	ledger_is_sound
 }
 
-# make_certificate NAME HOST: NAME.pem and NAME.key, signed by itself.
-make_certificate() {
-	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$2" \
-		-addext "subjectAltName=$2" -keyout "$1.key" -out "$1.pem" 2>/dev/null
-}
-
 @test "a provider whose certificate is not right gets no key" {
 	make_certificate good IP:127.0.0.1
 	make_certificate other DNS:other.example
@@ -288,6 +282,7 @@ make_certificate() {
 		chat "scenario: plain out=5"
 		refused 502 upstream
 		[[ $output == *certificate* ]]
+		assert_equal "$(wc -l <requests.jsonl)" 0
 		gateway_end
 		# Trusted, and for this host, or for another.
 		gateway_start gateway.json --ca-file "$PWD/$name.pem"

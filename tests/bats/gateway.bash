@@ -12,6 +12,7 @@ PURPLE_GATEWAY=${PURPLE_LIBEXEC:-}/purple-gateway
 # provider_start [OPTION...]: sets PROVIDER_PORT and, with --cert, PROVIDER_TLS_PORT. What it bills
 # goes to bill.jsonl, the requests that it saw to requests.jsonl.
 provider_start() {
+	rm -f provider.port
 	python3 "$provider_py/provider.py" --bill bill.jsonl --log requests.jsonl \
 		--prices "$PURPLE_SRCDIR/data/model_prices.json" \
 		--prices "$PURPLE_SRCDIR/tests/clients/prices.json" "$@" \
@@ -160,6 +161,12 @@ refused() {
 	cat head
 	echo "$output"
 	return 1
+}
+
+# make_certificate NAME HOST: NAME.pem and NAME.key, signed by itself.
+make_certificate() {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$2" \
+		-addext "subjectAltName=$2" -keyout "$1.key" -out "$1.pem" 2>/dev/null
 }
 
 # memory_at_most MEGABYTES: the most that the gateway had so far.

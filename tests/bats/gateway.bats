@@ -98,6 +98,20 @@ sent() {
 	assert_equal "$status" 200
 }
 
+@test "where a policy lets providers pass that it does not name, they get the agent's own key alone" {
+	gateway_config gateway.json '.policies[0] += { blockUnknown: false, providers: [.policies[0].providers[1]] }'
+	gateway_start
+	# The one that is named has its key, and wants the placeholder.
+	gateway_post /anthropic/v1/messages '{"model":"claude-sonnet-4-5","max_tokens":64,"messages":[{"role":"user","content":"scenario: plain out=5"}]}'
+	assert_equal "$status" 200
+	# Others are not told the placeholder, which is of no use to them.
+	chat "scenario: plain"
+	refused 401 key
+	[[ $output == *"a key of their own"* ]]
+	gateway_post /nobody/v1/chat/completions '{}'
+	refused 403 provider
+}
+
 @test "lists of models pass and cost nothing" {
 	gateway_start
 	run curl -sS --max-time 60 -H "Authorization: Bearer $GATEWAY_PLACEHOLDER" "$GATEWAY_URL/openai/v1/models"
@@ -161,6 +175,25 @@ sent() {
 	chat "scenario: huge size=40000000"
 	assert_equal "$status" 200
 	(($(stat -c %s answer) >= 40000000))
+	memory_at_most 40
+	gateway_end
+	check_ledger
+}
+
+@test "64 streams at once, over TLS, take little memory" {
+	make_certificate provider IP:127.0.0.1
+	provider_start --tls-port 0 --cert provider.pem --key provider.key
+	# With as many authorities as a host trusts.
+	local n
+	for ((n = 0; n < 150; n++)); do
+		cat provider.pem
+	done >many.pem
+	[[ ! -e /etc/ssl/certs/ca-certificates.crt ]] || cat /etc/ssl/certs/ca-certificates.crt >>many.pem
+	gateway_config gateway.json ".policies[0].providers[0].endpoints = [\"https://127.0.0.1:$PROVIDER_TLS_PORT/v1\"]"
+	gateway_start gateway.json --ca-file "$PWD/many.pem"
+	load_calls --url "$GATEWAY_URL/openai" --stream --count 64 --parallel 64 --max 400 \
+		--prompt "scenario: plain out=60 delay=0.02"
+	assert_equal "$(jq -c '[.["200"], .whole]' <<<"$output")" "[64,64]"
 	memory_at_most 40
 	gateway_end
 	check_ledger
