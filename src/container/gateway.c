@@ -327,11 +327,11 @@ bool container_gateway_needs_netns(const struct container_gateway *g)
 
 /* What the gateway is handed; closed when it has it. */
 struct handed {
-	int config, control, events, limit, kill, freezer, ca;
+	int config, control, events, limit, kill, freezer, content, ca;
 };
-#define HANDED_EMPTY                       \
-	{                                  \
-		-1, -1, -1, -1, -1, -1, -1 \
+#define HANDED_EMPTY                           \
+	{                                      \
+		-1, -1, -1, -1, -1, -1, -1, -1 \
 	}
 
 static void handed_close(struct handed *h)
@@ -342,6 +342,7 @@ static void handed_close(struct handed *h)
 	fd_close(&h->limit);
 	fd_close(&h->kill);
 	fd_close(&h->freezer);
+	fd_close(&h->content);
 	fd_close(&h->ca);
 }
 
@@ -386,6 +387,22 @@ static int open_limit(const struct container *c, int *ret, struct err *e)
 	return *ret < 0 ? err_sys(e, "cannot open '%s/" GATEWAY_LIMIT_FILE "'", c->dir) : 0;
 }
 
+/* What agents and models say, where a policy asks for it: in a file of its own. */
+static int open_content(const struct container *c, const struct gateway_config *config,
+			int *ret, struct err *e)
+{
+	bool is_asked = false;
+
+	for (size_t i = 0; i < config->policies.n; i++)
+		is_asked |= config->policies.v[i].log_prompts ||
+			    config->policies.v[i].log_responses;
+	if (!is_asked)
+		return 0;
+	*ret = openat(c->dirfd, GATEWAY_CONTENT,
+		      O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return *ret < 0 ? err_sys(e, "cannot open '%s/" GATEWAY_CONTENT "'", c->dir) : 0;
+}
+
 static int open_all(const struct container *c, struct gateway_config *config,
 		    struct handed *h, struct err *e)
 {
@@ -397,6 +414,8 @@ static int open_all(const struct container *c, struct gateway_config *config,
 		r = container_open_events(c, &h->events, e);
 	if (r == 0)
 		r = open_limit(c, &h->limit, e);
+	if (r == 0)
+		r = open_content(c, config, &h->content, e);
 	if (r == 0 && c->st.cgroup)
 		r = cgroup_open_kill(c->st.cgroup, &h->kill, e);
 	if (r == 0 && c->st.cgroup)
@@ -429,7 +448,7 @@ int container_gateway_begin(struct container_gateway *g, struct container *c,
 								  .limit_fd = h.limit,
 								  .kill_fd = h.kill,
 								  .freezer_fd = h.freezer,
-								  .content_fd = -1,
+								  .content_fd = h.content,
 								  .tls_fd = g->tls_fd,
 								  .http_fd = g->http_fd,
 								  .ca_fd = h.ca },

@@ -14,6 +14,7 @@
  *   gateway.json what its LLM gateway is to do, where it has one
  *   gateway.sock where that takes requests
  *   trust        certificates and more that the container sees of it (intercept.h)
+ *   llm.jsonl    prompts and answers, where a policy asks for them
  *   rootfs       `purple run`: the directory on which the sandbox's root is built
  *
  * The folder is made before anything else and removed after everything else, so whatever is left

@@ -292,8 +292,7 @@ static int check_audit(const struct policy *p, unsigned int has, struct err *e)
 int policy_check_enforceable(const struct policy *p, unsigned int has, struct err *e)
 {
 	static const char filter[] = "the network filter", gateway[] = "the LLM gateway",
-			  audit[] = "the audit stream",
-			  content[] = "a part of the LLM gateway";
+			  audit[] = "the audit stream";
 	const __typeof__(p->network) *net = &p->network;
 	const __typeof__(p->ai_policy) *ai = &p->ai_policy;
 	bool rules = !(has & POLICY_HAS_FILTER), open = rules && !net->isolated;
@@ -320,10 +319,10 @@ int policy_check_enforceable(const struct policy *p, unsigned int has, struct er
 		  ai->rate_limits.pos, "ai_policy.rate_limits", gateway },
 		{ llm && ai->llm_apis.pos.line, ai->llm_apis.pos, "ai_policy.llm_apis",
 		  gateway },
-		{ ai->monitoring.log_prompts, ai->monitoring.pos,
-		  "ai_policy.monitoring.log_prompts", content },
-		{ ai->monitoring.log_responses, ai->monitoring.pos,
-		  "ai_policy.monitoring.log_responses", content },
+		{ llm && ai->monitoring.log_prompts, ai->monitoring.pos,
+		  "ai_policy.monitoring.log_prompts", gateway },
+		{ llm && ai->monitoring.log_responses, ai->monitoring.pos,
+		  "ai_policy.monitoring.log_responses", gateway },
 		{ llm && ai->monitoring.log_tokens, ai->monitoring.pos,
 		  "ai_policy.monitoring.log_tokens", gateway },
 		{ llm && ai->monitoring.log_costs, ai->monitoring.pos,

@@ -372,6 +372,26 @@ events() {
 	assert_output ""
 }
 
+@test "prompts and answers are stored where the policy asks for it, for root alone, and nowhere else" {
+	agent_policy kept "api_key_file: $PWD/key" "" '  monitoring: { log_prompts: true, log_responses: true }'
+	start_agent kept
+	run purple_rt exec "$ID" sh -c 'sed "s/scenario: plain/Hotzenplotz &/" /bin/call | sh'
+	assert_contains total_tokens
+	assert_equal "$(stat -c %a "$PURPLE_ROOT/$ID/llm.jsonl")" 600
+	run grep -c Hotzenplotz "$PURPLE_ROOT/$ID/llm.jsonl"
+	assert_output 1
+	run grep -rl Hotzenplotz "$PURPLE_ROOT" /var/lib/purple
+	assert_output "$PURPLE_ROOT/$ID/llm.jsonl"
+	run grep -c Marker "$PURPLE_ROOT/$ID/llm.jsonl"
+	assert_output 0
+	# Without being asked: not even the file.
+	agent_policy agent "api_key_file: $PWD/key"
+	start_agent agent
+	run purple_rt exec "$ID" call
+	assert_contains total_tokens
+	[[ ! -e $PURPLE_ROOT/$ID/llm.jsonl ]]
+}
+
 @test "the budget holds, and says so to the agent" {
 	agent_policy small "" "" ""
 	sed -i 's/max_tokens: 100000/max_tokens: 700/' /etc/purple/policies/small.yaml

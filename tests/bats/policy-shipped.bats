@@ -67,8 +67,6 @@ REFUSED=(ai-dev-safe ai-dev-team api-monitoring budget-enforcement data-retrieve
 	assert_refused t 2:1 ai_policy
 	policy t <<<$'ai_policy:\n  rate_limits:\n    requests_per_minute: 5'
 	assert_refused t 2:1 ai_policy
-	policy t <<<$'ai_policy:\n  monitoring:\n    log_prompts: true'
-	assert_refused t 3:3 ai_policy.monitoring.log_prompts
 	policy t <<<$'ai_policy:\n  llm_apis:\n    providers:\n      - name: mine'
 	assert_refused t 5:9 ai_policy.llm_apis.providers
 	policy t <<<$'ai_policy:\n  llm_apis:\n    providers:\n      - { name: mine, format: openai }'
