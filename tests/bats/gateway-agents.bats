@@ -89,6 +89,7 @@ provider_yaml() {
 
 # ledger_is_right OPTION...: the ledger of the file is held against the provider's bill.
 ledger_is_right() {
+	wait_for 20 nothing_open /var/lib/purple/ledger.db
 	run python3 "$provider_py/ledger.py" check /var/lib/purple/ledger.db --bill bill.jsonl "$@"
 	echo "$output"
 	assert_status 0

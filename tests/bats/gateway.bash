@@ -93,9 +93,10 @@ check_ledger() {
 	assert_status 0
 }
 
-# nothing_open: every call in the ledger is over.
+# nothing_open [LEDGER]: every call in the ledger is over. A call's end is written a moment after its
+# answer.
 nothing_open() {
-	[[ $("$PURPLE" usage --ledger ledger.db --format json | jq '[.[].open] | add // 0') == 0 ]]
+	[[ $("$PURPLE" usage --ledger "${1:-ledger.db}" --format json | jq '[.[].open] | add // 0') == 0 ]]
 }
 
 # load_calls OPTION...: provider/load.py; sets `output` to what came of it.
