@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
+#include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -23,6 +24,8 @@
 #include "base/fd.h"
 #include "linux/mount.h"
 #include "linux/paths.h"
+
+#define NOBODY 65534
 
 int rootfs_files_open(int fd, struct err *e)
 {
@@ -39,12 +42,30 @@ int rootfs_files_open(int fd, struct err *e)
 
 /* --- in init --- */
 
+/* Looks a path up as one who is nobody here; with ids that are not mapped, as who we are. */
+static int look_as_nobody(int root_fd, const char *place)
+{
+	int was = setfsuid(NOBODY), fd;
+
+	if (was == 0)
+		setfsgid(NOBODY);
+	fd = rootfs_openat2(root_fd, place, O_PATH, 0, 0);
+	if (was == 0) {
+		setfsgid(0);
+		setfsuid(0);
+	}
+	return fd;
+}
+
 /* `place` as an O_PATH descriptor; -ENOENT where nothing is. */
 static int find(const struct rootfs *r, const struct rootfs_cover *c, struct stat *st,
-		struct err *e)
+		bool *ret_public, struct err *e)
 {
-	_close_ int fd = rootfs_openat2(r->root_fd, c->place, O_PATH, 0, 0);
+	_close_ int fd = look_as_nobody(r->root_fd, c->place);
 
+	*ret_public = fd >= 0;
+	if (fd == -EACCES)
+		fd = rootfs_openat2(r->root_fd, c->place, O_PATH, 0, 0);
 	/* A file where its directory should be is nothing, too. */
 	if (fd == -ENOTDIR || fd == -ELOOP)
 		return -ENOENT;
@@ -53,6 +74,7 @@ static int find(const struct rootfs *r, const struct rootfs_cover *c, struct sta
 				 c->place);
 	if (fd >= 0 && fstat(fd, st) < 0)
 		return err_sys(e, "cannot look at '%s'", c->place);
+	*ret_public = *ret_public && st->st_mode & S_IROTH;
 	return fd < 0 ? fd : take_fd(&fd);
 }
 
@@ -171,8 +193,8 @@ static int take_place(const struct rootfs *r, struct rootfs_files *o, size_t i,
 {
 	struct rootfs_cover *c = &o->covers[i];
 	struct stat st = {};
-	_close_ int found = find(r, c, &st, e);
-	bool is_kernels = false, is_public = st.st_mode & S_IROTH;
+	bool is_kernels = false, is_public = false;
+	_close_ int found = find(r, c, &st, &is_public, e);
 	int n = 0;
 
 	if (found < 0 && found != -ENOENT)

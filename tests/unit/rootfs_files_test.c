@@ -206,7 +206,11 @@ static void host_secrets(void)
 	host_plain();
 	put_file("rootfs/etc/secret", "root's own");
 	CHECK(chmod("rootfs/etc/secret", 0600) == 0);
+	CHECK(mkdir("rootfs/etc/hidden", 0700) == 0);
+	put_file("rootfs/etc/hidden/file", "root's own");
 	CHECK(symlink("/etc/secret", "rootfs/etc/ssl/none.pem") == 0);
+	CHECK(symlink("/etc/hidden/file", "rootfs/etc/ssl/third.pem") == 0);
+	add("bundle.pem", "/etc/ssl/third.pem", ROOTFS_COVER_EXISTING, bundle_fd);
 	CHECK(symlink("/proc/kallsyms", "rootfs/etc/ssl/first.pem") == 0);
 	CHECK(symlink("/proc/sys/kernel/ostype", "rootfs/etc/ssl/second.pem") == 0);
 	CHECK(symlink("/proc/version", "rootfs/etc/agent.own") == 0);
@@ -218,6 +222,7 @@ static void inside_secrets(struct rootfs *r)
 {
 	CHECK(file_is(PLACE "/bundle.pem", ""));
 	CHECK(file_is("/etc/ssl/none.pem", "root's own"));
+	CHECK(file_is("/etc/ssl/third.pem", "root's own"));
 	CHECK(file_is("/proc/sys/kernel/ostype", "Linux\n"));
 	CHECK(mount_tags("/proc/kallsyms") == NULL && mount_tags("/proc/version") == NULL);
 	CHECK(file_is("/etc/hosts", "ours\n"));
