@@ -228,7 +228,11 @@ static int open_place(const struct rootfs *r, const char *place, struct err *e)
 		n = err_set(e, ERR_CONFIG, EINVAL,
 			    "'%s' in the root file system leads to one of the kernel's",
 			    place);
-	return n < 0 ? n : take_fd(&fd);
+	return n < 0 ? err_wrap(e,
+				"no place for Purple's files at '%s' (a tmpfs at its directory "
+				"makes one)",
+				place) :
+		       take_fd(&fd);
 }
 
 int rootfs_files_mount(const struct rootfs *r, struct rootfs_files *o, struct err *e)

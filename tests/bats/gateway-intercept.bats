@@ -260,6 +260,36 @@ fetch_files() {
 	assert_equal "${lines[0]}" mine
 }
 
+@test "in a user namespace: the same, and the files are its root's" {
+	make_bundle
+	chown -R 100000:100000 "$BUNDLE/rootfs"
+	edit_config '.linux.namespaces += [{ type: "user" }]
+		| .linux.uidMappings = [{ containerID: 0, hostID: 100000, size: 65536 }]
+		| .linux.gidMappings = .linux.uidMappings'
+	set_script 'stat -c "%u:%g %a" /run/purple /run/purple/ca-bundle.pem /etc/hosts; grep -c openai /etc/hosts
+		grep -c BEGIN /run/purple/ca.pem; wget -q -O - "$PURPLE_GATEWAY_URL/openai/v1/models" 2>&1; echo x 2>&1 >>/run/purple/ca.pem'
+	new_id
+	run purple_rt --policy t run --bundle "$BUNDLE" "$ID"
+	assert_equal "${lines[*]:0:5}" "0:0 755 0:0 644 0:0 644 1 1"
+	assert_contains 401
+	assert_contains "Read-only file system"
+}
+
+@test "a root that cannot be written, and has no place for it, is told" {
+	make_bundle
+	mkdir -p ro && mount -t tmpfs none ro
+	cp -a "$BUNDLE/rootfs/." ro && mount -o remount,ro ro
+	edit_config '.root.path = $p' --arg p "$PWD/ro"
+	set_command true
+	new_id
+	run purple_rt --policy t run --bundle "$BUNDLE" "$ID"
+	umount ro
+	((status != 0))
+	assert_contains "'/run/purple'"
+	assert_contains "Read-only file system"
+	[[ ! -e $PURPLE_ROOT/$ID ]]
+}
+
 @test "what is mounted cannot be changed from within" {
 	make_bundle
 	edit_config '.root.readonly = false'
