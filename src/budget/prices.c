@@ -83,7 +83,8 @@ static bool is_provider(const struct prices *p, struct text name)
 	for (size_t i = 0; i < p->models.n; i++) {
 		const char *s = p->models.v[i]->provider;
 
-		if (strlen(s) == name.len && memcmp(s, name.s, name.len) == 0)
+		if (*s == *name.s && strlen(s) == name.len &&
+		    memcmp(s, name.s, name.len) == 0)
 			return true;
 	}
 	return false;
@@ -91,16 +92,19 @@ static bool is_provider(const struct prices *p, struct text name)
 
 static bool is_of(const struct price_model *m, struct text provider)
 {
-	return !provider.s || (strlen(m->provider) == provider.len &&
-			       memcmp(m->provider, provider.s, provider.len) == 0);
+	return !provider.s ||
+	       (*m->provider == *provider.s && strlen(m->provider) == provider.len &&
+		memcmp(m->provider, provider.s, provider.len) == 0);
 }
 
 static bool name_fits(const struct price_name *n, struct text t, bool by_prefix)
 {
-	size_t len = strlen(n->text);
+	size_t len;
 
-	if (n->is_prefix != by_prefix)
+	/* The first letter tells most of them apart; this is asked for each call. */
+	if (n->is_prefix != by_prefix || *n->text != *t.s)
 		return false;
+	len = strlen(n->text);
 	return (by_prefix ? len <= t.len : len == t.len) && memcmp(n->text, t.s, len) == 0;
 }
 
