@@ -13,9 +13,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
+#include <linux/openat2.h>
 #include <stdio.h>
-#include <sys/fsuid.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -24,8 +26,6 @@
 #include "base/fd.h"
 #include "linux/mount.h"
 #include "linux/paths.h"
-
-#define NOBODY 65534
 
 int rootfs_files_open(int fd, struct err *e)
 {
@@ -42,30 +42,59 @@ int rootfs_files_open(int fd, struct err *e)
 
 /* --- in init --- */
 
-/* Looks a path up as one who is nobody here; with ids that are not mapped, as who we are. */
-static int look_as_nobody(int root_fd, const char *place)
+/* The path of what a descriptor is of, as procfs says it. -errno. */
+static int path_of(const struct rootfs *r, int fd, char *buf, size_t size)
 {
-	int was = setfsuid(NOBODY), fd;
+	char name[64];
+	ssize_t n;
 
-	if (was == 0)
-		setfsgid(NOBODY);
-	fd = rootfs_openat2(root_fd, place, O_PATH, 0, 0);
-	if (was == 0) {
-		setfsgid(0);
-		setfsuid(0);
+	snprintf(name, sizeof(name), "self/fd/%d", fd);
+	n = readlinkat(r->proc_fd, name, buf, size - 1);
+	if (n < 0)
+		return -errno;
+	buf[n] = '\0';
+	return (size_t)n < size - 1 ? 0 : -ENAMETOOLONG;
+}
+
+static bool all_may_pass(const struct rootfs *r, const char *dir)
+{
+	_close_ int fd = rootfs_openat2(r->root_fd, dir, O_PATH | O_DIRECTORY, 0,
+					RESOLVE_NO_SYMLINKS);
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && st.st_mode & S_IXOTH;
+}
+
+/*
+ * Whether everybody in the container may read it: it, and the directories down to it. Not found out by
+ * becoming nobody for a moment: that makes a process dumpable, and takes its death signal.
+ */
+static bool is_public(const struct rootfs *r, int fd, const struct stat *st)
+{
+	char root[PATH_MAX], path[PATH_MAX], *p;
+	size_t n;
+
+	if (!(st->st_mode & S_IROTH) || path_of(r, r->root_fd, root, sizeof(root)) < 0 ||
+	    path_of(r, fd, path, sizeof(path)) < 0)
+		return false;
+	n = streq(root, "/") ? 0 : strlen(root);
+	if (strncmp(path, root, n) != 0 || path[n] != '/' || !all_may_pass(r, "/"))
+		return false;
+	for (p = strchr(path + n + 1, '/'); p; p = strchr(p + 1, '/')) {
+		*p = '\0';
+		if (!all_may_pass(r, path + n))
+			return false;
+		*p = '/';
 	}
-	return fd;
+	return true;
 }
 
 /* `place` as an O_PATH descriptor; -ENOENT where nothing is. */
 static int find(const struct rootfs *r, const struct rootfs_cover *c, struct stat *st,
-		bool *ret_public, struct err *e)
+		struct err *e)
 {
-	_close_ int fd = look_as_nobody(r->root_fd, c->place);
+	_close_ int fd = rootfs_openat2(r->root_fd, c->place, O_PATH, 0, 0);
 
-	*ret_public = fd >= 0;
-	if (fd == -EACCES)
-		fd = rootfs_openat2(r->root_fd, c->place, O_PATH, 0, 0);
 	/* A file where its directory should be is nothing, too. */
 	if (fd == -ENOTDIR || fd == -ELOOP)
 		return -ENOENT;
@@ -74,7 +103,6 @@ static int find(const struct rootfs *r, const struct rootfs_cover *c, struct sta
 				 c->place);
 	if (fd >= 0 && fstat(fd, st) < 0)
 		return err_sys(e, "cannot look at '%s'", c->place);
-	*ret_public = *ret_public && st->st_mode & S_IROTH;
 	return fd < 0 ? fd : take_fd(&fd);
 }
 
@@ -193,8 +221,8 @@ static int take_place(const struct rootfs *r, struct rootfs_files *o, size_t i,
 {
 	struct rootfs_cover *c = &o->covers[i];
 	struct stat st = {};
-	bool is_kernels = false, is_public = false;
-	_close_ int found = find(r, c, &st, &is_public, e);
+	_close_ int found = find(r, c, &st, e);
+	bool is_kernels = false, for_all;
 	int n = 0;
 
 	if (found < 0 && found != -ENOENT)
@@ -206,11 +234,12 @@ static int take_place(const struct rootfs *r, struct rootfs_files *o, size_t i,
 		return n;
 	if (is_kernels || !S_ISREG(st.st_mode))
 		return refuse(c, e);
+	for_all = is_public(r, found, &st);
 	/* A link to a place that is covered already. */
 	if (is_ours(o, c, &st) || (c->when == ROOTFS_COVER_ABSENT && st.st_size > 0) ||
-	    (c->when == ROOTFS_COVER_EXISTING && !is_public))
+	    (c->when == ROOTFS_COVER_EXISTING && !for_all))
 		return 0;
-	if (c->copy_fd >= 0 && is_public) {
+	if (c->copy_fd >= 0 && for_all) {
 		n = copy_to(r, found, c, e);
 		copied(o, c->copy_fd);
 	}

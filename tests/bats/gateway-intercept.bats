@@ -244,6 +244,32 @@ fetch_files() {
 	assert_lacks "the distribution's"
 }
 
+@test "an image cannot have files copied that its users may not read" {
+	local secret=$PWD/volume/secret file
+	make_bundle
+	mkdir -p volume/hidden "$BUNDLE/rootfs/etc/ssl/certs" "$BUNDLE/rootfs/volume"
+	echo "root's own" >"$secret"
+	chmod 0600 "$secret"
+	echo "root's own" >volume/hidden/file
+	chmod 0700 volume/hidden
+	edit_config '.process.user = { uid: 1000, gid: 1000 }
+		| .mounts += [{ type: "bind", source: $v, destination: "/volume", options: ["bind"] }]' --arg v "$PWD/volume"
+	set_script 'cat /run/purple/ca-bundle.pem; head -c 300 /etc/hosts'
+	export SECRET_OF_CALLER=hunter2-not-for-the-agent
+	for file in /proc/self/environ /proc/1/environ /proc/kallsyms /proc/vmallocinfo /volume/secret /volume/hidden/file; do
+		ln -sf "$file" "$BUNDLE/rootfs/etc/ssl/certs/ca-certificates.crt"
+		edit_config '.process.env |= map(select(startswith("SSL_CERT_FILE") | not)) + ["SSL_CERT_FILE=" + $f]' --arg f "$file"
+		new_id
+		run purple_rt --policy t run --bundle "$BUNDLE" "$ID"
+		assert_contains api.openai.com
+		assert_contains "BEGIN CERTIFICATE"
+		assert_lacks hunter2
+		assert_lacks "root's own"
+		assert_lacks " vmlinux"
+		assert_lacks " T "
+	done
+}
+
 @test "configuration of agents that no variable tells, where the image has none" {
 	make_bundle
 	fetch_files t /etc/codex/config.toml
