@@ -300,6 +300,25 @@ static void test_bound_does_not_fit(void **state)
 	free(body);
 }
 
+/* A small call whose bound does not fit, though its probable size does: hardly any fits any more. */
+static void test_small_bound_does_not_fit(void **state)
+{
+	struct meter_box *b = *state;
+	char *body = long_body("{\"model\":\"m\",\"max_tokens\":300,\"messages\":[{\"role\":"
+			       "\"user\",\"content\":\"",
+			       400, "\"}]}");
+	struct call call;
+
+	box_limit_tokens(box_policy(b, "p"), 700);
+	box_start(b);
+	call = chat(b, body);
+	assert_refused(call, LLM_REFUSE_BUDGET);
+	assert_true(call.v.exceeded);
+	assert_non_null(strstr(call.v.message, "the budget is spent"));
+	assert_int_equal(box_count(b, GATEWAY_BUDGET_EXCEEDED), 1);
+	free(body);
+}
+
 /* Input that nobody sees, fees that nobody can tell, and words that change prices. */
 static void test_what_has_no_bound(void **state)
 {
@@ -775,6 +794,7 @@ int main(void)
 		T(test_too_many_budgets),
 		T(test_least),
 		T(test_bound_does_not_fit),
+		T(test_small_bound_does_not_fit),
 		T(test_what_has_no_bound),
 		T(test_cache_writes_are_reserved),
 		T(test_embeddings),
