@@ -194,7 +194,7 @@ static bool brings_placeholder(const struct call *c, const struct check_head *h)
 	char query[GATEWAY_PLACEHOLDER_LEN + 8];
 	bool found = false;
 
-	if (!placeholder)
+	if (!placeholder || strlen(placeholder) < GATEWAY_PLACEHOLDER_LEN)
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(given); i++)
 		found |= given[i] && check_secret_equal(given[i], placeholder);
@@ -269,7 +269,7 @@ static void look_at_head(struct call *c, const struct check_head *h, const struc
 		call_refuse(c, LLM_REFUSE_UPGRADE, 0,
 			    "connections are not upgraded: use plain HTTP, streams as "
 			    "server-sent events");
-	else if (c->route.kind == LLM_ROUTE_REFUSED)
+	else if (c->route.kind == LLM_ROUTE_REFUSED || !provider_has_route(c))
 		call_refuse(c, LLM_REFUSE_ROUTE, 0,
 			    "%s %.*s is not among the calls that pass", c->method,
 			    (int)strcspn(c->path, "?"), c->path);
@@ -414,7 +414,9 @@ static void begin(struct call *c)
 
 bool call_ready(struct call *c)
 {
-	if (c->state == CALL_BODY)
+	if (c->state == CALL_BODY && c->g->is_ending)
+		call_refuse(c, LLM_REFUSE_UNAVAILABLE, 0, "the container ends");
+	else if (c->state == CALL_BODY)
 		begin(c);
 	connection_phase(c->connection, SERVER_BUSY);
 	switch (c->state) {

@@ -40,7 +40,7 @@ void calls_turn(struct gateway *g);
 void calls_thaw(struct gateway *g);
 /* The gateway ends: nobody waits for answers any more. */
 void calls_abandon(struct gateway *g);
-/* Charges what is still under way, and frees all. */
+/* Charges what is still under way, and frees what no connection is left of: then end the server. */
 void calls_drop(struct gateway *g);
 
 #endif

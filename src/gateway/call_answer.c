@@ -385,12 +385,17 @@ int call_ask(struct call *c, struct err *e)
 
 /* --- the agent is done --- */
 
-static void stop_and_free(struct call *c)
+static void stop(struct call *c)
 {
 	if (c->transfer)
 		transfer_stop(c->transfer);
 	c->transfer = NULL;
 	call_settle(c, c->status >= 300 ? METER_REFUSED : METER_GONE);
+}
+
+static void stop_and_free(struct call *c)
+{
+	stop(c);
 	call_free(c);
 }
 
@@ -459,6 +464,9 @@ void calls_abandon(struct gateway *g)
 			answer_over(c, true);
 		} else if (c->state == CALL_ASKING || c->state == CALL_HELD) {
 			call_refuse(c, LLM_REFUSE_UNAVAILABLE, 0, "the container ends");
+		} else if (c->state == CALL_HEAD || c->state == CALL_BODY) {
+			/* One whose request is not even here. */
+			connection_shut(c->connection);
 		}
 		call_resume(c);
 	}
@@ -476,6 +484,13 @@ void calls_thaw(struct gateway *g)
 
 void calls_drop(struct gateway *g)
 {
-	while (g->calls)
-		stop_and_free(g->calls);
+	for (struct call *c = g->calls, *next; c; c = next) {
+		next = c->next;
+		stop(c);
+		/* What the agent's side still has of it goes with that: see call_client_done(). */
+		if (c->http)
+			call_resume(c);
+		else
+			call_free(c);
+	}
 }

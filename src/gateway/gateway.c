@@ -84,6 +84,9 @@ int gateway_run(struct gateway *g, struct err *e)
 		tick(g);
 	}
 	calls_drop(g);
+	/* The connections that are left, and their calls. */
+	server_free(g->server);
+	g->server = NULL;
 	webhooks_drop(g);
 	return r;
 }

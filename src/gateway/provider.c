@@ -151,6 +151,13 @@ static bool is_azure(const struct gateway_provider *p, const char *endpoint)
 					   str_has_suffix(at.host, ".azure.com"));
 }
 
+/* The model is in the path there, and elsewhere in the body: what is metered must be what is used. */
+bool provider_has_route(const struct call *c)
+{
+	return c->route.has_prefix || c->route.family != LLM_OPENAI ||
+	       is_azure(c->provider, c->endpoint);
+}
+
 int provider_credential(struct call *c, struct err *e)
 {
 	const char *prefix = "Authorization: Bearer ";

@@ -23,6 +23,9 @@ enum llm_family provider_guess_family(const struct gateway *g, const char *targe
  */
 bool provider_of_call(struct call *c, const char *host, struct err *e);
 
+/* Whether a route that its family has is one of its own: deployments are Azure's. */
+bool provider_has_route(const struct call *c);
+
 /* Where it is, and the credential, as a header of the request. */
 int provider_address(const struct call *c, struct buf *ret_url, struct err *e);
 int provider_credential(struct call *c, struct err *e);

@@ -3,8 +3,6 @@
 #include "gateway/route.h"
 
 #include <ctype.h>
-#include <stdlib.h>
-#include <strings.h>
 
 /* What stands before the paths of OpenAI's API, there and at those who speak it. */
 static const char *const openai_prefixes[] = {
@@ -172,33 +170,24 @@ void llm_route_find(const char *method, const char *target, enum llm_family fami
 	}
 }
 
-/* The name of a parameter, its escapes undone: "%6bey" is "key". */
-static bool is_credential(const char *s, size_t len)
+/*
+ * Parameters that pass. There are others by which an answer is what cannot be metered: "fields" and
+ * "$fields" leave the usage out, "alt=proto" and "callback" are no JSON; and credentials.
+ */
+static bool is_harmless(const char *s, size_t len)
 {
-	static const char *const names[] = { "key", "api_key", "access_token",
-					     "oauth_token", NULL };
-	size_t n = strcspn(s, "=&"), at = 0;
-	char name[32];
+	static const char *const words[] = { "alt=sse", "alt=json", NULL };
+	static const char *const names[] = { "api-version", "beta",	"limit",
+					     "order",	    "after",	"after_id",
+					     "before_id",   "pageSize", "pageToken",
+					     NULL };
+	size_t n = strcspn(s, "=&");
 
-	if (n > len)
-		n = len;
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)s[i];
-
-		if (at == sizeof(name) - 1)
-			return false;
-		if (c == '%' && i + 2 < n && isxdigit((unsigned char)s[i + 1]) &&
-		    isxdigit((unsigned char)s[i + 2])) {
-			char hex[3] = { s[i + 1], s[i + 2], '\0' };
-
-			c = (unsigned char)strtoul(hex, NULL, 16);
-			i += 2;
-		}
-		name[at++] = (char)c;
-	}
-	name[at] = '\0';
+	for (size_t i = 0; words[i]; i++)
+		if (span_is(s, len, words[i]))
+			return true;
 	for (size_t i = 0; names[i]; i++)
-		if (strcasecmp(name, names[i]) == 0)
+		if (span_is(s, n < len ? n : len, names[i]))
 			return true;
 	return false;
 }
@@ -213,7 +202,7 @@ void llm_target_clean(const char *target, struct buf *out)
 	while (*target) {
 		target++;
 		len = strcspn(target, "&");
-		if (len > 0 && !is_credential(target, len)) {
+		if (is_harmless(target, len)) {
 			buf_add(out, &mark, 1);
 			buf_add(out, target, len);
 			mark = '&';

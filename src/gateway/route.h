@@ -36,8 +36,9 @@ void llm_route_find(const char *method, const char *target, enum llm_family fami
 		    bool upgrade, struct llm_route *ret);
 
 /*
- * The target without `key` and `access_token` in its query: they hold credentials. Appended to
- * `out`; for what goes upstream, and for messages.
+ * The target with those parameters of its query alone that are known to do no harm: no credential is
+ * among them, and none that changes what an answer looks like. Appended to `out`; for what goes
+ * upstream, and for messages.
  */
 void llm_target_clean(const char *target, struct buf *out);
 

@@ -228,6 +228,30 @@ head_is_refused() {
 	next_call_works
 }
 
+@test "connections with half a request do not keep the gateway from an orderly end" {
+	gateway_start
+	python3 - "$GATEWAY_URL" "$GATEWAY_PLACEHOLDER" >half 3>&- <<-'EOF' &
+		import socket, sys, time
+		host, port = sys.argv[1].removeprefix("http://").split(":")
+		head = "POST /openai/v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + sys.argv[2] + "\r\n"
+		body = '{"model":"gpt-5-mini","stream":true,"messages":[{"role":"user","content":"scenario: endless chunk=500"}]}'
+		texts = [head, head + "Content-Length: 100\r\n\r\n{", head + "Content-Length: %d\r\n\r\n%s" % (len(body), body)]
+		held = []
+		for n in range(30):
+		    s = socket.create_connection((host, int(port)))
+		    s.sendall(texts[n % 3].encode())
+		    held.append(s)
+		for s in held[2::3]:
+		    s.recv(1)
+		print("begun", flush=True)
+		time.sleep(1000)
+	EOF
+	_gateway_pids+=("$!")
+	wait_for 30 grep -q begun half
+	gateway_end
+	ledger_is_sound
+}
+
 @test "a provider that is not there, does not answer or stops in the midst of it" {
 	gateway_config gateway.json '.policies[0].providers += [{ name: "gone", format: "openai", endpoints: ["http://127.0.0.1:9/v1"], hasKey: true },
 		{ name: "nowhere", format: "openai", endpoints: ["http://no-such-host.invalid/v1"] }]'

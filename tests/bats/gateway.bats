@@ -53,6 +53,12 @@ sent() {
 	assert_equal "$(sent x-goog-api-key)" "$GATEWAY_KEY"
 	run cat requests.jsonl
 	[[ $output != *"$GATEWAY_PLACEHOLDER"* ]]
+	# Without the usage, as Google would have it, nothing could be metered.
+	credential="x-goog-api-key: $GATEWAY_PLACEHOLDER"
+	gateway_post "/gemini/v1beta/models/gemini-2.5-flash:generateContent?fields=candidates&%24fields=x&alt=proto&callback=f" \
+		'{"contents":[{"parts":[{"text":"scenario: plain out=5"}]}]}'
+	assert_equal "$status" 200
+	assert_equal "$(tail -n 1 requests.jsonl | jq -r .path)" "/v1beta/models/gemini-2.5-flash:generateContent"
 
 	unset credential
 	gateway_post "/azure/openai/deployments/gpt-5-mini/chat/completions?api-version=1" \
@@ -91,6 +97,8 @@ sent() {
 	refused 403 provider
 	gateway_post /OpenAI/v1/chat/completions '{}'
 	refused 403 provider
+	gateway_post /openai/openai/deployments/gpt-5-nano/chat/completions '{"model":"gpt-5"}'
+	refused 404 route
 	gateway_post /openai/v1/responses '' -X GET -H 'Upgrade: websocket' -H 'Connection: Upgrade'
 	refused 426 upgrade
 	assert_equal "$(wc -l <requests.jsonl)" 0

@@ -316,8 +316,8 @@ static void test_joining(void **state)
 	(void)state;
 	joins("https://api.openai.com/v1", LLM_OPENAI, chat,
 	      "https://api.openai.com/v1/chat/completions");
-	joins("https://api.openai.com", LLM_OPENAI, "/v1/responses?x=1&api_key=s",
-	      "https://api.openai.com/v1/responses?x=1");
+	joins("https://api.openai.com", LLM_OPENAI, "/v1/responses?limit=1&api_key=s",
+	      "https://api.openai.com/v1/responses?limit=1");
 	/* Whatever the agent took for the version: the endpoint knows. */
 	joins("https://openrouter.ai/api/v1", LLM_OPENAI, chat,
 	      "https://openrouter.ai/api/v1/chat/completions");

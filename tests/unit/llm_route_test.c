@@ -188,10 +188,21 @@ static void test_credentials_leave_the_query(void **state)
 	clean("/p?key=SECRET", "/p");
 	clean("/p?alt=sse&key=SECRET", "/p?alt=sse");
 	clean("/p?key=SECRET&alt=sse", "/p?alt=sse");
-	clean("/p?a=1&key=S&b=2&access_token=T&KEY=U", "/p?a=1&b=2");
-	clean("/p?%6bey=SECRET&ke%79=x&a=%6b", "/p?a=%6b");
-	clean("/p?&&a=1&&", "/p?a=1");
-	clean("/p?key&monkey=1&keys=2", "/p?monkey=1&keys=2");
+	clean("/p?limit=1&key=S&beta=true&access_token=T&KEY=U", "/p?limit=1&beta=true");
+	clean("/p?%6bey=SECRET&ke%79=x&beta=%6b", "/p?beta=%6b");
+	clean("/p?&&beta&&", "/p?beta");
+	clean("/p?key&monkey=1&keys=2&api-version=3", "/p?api-version=3");
+}
+
+/* Parameters of Google's APIs by which an answer has no usage, or is no JSON. */
+static void test_what_changes_answers_leaves_the_query(void **state)
+{
+	(void)state;
+	clean("/p?fields=candidates", "/p");
+	clean("/p?alt=sse&$fields=candidates&%66ields=x&FIELDS=y", "/p?alt=sse");
+	clean("/p?alt=proto&alt=media&alt=json&alt=ssex&alt=", "/p?alt=json");
+	clean("/p?callback=f&prettyPrint=false&upload_protocol=x", "/p");
+	clean("/p?api-versionx=1&xbeta=1", "/p");
 }
 
 int main(void)
@@ -203,6 +214,7 @@ int main(void)
 		cmocka_unit_test(test_gemini),
 		cmocka_unit_test(test_what_goes_upstream),
 		cmocka_unit_test(test_credentials_leave_the_query),
+		cmocka_unit_test(test_what_changes_answers_leaves_the_query),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
