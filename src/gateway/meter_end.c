@@ -21,6 +21,7 @@
  */
 #define THOUGHTS_A_SECOND 100
 #define QUEUED_SECONDS 3
+#define BROKEN_SOON_MS 30000
 #define TRIES 8
 /* So long the end of a call may wait for a reservation to be written with. */
 #define DEFERRED_MS 5
@@ -243,6 +244,31 @@ static int64_t unseen_thoughts(const struct meter_call *c, int64_t now)
 }
 
 /*
+ * Whether the provider may have generated all that it was allowed to, and be asking money for it,
+ * though it was not seen: a whole document is worked on to its end whoever listens, and thoughts do
+ * not show. In Gemini's answers the figures can be left out by what the request asks for.
+ */
+static bool may_be_all(const struct meter_call *c, const struct llm_answer *a,
+		       enum meter_end end, int64_t mono)
+{
+	const struct llm_request *r = &c->request;
+	bool is_document = !r->streams || !a;
+	bool is_unseen = !a || (a->text_bytes == 0 && a->pieces == 0 && a->usage.out == 0);
+
+	switch (end) {
+	case METER_WHOLE:
+		return is_document || r->format->family == LLM_GEMINI;
+	case METER_GONE:
+		return is_document || is_unseen;
+	case METER_BROKEN:
+		/* A connection that breaks soon is no answer that was long in the making. */
+		return (is_document || is_unseen) && mono - c->began.mono > BROKEN_SOON_MS;
+	default:
+		return false;
+	}
+}
+
+/*
  * What a call took of which the provider gave no final figures. The input as it was told, else what
  * it probably was, or, where the provider read more than was seen, all that was reserved; the output
  * by what was seen, and the thoughts that came before it.
@@ -258,8 +284,9 @@ static struct usage estimate(const struct meter *m, const struct meter_call *c,
 		u.in_uncached = c->request.hidden ? c->in_max : larger(c->in_guess, 1);
 	if (!c->request.format->max_new)
 		return u;
-	if (end != METER_WHOLE && c->request.format->id != LLM_COMPLETIONS)
-		guess += unseen_thoughts(c, mono);
+	guess += unseen_thoughts(c, mono);
+	if (may_be_all(c, a, end, mono))
+		guess = larger(guess, c->out_max);
 	/* One that was cut did not keep to its maximum: it had all that was reserved. */
 	if (m->has_tokens || m->has_cost)
 		most = end == METER_CUT ? larger(c->tokens - input_of(&u), 0) : c->out_max;

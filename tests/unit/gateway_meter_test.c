@@ -349,7 +349,7 @@ static void test_what_has_no_bound(void **state)
 	assert_int_equal(session(b).cost_reserved, 20000 * 1000 + 9 * 4000);
 	/* And charged, when nobody says how much it was. */
 	end_at(b, &call, NULL, METER_GONE, 0);
-	assert_int_equal(session(b).cost, 20000 * 1000);
+	assert_int_equal(session(b).cost, 20000 * 1000 + 9 * 4000);
 	/* Searches are reserved, and charged as they were made. */
 	call = chat(b, "{\"model\":\"m\",\"web_search_options\":{},\"max_tokens\":9," ASK
 		       "}");
@@ -447,6 +447,55 @@ static void test_dearer_model_answers(void **state)
 	verify(b);
 }
 
+/* What a call is charged that ended so, of 10 tokens of text or none. */
+static int64_t charged_for(struct meter_box *b, const char *provider,
+			   const struct llm_format *f, const char *body, const char *text,
+			   enum meter_end how, int64_t ms)
+{
+	struct call call = begin_at(b, provider, f, body, 0);
+	struct llm_answer a = {};
+
+	if (text)
+		a = answer(f, call.r.streams, how == METER_WHOLE, text);
+	end_at(b, &call, text ? &a : NULL, how, ms);
+	return box_last(b, GATEWAY_LLM_CALL)->usage.out;
+}
+
+/* What was not seen may be all: nobody gets out of a call cheaper than by waiting for its end. */
+static void test_what_was_not_seen_is_charged(void **state)
+{
+	static const char document[] = "{\"model\":\"m\",\"max_tokens\":1500," ASK "}";
+	static const char stream[] =
+		"{\"model\":\"m\",\"stream\":true,\"max_tokens\":1500," ASK "}";
+	static const char part[] = "{\"choices\":[{\"message\":{\"content\":\"aaaaaaaa";
+	struct meter_box *b = *state;
+	const struct llm_format *f = &llm_format_chat;
+
+	box_limit_tokens(box_policy(b, "p"), 1000000);
+	box_start(b);
+	/* A document that nobody waits for is finished by its provider. */
+	assert_int_equal(charged_for(b, "openai", f, document, NULL, METER_GONE, 100), 1500);
+	assert_int_equal(charged_for(b, "openai", f, document, part, METER_GONE, 100), 1500);
+	assert_int_equal(charged_for(b, "openai", f, document, part, METER_BROKEN, 31000),
+			 1500);
+	assert_in_range(charged_for(b, "openai", f, document, part, METER_BROKEN, 100), 1,
+			9);
+	/* One without figures, however it was brought about. */
+	assert_int_equal(charged_for(b, "openai", f, document,
+				     "{\"choices\":[{\"message\":{\"content\":\"a\"}}]}",
+				     METER_WHOLE, 100),
+			 1500);
+	/* A stream, by what was seen of it. */
+	assert_int_equal(charged_for(b, "openai", f, stream, NULL, METER_GONE, 100), 1500);
+	assert_in_range(charged_for(b, "openai", f, stream, CHUNK("aaaaaaaa"), METER_GONE,
+				    100),
+			2, 9);
+	assert_in_range(charged_for(b, "openai", f, stream,
+				    CHUNK("aaaaaaaa") "data: [DONE]\n\n", METER_WHOLE, 100),
+			2, 9);
+	verify(b);
+}
+
 static void progress(struct meter_box *b, struct call *call, struct llm_reader *r,
 		     const char *text, struct meter_verdict *v)
 {
@@ -461,6 +510,7 @@ static void test_grows_and_is_cut(void **state)
 {
 	struct meter_box *b = *state;
 	_llm_reader_free_ struct llm_reader *r = NULL;
+	_buf_free_ struct buf out = {};
 	struct meter_verdict v = { .admitted = true };
 	int64_t reserved;
 	struct err e = {};
@@ -481,7 +531,7 @@ static void test_grows_and_is_cut(void **state)
 	assert_int_equal(v.reason, LLM_REFUSE_BUDGET);
 	assert_true(v.exceeded);
 	assert_int_equal(box_count(b, GATEWAY_BUDGET_EXCEEDED), 1);
-	llm_reader_stop(r, v.reason, v.message, &(struct buf){});
+	llm_reader_stop(r, v.reason, v.message, &out);
 	end_at(b, &call, llm_reader_answer(r), METER_CUT, 0);
 	assert_in_range(session(b).tokens, 1800, 2000);
 	assert_int_equal(session(b).tokens_reserved, 0);
@@ -496,6 +546,7 @@ static void test_cut_takes_the_rest(void **state)
 	char *text =
 		long_body("data: {\"model\":\"m\",\"choices\":[{\"delta\":{\"content\":\"",
 			  36000, "\"}}]}\n\n");
+	_buf_free_ struct buf out = {};
 	struct meter_verdict v;
 	struct err e = {};
 	struct call call;
@@ -509,7 +560,7 @@ static void test_cut_takes_the_rest(void **state)
 	progress(b, &call, r, text, &v);
 	assert_false(v.admitted);
 	assert_int_equal(session(b).tokens_reserved, 2000);
-	llm_reader_stop(r, v.reason, v.message, &(struct buf){});
+	llm_reader_stop(r, v.reason, v.message, &out);
 	end_at(b, &call, llm_reader_answer(r), METER_CUT, 0);
 	assert_int_equal(session(b).tokens, 2000);
 	assert_refused(chat(b, SMALL), LLM_REFUSE_BUDGET);
@@ -799,6 +850,7 @@ int main(void)
 		T(test_cache_writes_are_reserved),
 		T(test_embeddings),
 		T(test_dearer_model_answers),
+		T(test_what_was_not_seen_is_charged),
 		T(test_grows_and_is_cut),
 		T(test_cut_takes_the_rest),
 		T(test_long_tokens_are_not_cut),
