@@ -244,6 +244,41 @@ static bool is_data_url(const struct json_token *t)
 	       strncasecmp(t->text, "data:", 5) == 0;
 }
 
+/*
+ * Pages and films are read as pictures, as many as there are in them, and a few bytes can be a
+ * thousand: no count of bytes is a bound for them.
+ */
+static void take_type(struct reading *rd, const char *type)
+{
+	if (strncasecmp(type, "image/", 6) != 0 && strncasecmp(type, "audio/", 6) != 0 &&
+	    strncasecmp(type, "text/plain", 10) != 0)
+		take_hidden(rd, "it holds a document or a film, of which the pages or pictures "
+				"are not counted");
+}
+
+static bool ends_in(const struct json_token *t, const char *const *ends)
+{
+	for (; *ends; ends++)
+		if (t->type == JSON_TOKEN_TEXT && str_has_suffix(t->path, *ends))
+			return true;
+	return false;
+}
+
+/* The type that is named beside base64, or within a data: URL. */
+static void take_types(struct reading *rd, const struct json_token *t)
+{
+	static const char *const types[] = {
+		"source.media_type",	"inlineData.mimeType",	 "inlineData.mime_type",
+		"inline_data.mimeType", "inline_data.mime_type", NULL
+	};
+	static const char *const urls[] = { "url", "file_data", ".data", NULL };
+
+	if (ends_in(t, types))
+		take_type(rd, t->text);
+	if (is_data_url(t) && ends_in(t, urls))
+		take_type(rd, t->text + 5);
+}
+
 /* What says how much is read: counts only. */
 static bool take_input(struct reading *rd, const struct llm_field_row *row,
 		       const struct json_token *t)
@@ -273,6 +308,10 @@ static bool take_input(struct reading *rd, const struct llm_field_row *row,
 	case LLM_F_MEDIA:
 		if (t->type == JSON_TOKEN_TEXT && !is_data_url(t))
 			take_media(rd, t);
+		/* A file without a type is a document. */
+		if (t->type == JSON_TOKEN_TEXT && !is_data_url(t) &&
+		    str_has_suffix(t->path, ".file_data"))
+			take_type(rd, "");
 		return true;
 	default:
 		return true;
@@ -365,6 +404,7 @@ static void count_bytes(struct reading *rd, const struct json_token *t)
 		rd->r->text_bytes += t->end - t->start;
 	if (is_data_url(t))
 		take_media(rd, t);
+	take_types(rd, t);
 }
 
 static bool on_token(void *ctx, const struct json_token *t)

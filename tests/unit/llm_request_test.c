@@ -201,6 +201,36 @@ static void test_hidden_input(void **state)
 		  "\"max_tokens\":1,\"messages\":[{\"content\":[{\"source\":{\"type\":\"url\","
 		  "\"url\":\"https://x/\"}}]}]",
 		  true },
+		/* Documents and films: their pages and pictures are not counted by bytes. */
+		{ &llm_format_chat,
+		  "\"messages\":[{\"content\":[{\"file\":{\"file_data\":"
+		  "\"data:application/pdf;base64,AA\"}}]}]",
+		  true },
+		{ &llm_format_chat,
+		  "\"messages\":[{\"content\":[{\"file\":{\"file_data\":\"AA\"}}]}]", true },
+		{ &llm_format_chat,
+		  "\"messages\":[{\"content\":\"data:application/pdf\"}]", false },
+		{ &llm_format_chat,
+		  "\"messages\":[{\"content\":[{\"image_url\":{\"url\":\"data:video/mp4;base64,AA\"}}]}]",
+		  true },
+		{ &llm_format_messages,
+		  "\"max_tokens\":1,\"messages\":[{\"content\":[{\"source\":{\"type\":\"base64\","
+		  "\"media_type\":\"application/pdf\",\"data\":\"AA\"}}]}]",
+		  true },
+		{ &llm_format_messages,
+		  "\"max_tokens\":1,\"messages\":[{\"content\":[{\"source\":{\"type\":\"base64\","
+		  "\"media_type\":\"image/png\",\"data\":\"AA\"}}]}]",
+		  false },
+		{ &llm_format_messages,
+		  "\"max_tokens\":1,\"messages\":[{\"content\":[{\"input\":{"
+		  "\"mime_type\":\"application/pdf\"}}]}]",
+		  false },
+		{ &llm_format_generate,
+		  "\"contents\":[{\"parts\":[{\"inlineData\":{\"mimeType\":\"video/mp4\",\"data\":\"AA\"}}]}]",
+		  true },
+		{ &llm_format_generate,
+		  "\"contents\":[{\"parts\":[{\"inline_data\":{\"mime_type\":\"image/png\",\"data\":\"AA\"}}]}]",
+		  false },
 		{ &llm_format_generate, "\"cachedContent\":\"cachedContents/1\"", true },
 		{ &llm_format_generate,
 		  "\"contents\":[{\"parts\":[{\"file_data\":{\"file_uri\":\"u\"}}]}]",
