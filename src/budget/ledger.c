@@ -56,6 +56,8 @@
 
 #define SECONDS_A_DAY INT64_C(86400)
 #define LIMITS_MAX 8
+/* A call that was released is kept until so many came after it. */
+#define RELEASED_MAX 8192
 
 static const char *const scope_names[] = { "session", "policy", "team" };
 static const char *const period_names[] = { "always", "day", "month" };
@@ -521,7 +523,21 @@ int ledger_settle(struct ledger *l, int64_t id, const struct ledger_charge *c,
 
 int ledger_release(struct ledger *l, int64_t id, int64_t now, struct err *e)
 {
-	return finish(l, id, "released", &(struct ledger_charge){}, now, e);
+	const char *what = "release";
+	int r = ledger_db_begin(l, what, e);
+
+	if (r < 0)
+		return r;
+	r = finish(l, id, "released", &(struct ledger_charge){}, now, e);
+	/*
+	 * They cost nothing, so no budget bounds how many there are. The newest row is never
+	 * deleted: its number would be given out again.
+	 */
+	if (r == 0)
+		r = ledger_db_run(l, SQL_RELEASED_PARTS, what, e, "i", id - RELEASED_MAX);
+	if (r == 0)
+		r = ledger_db_run(l, SQL_RELEASED, what, e, "i", id - RELEASED_MAX);
+	return ledger_db_end(l, r, what, e);
 }
 
 /* --- a call that grows --- */

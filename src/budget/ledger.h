@@ -143,7 +143,7 @@ struct ledger_charge {
  */
 int ledger_settle(struct ledger *l, int64_t id, const struct ledger_charge *c,
 		  int64_t now, struct err *e);
-/* Gives a reservation back: the provider was not reached, or refused. */
+/* Gives a reservation back: the provider was not reached, or refused. The call is forgotten later. */
 int ledger_release(struct ledger *l, int64_t id, int64_t now, struct err *e);
 
 /*

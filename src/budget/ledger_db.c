@@ -28,6 +28,11 @@
  * STRICT: a sum that does not fit into 64 bits becomes a REAL in SQLite, which such a column
  * refuses. Nothing wraps, and nothing below zero is stored.
  */
+/* Those that nobody was billed for, the oldest of which go when there are many. */
+#define RELEASED_INDEX "CREATE INDEX call_released ON call (id) WHERE state = 'released';"
+#define RELEASED_OLDEST \
+	"(SELECT id FROM call WHERE state = 'released' AND id < ?1 ORDER BY id LIMIT 4)"
+
 #define MARK_TABLE                                                           \
 	"CREATE TABLE mark (counter INTEGER NOT NULL, policy TEXT NOT NULL," \
 	" percent INTEGER NOT NULL, PRIMARY KEY (counter, policy)) STRICT, WITHOUT ROWID;"
@@ -66,7 +71,7 @@ static const char schema[] =
 	"CREATE TABLE adjustment (id INTEGER PRIMARY KEY AUTOINCREMENT, counter INTEGER NOT NULL,"
 	" at INTEGER NOT NULL, uid INTEGER NOT NULL,"
 	" kind TEXT NOT NULL CHECK (kind IN ('add', 'reset')),"
-	" tokens INTEGER NOT NULL, cost INTEGER NOT NULL) STRICT;" MARK_TABLE
+	" tokens INTEGER NOT NULL, cost INTEGER NOT NULL) STRICT;" RELEASED_INDEX MARK_TABLE
 	"PRAGMA application_id = " TEXT_OF(
 		APPLICATION_ID) ";"
 				"PRAGMA user_version = " TEXT_OF(SCHEMA_VERSION) ";";
@@ -126,6 +131,8 @@ static const char *const statements[SQL_STATEMENTS] = {
 		"UPDATE counter SET tokens_forgiven = tokens, cost_forgiven = cost WHERE id = ?1",
 	[SQL_COUNTER_CHARGED] =
 		"SELECT tokens - tokens_forgiven, cost - cost_forgiven FROM counter WHERE id = ?1",
+	[SQL_RELEASED_PARTS] = "DELETE FROM part WHERE call IN " RELEASED_OLDEST,
+	[SQL_RELEASED] = "DELETE FROM call WHERE id IN " RELEASED_OLDEST,
 	[SQL_MARK_FIND] = "SELECT percent FROM mark WHERE counter = ?1 AND policy = ?2",
 	[SQL_MARK_SET] = "INSERT OR REPLACE INTO mark (counter, policy, percent)"
 			 " VALUES (?1, ?2, ?3)",

@@ -428,16 +428,28 @@ void meter_admit_free(struct meter *m, const char *provider, struct meter_time n
 
 /* --- what is late --- */
 
+/*
+ * A sum that no counter can hold is charged as what was reserved, and where that does not fit
+ * either, nothing is left to be charged: the counter is full.
+ */
+static int write_one(struct meter *m, struct meter_late *late, int64_t now, struct err *e)
+{
+	int r;
+
+	if (late->is_release)
+		return ledger_release(m->ledger, late->id, now, e);
+	late->charge.answered = *late->answered ? late->answered : NULL;
+	r = ledger_settle(m->ledger, late->id, &late->charge, now, e);
+	if (r == -EOVERFLOW)
+		r = ledger_settle(m->ledger, late->id, &late->reserved, now, e);
+	return r == -EOVERFLOW ? ledger_release(m->ledger, late->id, now, e) : r;
+}
+
 int meter_write_late(struct meter *m, int64_t now, struct err *e)
 {
 	for (size_t i = 0; i < m->late.n; i++) {
-		struct meter_late *late = &m->late.v[i];
-		int r;
+		int r = write_one(m, &m->late.v[i], now, e);
 
-		late->charge.answered = *late->answered ? late->answered : NULL;
-		r = late->is_release ?
-			    ledger_release(m->ledger, late->id, now, e) :
-			    ledger_settle(m->ledger, late->id, &late->charge, now, e);
 		/* It was written, and only the word of it was lost; or another charged it. */
 		if (r < 0 && r != -EALREADY && r != -ENOENT && r != -EPERM)
 			return r;

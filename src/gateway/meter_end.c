@@ -319,6 +319,19 @@ static void take_larger(struct usage *u, const struct usage *guess)
 	u->out = larger(u->out, guess->out);
 }
 
+/*
+ * Whether a provider's own bill can be right: beside what the table says, or, for a model that is in
+ * no table, at all. One absurd figure would fill a counter for ever.
+ */
+static bool is_credible(int64_t cost, bool is_table, int64_t table)
+{
+	const int64_t most = 1000 * MONEY_DOLLAR;
+
+	if (is_table && table < most / 100)
+		return cost >= 0 && cost <= larger(table * 100, MONEY_DOLLAR);
+	return cost >= 0 && cost <= most;
+}
+
 /* What a call is charged; false: nothing, it is released. */
 static bool charge_of(const struct meter *m, const struct meter_call *c,
 		      const struct llm_answer *a, enum meter_end end,
@@ -334,12 +347,13 @@ static bool charge_of(const struct meter *m, const struct meter_call *c,
 	ret->usage = is_final(a) ? final_usage(a) : guess;
 	if (is_final(a) && a->is_unclear)
 		take_larger(&ret->usage, &guess);
-	if (a && a->has_cost && a->cost >= 0) {
+	is_table = meter_price_of(&c->price, a, ret->is_estimate ? &ret->usage : &a->usage,
+				  now.real / 1000, &ret->cost);
+	if (a && a->has_cost && is_credible(a->cost, is_table, ret->cost)) {
 		ret->cost = a->cost;
 		return true;
 	}
-	is_table = meter_price_of(&c->price, a, ret->is_estimate ? &ret->usage : &a->usage,
-				  now.real / 1000, &ret->cost);
+	ret->is_estimate |= a && a->has_cost;
 	/* Something of it has no price: all that it could have cost. */
 	if (!is_table) {
 		ret->cost = c->cost;
@@ -422,7 +436,14 @@ static void tell_end(struct meter *m, const struct meter_call *c,
 void meter_settle(struct meter *m, struct meter_call *c, const struct llm_answer *a,
 		  enum meter_end end, unsigned int status, struct meter_time now)
 {
-	struct meter_late late = { .id = c->id, .began = c->began.real };
+	struct meter_late late = {
+		.id = c->id,
+		.began = c->began.real,
+		.reserved = { .usage = { .in_uncached = smaller(c->in_max, c->tokens),
+					 .out = larger(c->tokens - c->in_max, 0) },
+			      .cost = c->cost,
+			      .is_estimate = true },
+	};
 	const struct usage *u = &late.charge.usage;
 
 	late.is_release = !charge_of(m, c, a, end, now, &late.charge);

@@ -34,6 +34,7 @@ struct meter_late {
 	int64_t id;
 	bool is_release;
 	struct ledger_charge charge;
+	struct ledger_charge reserved; /* in its place, where a counter cannot hold it */
 	char answered[LLM_NAME_MAX + 1];
 	int64_t began; /* real time */
 };

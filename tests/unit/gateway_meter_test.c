@@ -447,6 +447,79 @@ static void test_dearer_model_answers(void **state)
 	verify(b);
 }
 
+/* Calls that cost nothing do not fill the disk: what the provider refused is forgotten. */
+static void test_refused_calls_are_forgotten(void **state)
+{
+	enum { ROUNDS = 9000 };
+	struct meter_box *b = *state;
+	sqlite3_stmt *s = NULL;
+	sqlite3 *db = NULL;
+	struct call call;
+
+	box_limit_tokens(box_policy(b, "p"), 10000);
+	box_start(b);
+	call = chat(b, SMALL);
+	end_with(b, &call, 1, 1);
+	for (int i = 0; i < ROUNDS; i++) {
+		call = chat(b, SMALL);
+		end_at(b, &call, NULL, METER_REFUSED, 0);
+	}
+	verify(b);
+	assert_int_equal(session(b).tokens, 2);
+	assert_int_equal(session(b).tokens_reserved, 0);
+	assert_int_equal(sqlite3_open(b->ledger_path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db,
+					    "SELECT count(*), (SELECT count(*) FROM part),"
+					    " sum(state = 'settled') FROM call",
+					    -1, &s, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+	assert_in_range(sqlite3_column_int64(s, 0), 8192, 8200);
+	assert_int_equal(sqlite3_column_int64(s, 1), sqlite3_column_int64(s, 0));
+	assert_int_equal(sqlite3_column_int64(s, 2), 1);
+	sqlite3_finalize(s);
+	sqlite3_close(db);
+}
+
+/* One absurd figure of a provider neither fills a counter nor locks the gateway up. */
+static void test_absurd_bills(void **state)
+{
+	struct meter_box *b = *state;
+	struct ledger_limit limit = { .scope = LEDGER_SESSION };
+	struct ledger_call full = { .limits = &limit, .n_limits = 1 };
+	struct ledger_charge charge = { .cost = INT64_MAX - 5 };
+	struct ledger_answer a = {};
+	struct err e = {};
+	struct call call;
+
+	box_limit_tokens(box_policy(b, "p"), 1000000);
+	box_start(b);
+	call = chat(b, SMALL);
+	end(b, &call,
+	    "{\"model\":\"m\",\"choices\":[],\"usage\":{\"prompt_tokens\":10,"
+	    "\"completion_tokens\":10,\"total_tokens\":20,\"cost\":9000000.0}}");
+	assert_int_equal(session(b).cost, 50000);
+	assert_true(box_last(b, GATEWAY_LLM_CALL)->x.is_estimate);
+	call = chat(b, "{\"model\":\"of-nobody\",\"max_tokens\":300," ASK "}");
+	end(b, &call,
+	    "{\"model\":\"x\",\"choices\":[],\"usage\":{\"prompt_tokens\":10,"
+	    "\"completion_tokens\":10,\"total_tokens\":20,\"cost\":9000000.0}}");
+	assert_int_equal(session(b).cost, 50000);
+	/* A counter that is full, whoever filled it. */
+	limit.name = b->config.session;
+	assert_int_equal(ledger_reserve(b->ledger, &full, NOON, &a, &e), 0);
+	charge.cost -= 50000;
+	assert_int_equal(ledger_settle(b->ledger, a.id, &charge, NOON, &e), 0);
+	for (int i = 0; i < 3; i++) {
+		call = chat(b, SMALL);
+		assert_true(call.v.admitted);
+		end_with(b, &call, 10, 10);
+		assert_int_equal(meter_wait_ms(b->meter, at(0)), -1);
+	}
+	assert_int_equal(session(b).tokens_reserved, 0);
+	verify(b);
+}
+
 /* What a call is charged that ended so, of 10 tokens of text or none. */
 static int64_t charged_for(struct meter_box *b, const char *provider,
 			   const struct llm_format *f, const char *body, const char *text,
@@ -850,6 +923,8 @@ int main(void)
 		T(test_cache_writes_are_reserved),
 		T(test_embeddings),
 		T(test_dearer_model_answers),
+		T(test_refused_calls_are_forgotten),
+		T(test_absurd_bills),
 		T(test_what_was_not_seen_is_charged),
 		T(test_grows_and_is_cut),
 		T(test_cut_takes_the_rest),

@@ -789,7 +789,8 @@ static void test_older_schema(void **state)
 	b->l = open_at(b->path, NOON);
 	settle(b->l, ask(b->l, &limit, 60, 0).id, 60, 0, 0);
 	close_ok(&b->l);
-	run_sql(b->path, "DROP TABLE mark; PRAGMA user_version = 1");
+	run_sql(b->path,
+		"DROP TABLE mark; DROP INDEX call_released; PRAGMA user_version = 1");
 	b->l = open_at(b->path, NOON);
 	assert_int_equal(left(b->l, &limit, NOON).tokens, 40);
 	assert_int_equal(ledger_reach(b->l, &limit, "p", &mark, 1, NOON, &first, &end, &e),
