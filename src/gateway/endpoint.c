@@ -25,7 +25,7 @@ static const struct gateway_known known[] = {
 	{ "fireworks", LLM_OPENAI, "https://api.fireworks.ai/inference/v1" },
 	{ "cerebras", LLM_OPENAI, "https://api.cerebras.ai/v1" },
 	{ "perplexity", LLM_OPENAI, "https://api.perplexity.ai/v1" },
-	{ "ollama", LLM_OPENAI, "http://127.0.0.1:11434/v1" },
+	{ "ollama", LLM_OPENAI, "http://127.0.0.1:11434/v1", true },
 };
 
 static const char *const families[] = {
@@ -44,7 +44,11 @@ const struct gateway_known *gateway_known_find(const char *name)
 
 const struct gateway_known *gateway_known_at(size_t i)
 {
-	return i < ARRAY_SIZE(known) ? &known[i] : NULL;
+	/* What is on the host's loopback is the host's. */
+	for (size_t k = 0; k < ARRAY_SIZE(known); k++)
+		if (!known[k].is_local && i-- == 0)
+			return &known[k];
+	return NULL;
 }
 
 const char *gateway_family_name(enum llm_family f)

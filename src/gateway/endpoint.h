@@ -17,11 +17,12 @@ struct gateway_known {
 	const char *name;
 	enum llm_family family;
 	const char *endpoint; /* in the form below */
+	bool is_local;	      /* on this machine: only for policies that name it */
 };
 
 /* By name, in lower case; NULL: not known. */
 const struct gateway_known *gateway_known_find(const char *name);
-/* The i-th; NULL at the end. */
+/* The i-th of those that may be called where no policy names them; NULL at the end. */
 const struct gateway_known *gateway_known_at(size_t i);
 
 /* "openai", "anthropic", "gemini". False where the name is none of them. */

@@ -28,6 +28,14 @@ bool meter_pattern_matches(const char *pattern, const char *text)
 	return *pattern == '\0';
 }
 
+/* Where no policy names it. */
+static bool is_known(const char *provider)
+{
+	const struct gateway_known *k = gateway_known_find(provider);
+
+	return k && !k->is_local;
+}
+
 enum meter_name meter_name_check(const struct gateway_policy *p, const char *provider,
 				 const char *model)
 {
@@ -35,7 +43,7 @@ enum meter_name meter_name_check(const struct gateway_policy *p, const char *pro
 
 	if (p->any_provider)
 		return METER_NAME_OK;
-	if (!own && (p->block_unknown || !gateway_known_find(provider)))
+	if (!own && (p->block_unknown || !is_known(provider)))
 		return METER_NAME_PROVIDER;
 	if (!own || !model || own->models.n == 0)
 		return METER_NAME_OK;

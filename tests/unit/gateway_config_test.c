@@ -291,7 +291,13 @@ static void test_known(void **state)
 	for (size_t i = 0; (k = gateway_known_at(i)); i++) {
 		assert_ptr_equal(gateway_known_find(k->name), k);
 		assert_int_equal(gateway_endpoint_split(k->endpoint, &p), 0);
+		/* Who names none gets none of the host's own. */
+		assert_true(p.is_tls);
+		assert_false(k->is_local);
 	}
+	k = gateway_known_find("ollama");
+	assert_non_null(k);
+	assert_true(k->is_local);
 	assert_non_null(gateway_known_find("anthropic"));
 	assert_null(gateway_known_find("nobody"));
 	assert_null(gateway_known_find("OpenAI"));
