@@ -156,11 +156,21 @@ static void forget_env(const policy_llm_keys *from, const struct strmap *keys)
 			wipe(strchr(*v, '=') + 1);
 }
 
-static void take_out_keys(const struct strmap *keys, struct strv *env)
+/* Their names are noted: an engine gives the same ones to each further process, and by then the keys
+ * are not known any more. */
+static int take_out_keys(const struct strmap *keys, struct strv *env, struct strv *dropped)
 {
-	for (size_t i = env->n; i > 0; i--)
-		if (holds_key(env->v[i - 1], keys))
-			strv_remove(env, i - 1);
+	for (size_t i = env->n; i > 0; i--) {
+		_free_ char *name = NULL;
+
+		if (!holds_key(env->v[i - 1], keys))
+			continue;
+		name = strndup(env->v[i - 1], strcspn(env->v[i - 1], "="));
+		if (!name || (!strv_contains(dropped, name) && strv_add(dropped, name) < 0))
+			return -ENOMEM;
+		strv_remove(env, i - 1);
+	}
+	return 0;
 }
 
 static int take_keys(struct container_gateway *g, const struct policy_plan *plan,
@@ -173,8 +183,8 @@ static int take_keys(struct container_gateway *g, const struct policy_plan *plan
 	if (r < 0)
 		return r;
 	forget_env(&plan->llm_keys, &keys);
-	if (p)
-		take_out_keys(&keys, &p->env);
+	if (p && take_out_keys(&keys, &p->env, &g->config->dropped_env) < 0)
+		return err_oom(e);
 	return gateway_keys_pipe(&keys, &g->keys_fd, e);
 }
 

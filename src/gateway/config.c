@@ -64,6 +64,7 @@ static const struct json_field config_fields[] = {
 	JSON_F(gateway_config, intercept, "intercept", JSON_BOOL),
 	JSON_F(gateway_config, intercept_address, "interceptAddress", JSON_STR),
 	JSON_F(gateway_config, hidden_env, "hiddenEnv", JSON_STRV),
+	JSON_F(gateway_config, dropped_env, "droppedEnv", JSON_STRV),
 	JSON_F(gateway_config, alert_command, "alertCommand", JSON_STRV),
 	JSON_F(gateway_config, alert_webhook, "alertWebhook", JSON_STR),
 	{},

@@ -86,7 +86,8 @@ struct gateway_config {
 	uint32_t port;	   /* of the listening sockets in the container; 0: see them */
 	bool intercept;
 	char *intercept_address; /* 127.x.y.z that providers' names resolve to; NULL: none */
-	struct strv hidden_env; /* variables that no process of the container gets: keys */
+	struct strv hidden_env; /* variables of keys: processes of the container get the placeholder */
+	struct strv dropped_env; /* variables that held a key under another name: nobody gets them */
 	/* What of the administrator's is done at a threshold; the administrator's settings. */
 	struct strv alert_command; /* argv; empty: none */
 	char *alert_webhook;	   /* URL, or NULL */

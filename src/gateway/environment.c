@@ -167,6 +167,8 @@ static int go_around_proxy(struct strv *env)
 
 static int make(const struct gateway_config *c, struct strv *env)
 {
+	for (size_t i = 0; i < c->dropped_env.n; i++)
+		take_out(env, c->dropped_env.v[i]);
 	for (size_t i = 0; i < c->hidden_env.n; i++) {
 		take_out(env, c->hidden_env.v[i]);
 		/* Who reads the key from where the policy has it finds the placeholder there. */

@@ -146,6 +146,12 @@ join_network() { # PATH
 	wait_for 20 grep -q called out
 	run grep -c Marker out
 	assert_output 0
+	jq -n --arg k "$PROVIDER_KEY" '{ cwd: "/", args: ["env"], user: { uid: 0, gid: 0 },
+		env: ["PATH=/bin", "SOMETHING_ELSE=x" + $k, "KEPT=1"] }' >process.json
+	run purple_rt exec --process process.json "$ID"
+	rm process.json
+	assert_contains KEPT=1
+	assert_lacks Marker
 	# A file of its own that holds what grep would look for must not be found.
 	run purple_rt exec "$ID" sh -c 'k=Mark; grep -r "${k}er" / --exclude-dir=proc --exclude-dir=sys; env; cat /proc/*/environ /proc/*/cmdline'
 	assert_lacks Marker

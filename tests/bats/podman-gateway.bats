@@ -72,8 +72,10 @@ billed() {
 }
 
 @test "podman exec has the gateway, and as little of the key as podman run" {
-	start_podman "$IMAGE" sleep 1000
+	# Podman gives what it was given to each further process, too.
+	start_podman -e MINE="$PROVIDER_KEY" -e LONG="x $PROVIDER_KEY" -e OTHER=stays "$IMAGE" sleep 1000
 	capture podman_ exec -e OPENAI_API_KEY=sk-other "$ID" sh -c 'call; env; cat /proc/*/environ'
+	assert_contains OTHER=stays
 	assert_equal "$status" 0
 	assert_contains '"total_tokens":30'
 	assert_lacks Marker
