@@ -234,7 +234,7 @@ head_is_refused() {
 		import socket, sys, time
 		host, port = sys.argv[1].removeprefix("http://").split(":")
 		head = "POST /openai/v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + sys.argv[2] + "\r\n"
-		body = '{"model":"gpt-5-mini","stream":true,"messages":[{"role":"user","content":"scenario: endless chunk=500"}]}'
+		body = '{"model":"gpt-5-mini","stream":true,"messages":[{"role":"user","content":"scenario: stall out=50 after=5"}]}'
 		texts = [head, head + "Content-Length: 100\r\n\r\n{", head + "Content-Length: %d\r\n\r\n%s" % (len(body), body)]
 		held = []
 		for n in range(30):
@@ -296,8 +296,9 @@ head_is_refused() {
 @test "a provider whose certificate is not right gets no key" {
 	make_certificate good IP:127.0.0.1
 	make_certificate other DNS:other.example
+	make_expired_certificate old IP:127.0.0.1
 	local name
-	for name in good other; do
+	for name in good other old; do
 		rm -f provider.port requests.jsonl bill.jsonl
 		provider_start --tls-port 0 --cert "$name.pem" --key "$name.key"
 		gateway_config gateway.json ".policies[0].providers[0].endpoints = [\"https://127.0.0.1:$PROVIDER_TLS_PORT/v1\"]"

@@ -170,6 +170,19 @@ make_certificate() {
 		-addext "subjectAltName=$2" -keyout "$1.key" -out "$1.pem" 2>/dev/null
 }
 
+# make_expired_certificate NAME HOST: the same, of long ago.
+make_expired_certificate() {
+	make_certificate "$1" "$2"
+	printf '%s\n' '[ca]' 'default_ca = own' '[own]' 'database = ca.index' 'serial = ca.serial' \
+		'new_certs_dir = .' 'default_md = sha256' 'policy = any' 'copy_extensions = copy' '[any]' \
+		'commonName = supplied' >ca.conf
+	: >ca.index
+	echo 01 >ca.serial
+	openssl req -new -key "$1.key" -subj "/CN=$2" -addext "subjectAltName=$2" -out "$1.csr" 2>/dev/null
+	openssl ca -batch -config ca.conf -selfsign -keyfile "$1.key" -in "$1.csr" -out "$1.pem" -notext \
+		-startdate 20200101000000Z -enddate 20200201000000Z 2>/dev/null
+}
+
 # memory_at_most MEGABYTES: the most that the gateway had so far.
 memory_at_most() {
 	local kb
