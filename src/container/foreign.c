@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The network rules of a container that another runtime makes: see foreign.h. Runs in
- * purple-network-hook, which that runtime starts when the container's init is in its namespaces and
+ * The network rules and the LLM gateway of a container that another runtime makes: see foreign.h.
+ * Runs in purple-network-hook or purple-budget-hook, which that runtime starts when the container's init is in its namespaces and
  * its program does not run yet; in the host's namespaces, as root of the host.
  *
  * The steps are those of create.c, without what the other runtime does itself. The state folder is
@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@
 #include "base/log.h"
 #include "cgroup/cgroup.h"
 #include "container/container.h"
+#include "container/gateway.h"
 #include "container/network.h"
 #include "container/undo.h"
 
@@ -34,7 +36,10 @@ struct foreign {
 	struct policy_plan plan;
 	struct container c;
 	struct container_network network;
+	struct container_gateway gateway;
+	bool has_network, has_gateway; /* hooks for it */
 	int cgroup_fd;
+	char *cgroup_dir;
 	bool net_raw;
 };
 
@@ -43,7 +48,9 @@ static void foreign_clear(struct foreign *f)
 	policy_plan_clear(&f->plan);
 	container_close(&f->c);
 	container_network_clear(&f->network);
+	container_gateway_clear(&f->gateway);
 	fd_close(&f->cgroup_fd);
+	free(f->cgroup_dir);
 }
 
 /* --- what holds --- */
@@ -62,20 +69,24 @@ static int isolate(struct policy_plan *plan, struct err *e)
 
 static int load_plan(struct foreign *f, struct oci_spec **ret_spec, struct err *e)
 {
-	const struct policy_request pr = { .admin_policy = f->rq->admin_policy,
-					   .admin_chosen_by = "--policy",
-					   .dirs = f->rq->dirs,
-					   .bundle = f->rq->bundle,
-					   .network_filter = true };
+	struct policy_request pr = { .admin_policy = f->rq->admin_policy,
+				     .admin_chosen_by = "--policy",
+				     .dirs = f->rq->dirs,
+				     .bundle = f->rq->bundle };
 	_free_ char *path = fs_join(f->rq->bundle, "config.json");
 	int r;
 
 	if (!path)
 		return err_oom(e);
 	r = oci_spec_load(AT_FDCWD, path, ret_spec, e);
-	if (r == 0)
-		r = policy_plan_make(*ret_spec, &pr, &f->plan, e);
-	if (r == 0 && f->plan.sources.n && !f->plan.network.n)
+	if (r < 0)
+		return r;
+	f->has_network = f->rq->network || policy_has_network_hook(*ret_spec);
+	f->has_gateway = f->rq->gateway || policy_has_budget_hook(*ret_spec);
+	pr.network_filter = f->has_network;
+	pr.gateway = f->has_gateway;
+	r = policy_plan_make(*ret_spec, &pr, &f->plan, e);
+	if (r == 0 && f->has_network && f->plan.sources.n && !f->plan.network.n)
 		r = isolate(&f->plan, e);
 	return r;
 }
@@ -273,6 +284,9 @@ static int make_cgroup(struct foreign *f, struct undo *u, struct err *e)
 	if (r < 0)
 		return r;
 	path = alone ? dir : f->c.st.cgroup->unified;
+	f->cgroup_dir = strdup(path);
+	if (!f->cgroup_dir)
+		return err_oom(e);
 	f->cgroup_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return f->cgroup_fd < 0 ? err_sys(e, "cannot open the group '%s'", path) : 0;
 }
@@ -345,19 +359,102 @@ static int make_network(struct foreign *f, struct undo *u, struct err *e)
 	return r == 0 ? container_state_save(&f->c, e) : r;
 }
 
+/* --- its gateway --- */
+
+static void undo_gateway(void *arg)
+{
+	struct foreign *f = arg;
+
+	gateway_client_end(&f->gateway.client);
+}
+
+/*
+ * The loopback must be the container's own: on another one everybody could call. And what isolates is
+ * not this hook's doing: the policy hook has said it in the configuration, or the network hook does it.
+ */
+static int check_for_gateway(const struct foreign *f, const struct oci_spec *spec,
+			     struct err *e)
+{
+	const struct oci_namespace *ns = oci_spec_namespace(spec, "network");
+
+	if (!ns)
+		return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
+			       "the container is in the host's network, where others could use its "
+			       "LLM gateway: give it a network namespace, or run it under "
+			       "purple-runtime");
+	if (!f->has_network && f->plan.spec->linux_->isolate_network &&
+	    (ns->path || policy_has_other_hooks(spec)))
+		return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
+			       "network.isolated needs purple-policy-hook (precreate) or "
+			       "purple-network-hook beside this one");
+	return 0;
+}
+
+/* With the group that init is in, which need not be one that we made. */
+static int begin_gateway(struct foreign *f, int netns, int init, struct err *e)
+{
+	struct cgroup group = { .mode = CGROUP_V2, .unified = f->cgroup_dir };
+	struct cgroup *own = f->c.st.cgroup;
+	int r;
+
+	f->c.st.cgroup = &group;
+	r = container_gateway_begin(&f->gateway, &f->c, netns, init, e);
+	f->c.st.cgroup = own;
+	return r;
+}
+
+static int make_gateway(struct foreign *f, struct undo *u, struct err *e)
+{
+	_close_ int netns = -1, init = -1;
+	int r;
+
+	if (!f->gateway.config)
+		return 0;
+	netns = container_netns_of(f->rq->pid, e);
+	if (netns < 0)
+		return netns;
+	init = (int)syscall(SYS_pidfd_open, f->rq->pid, 0);
+	if (init < 0)
+		return err_sys(e, "cannot watch the container's init");
+	r = container_netns_loopback_up(netns, e);
+	undo_push(u, undo_gateway, f);
+	if (r == 0)
+		r = begin_gateway(f, netns, init, e);
+	if (r == 0)
+		r = container_gateway_wait(&f->gateway, e);
+	return r == 0 ? container_state_save(&f->c, e) : r;
+}
+
+static int check(struct foreign *f, const struct oci_spec *spec, struct err *e)
+{
+	int r = 0;
+
+	if (f->has_network)
+		r = container_foreign_check(spec, f->rq->bundle, &f->net_raw, e);
+	if (r == 0 && f->has_network)
+		r = container_foreign_check_init(f->rq->pid, e);
+	if (r == 0 && gateway_config_is_set(&f->plan.gateway))
+		r = check_for_gateway(f, spec, e);
+	return r < 0 ? r :
+		       container_gateway_prepare_described(&f->gateway, &f->plan, spec, e);
+}
+
 static int make(struct foreign *f, const struct oci_spec *spec, struct err *e)
 {
 	_undo_ struct undo u = {};
-	int r = container_foreign_check(spec, f->rq->bundle, &f->net_raw, e);
+	int r = check(f, spec, e);
 
-	if (r == 0)
-		r = container_foreign_check_init(f->rq->pid, e);
+	/* Neither is asked for. */
+	if (r == 0 && !f->has_network && !f->gateway.config)
+		return 0;
 	if (r == 0)
 		r = make_state(f, &u, e);
 	if (r == 0)
 		r = make_cgroup(f, &u, e);
 	if (r == 0)
-		r = make_network(f, &u, e);
+		r = f->has_network ? make_network(f, &u, e) : enter_cgroup(f, e);
+	if (r == 0)
+		r = make_gateway(f, &u, e);
 	if (r < 0)
 		return err_wrap(e, "policy %s", f->plan.sources.v[0].name);
 	undo_forget(&u);
@@ -371,6 +468,7 @@ int container_foreign_create(const struct container_foreign_request *rq, struct 
 		.rq = rq,
 		.c = CONTAINER_EMPTY,
 		.network = CONTAINER_NETWORK_EMPTY,
+		.gateway = CONTAINER_GATEWAY_EMPTY,
 		.cgroup_fd = -1,
 	};
 	_oci_spec_free_ struct oci_spec *spec = NULL;

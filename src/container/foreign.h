@@ -21,12 +21,14 @@ struct container_foreign_request {
 	pid_t pid;		  /* of init */
 	const char *admin_policy; /* NULL: none */
 	const struct policy_dirs *dirs;
+	bool network, gateway; /* what the hook that calls is for */
 };
 
 /*
  * At createRuntime: when this returns 0, the rules of the container's policies hold for it, or it
  * has no policy. An error where the filter cannot hold this container; then nothing is left behind.
- * Runs in: purple-network-hook, in the host's namespaces, as root of the host.
+ * Of two hooks the first does what both are for, as the configuration has them.
+ * Runs in: purple-network-hook or purple-budget-hook, in the host's namespaces, as root of the host.
  */
 int container_foreign_create(const struct container_foreign_request *rq, struct err *e);
 

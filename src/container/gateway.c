@@ -328,6 +328,98 @@ int container_gateway_prepare(struct container_gateway *g, struct policy_plan *p
 	return named(g, r, e);
 }
 
+/* --- for other runtimes --- */
+
+int container_gateway_describe(struct policy_plan *plan, struct err *e)
+{
+	struct gateway_config *c = &plan->gateway;
+	int r;
+
+	if (!gateway_config_is_set(c) || !plan->spec->process)
+		return 0;
+	c->port = GATEWAY_PORT;
+	r = make_placeholder(c, e);
+	if (r == 0)
+		r = gateway_environment(c, &plan->spec->process->env, e);
+	return r < 0 ? err_wrap(e, "policy %s: ai_policy", c->policies.v[0].name) : 0;
+}
+
+static bool is_placeholder(const char *text)
+{
+	return strlen(text) == GATEWAY_PLACEHOLDER_LEN && str_has_prefix(text, "purple-") &&
+	       strspn(text + strlen("purple-"), "0123456789abcdef") == 32;
+}
+
+/* The placeholder that the environment has, whichever variable it is in. */
+static const char *find_placeholder(const struct strv *env)
+{
+	for (size_t i = 0; i < env->n; i++) {
+		const char *value = strchr(env->v[i], '=');
+
+		if (value && is_placeholder(value + 1))
+			return value + 1;
+	}
+	return NULL;
+}
+
+/* As it is, it is what this gateway's would be. */
+static int check_environment(const struct gateway_config *c, const struct strv *env,
+			     struct err *e)
+{
+	_strv_free_ struct strv expected = {};
+	bool same;
+	int r = strv_copy(env, &expected) < 0 ? err_oom(e) :
+						gateway_environment(c, &expected, e);
+
+	if (r < 0)
+		return r;
+	same = expected.n == env->n;
+	for (size_t i = 0; same && i < env->n; i++)
+		same = strv_contains(&expected, env->v[i]);
+	for (size_t i = 0; same && i < expected.n; i++)
+		same = strv_contains(env, expected.v[i]);
+	return same ? 0 :
+		      err_set(e, ERR_CONFIG, EINVAL,
+			      "the container's environment does not lead to its gateway: hooks "
+			      "cannot change it at this stage, so purple-policy-hook has to come "
+			      "first (precreate), or the configuration to have it");
+}
+
+int container_gateway_prepare_described(struct container_gateway *g,
+					struct policy_plan *plan,
+					const struct oci_spec *configured, struct err *e)
+{
+	static const struct strv nothing;
+	const struct strv *env = configured->process ? &configured->process->env : &nothing;
+	struct gateway_config *c = &plan->gateway;
+	const char *placeholder = find_placeholder(env);
+	size_t n = env->n;
+	int r = 0;
+
+	if (!gateway_config_is_set(c))
+		return 0;
+	g->config = c;
+	g->policy = c->policies.v[0].name;
+	c->port = GATEWAY_PORT;
+	c->placeholder = strdup(placeholder ? placeholder : "");
+	if (!c->placeholder)
+		r = err_oom(e);
+	if (r == 0)
+		r = gateway_client_check(e);
+	if (r == 0)
+		r = check_environment(c, env, e);
+	/* Of the merged configuration; the other runtime has the one that was given. */
+	if (r == 0 && plan->spec->process)
+		n = plan->spec->process->env.n;
+	if (r == 0)
+		r = take_keys(g, plan, e);
+	if (r == 0 && plan->spec->process && plan->spec->process->env.n != n)
+		r = err_set(e, ERR_CONFIG, EPERM,
+			    "a variable of the container's environment holds an API key that "
+			    "the container must not have");
+	return named(g, r, e);
+}
+
 bool container_gateway_needs_netns(const struct container_gateway *g)
 {
 	return g->config && !g->is_begun && g->listen4_fd < 0 && g->listen6_fd < 0;

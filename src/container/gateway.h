@@ -42,6 +42,17 @@ int container_gateway_prepare(struct container_gateway *g, struct policy_plan *p
 			      struct err *e);
 
 /*
+ * For a container of another runtime, whose configuration cannot be changed when its gateway is
+ * started. First, from the policy hook: puts the address and a placeholder into plan->spec. Then, from
+ * the budget hook, instead of container_gateway_prepare(): takes them from the configuration, which
+ * must have been made so and hold no API key. Programs are not intercepted.
+ */
+int container_gateway_describe(struct policy_plan *plan, struct err *e);
+int container_gateway_prepare_described(struct container_gateway *g,
+					struct policy_plan *plan,
+					const struct oci_spec *configured, struct err *e);
+
+/*
  * When init has been started: begins to start the gateway, so that it gets ready while init does its
  * work. `netns_fd` is the network namespace that the container will have; -1: that in which
  * container_gateway_prepare() listens. `init_fd` is init's pidfd. Notes the process in c->st.

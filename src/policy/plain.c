@@ -6,9 +6,11 @@
 #include <stdlib.h>
 
 #include "policy/merge_parts.h"
+#include "policy/plan.h"
 #include "policy/seccomp_fold.h"
 
 #define NETWORK_HOOK "purple-network-hook"
+#define BUDGET_HOOK "purple-budget-hook"
 
 static int refuse(const struct policy *p, struct policy_pos pos, const char *what,
 		  struct err *e)
@@ -106,27 +108,43 @@ static int fold_seccomp(struct oci_linux *l, const struct policy *const *policie
 	return 0;
 }
 
-static bool is_network_hook(const struct oci_hook *h)
-{
-	const char *slash = h->path ? strrchr(h->path, '/') : NULL;
-
-	return slash && streq(slash + 1, NETWORK_HOOK);
-}
-
-static size_t count_network_hooks(const oci_hooks_list *l)
+static size_t count_hooks(const oci_hooks_list *l, const char *program)
 {
 	size_t i, n = 0;
 
-	for (i = 0; i < l->n; i++)
-		n += is_network_hook(&l->v[i]);
+	for (i = 0; i < l->n; i++) {
+		const char *slash = l->v[i].path ? strrchr(l->v[i].path, '/') : NULL;
+
+		n += slash && streq(slash + 1, program);
+	}
 	return n;
+}
+
+static size_t count_own_hooks(const oci_hooks_list *l)
+{
+	return count_hooks(l, NETWORK_HOOK) + count_hooks(l, BUDGET_HOOK);
 }
 
 bool policy_has_network_hook(const struct oci_spec *s)
 {
 	const struct oci_hooks *h = s->hooks;
 
-	return h && count_network_hooks(&h->create_runtime);
+	return h && count_hooks(&h->create_runtime, NETWORK_HOOK);
+}
+
+bool policy_has_other_hooks(const struct oci_spec *s)
+{
+	const struct oci_hooks *h = s->hooks;
+
+	return h && (h->prestart.n ||
+		     h->create_runtime.n > count_own_hooks(&h->create_runtime));
+}
+
+bool policy_has_budget_hook(const struct oci_spec *s)
+{
+	const struct oci_hooks *h = s->hooks;
+
+	return h && count_hooks(&h->create_runtime, BUDGET_HOOK);
 }
 
 /* The engine plugs its network into the namespace that it names; the container gets another one.
@@ -135,15 +153,13 @@ static int isolate_network(struct oci_spec *s, const struct policy *const *polic
 			   size_t n, struct err *e)
 {
 	struct oci_linux *l = s->linux_;
-	const struct oci_hooks *h = s->hooks;
 	const struct policy *p = policies[0];
 	size_t i;
 
 	for (i = 0; i < n; i++)
 		if (policies[i]->network.isolated)
 			p = policies[i];
-	if (h && (h->prestart.n ||
-		  h->create_runtime.n > count_network_hooks(&h->create_runtime)))
+	if (policy_has_other_hooks(s))
 		return refuse(p,
 			      p->network.isolated_pos.line ? p->network.isolated_pos :
 							     p->network.pos,
@@ -212,7 +228,7 @@ static int split_options(struct oci_spec *s, struct err *e)
 }
 
 int policy_make_plain(struct oci_spec *s, const struct policy *const *policies, size_t n,
-		      bool network_filter, struct err *e)
+		      unsigned int has, struct err *e)
 {
 	size_t i;
 	int r = 0;
@@ -222,8 +238,7 @@ int policy_make_plain(struct oci_spec *s, const struct policy *const *policies, 
 			return refuse(policies[i], policies[i]->resources.timeout_pos,
 				      "resources.session_timeout_seconds", e);
 	for (i = 0; r == 0 && i < n; i++)
-		r = policy_check_enforceable(policies[i],
-					     network_filter ? POLICY_HAS_FILTER : 0, e);
+		r = policy_check_enforceable(policies[i], has, e);
 	if (r == 0 && n && s->linux_->isolate_network)
 		r = isolate_network(s, policies, n, e);
 	if (r == 0)

@@ -12,14 +12,10 @@
  * new network namespace. What no plain configuration can say is an ERR_UNSUPPORTED that names the
  * policy's line. Pure.
  *
- * Not said in a configuration, and the caller's to see to: `plain_source` of mounts, and with
- * `network_filter` the rules of the network.
+ * Not said in a configuration, and the caller's to see to: `plain_source` of mounts, and what it
+ * `has` besides (POLICY_HAS_...): the rules of the network, LLM calls.
  */
 int policy_make_plain(struct oci_spec *s, const struct policy *const *policies, size_t n,
-		      bool network_filter, struct err *e);
-
-/* Whether purple-network-hook is among the createRuntime hooks. (Podman runs those of poststop
- * itself, and has them not in the configuration.) */
-bool policy_has_network_hook(const struct oci_spec *s);
+		      unsigned int has, struct err *e);
 
 #endif

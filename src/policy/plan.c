@@ -163,7 +163,7 @@ static int choose_by_annotation(const struct policy_settings *s,
 }
 
 static int plan_make_plain(struct policy_plan *plan, const struct chosen *admin,
-			   const struct chosen *user, bool network_filter, struct err *e)
+			   const struct chosen *user, unsigned int has, struct err *e)
 {
 	const struct policy *policies[2];
 	size_t n = 0;
@@ -172,7 +172,7 @@ static int plan_make_plain(struct policy_plan *plan, const struct chosen *admin,
 		policies[n++] = admin->policy;
 	if (user->policy)
 		policies[n++] = user->policy;
-	return policy_make_plain(plan->spec, policies, n, network_filter, e);
+	return policy_make_plain(plan->spec, policies, n, has, e);
 }
 
 /* The rules of both, unless one of them isolates the container. */
@@ -302,7 +302,7 @@ static int plan_fill(const struct policy_request *rq, struct policy_plan *plan,
 		r = plan_add_alerts(plan, &settings, e);
 	return r < 0 || !rq->plain ?
 		       r :
-		       plan_make_plain(plan, &admin, &user, rq->network_filter, e);
+		       plan_make_plain(plan, &admin, &user, request_has(rq), e);
 }
 
 int policy_plan_applies(const struct strmap *annotations, const struct policy_request *rq,

@@ -53,6 +53,13 @@ struct policy_llm_key {
 };
 typedef LIST_OF(struct policy_llm_key) policy_llm_keys;
 
+/* Whether one of Purple's hooks for other runtimes is among the createRuntime hooks. (Podman runs those
+ * of poststop itself, and has them not in the configuration.) */
+bool policy_has_network_hook(const struct oci_spec *s);
+bool policy_has_budget_hook(const struct oci_spec *s);
+/* Whether others are there, or of prestart: they may plug a network into the container. */
+bool policy_has_other_hooks(const struct oci_spec *s);
+
 struct policy_plan {
 	struct oci_spec *spec;		       /* the effective configuration; owned */
 	LIST_OF(struct policy_source) sources; /* empty: no policy */

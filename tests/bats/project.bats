@@ -164,8 +164,8 @@ tree_with() { # FILE HEADER
 @test "what configure fills in is filled in, in the files that are installed" {
 	local file
 	[[ -e $PURPLE_BUILDDIR/Makefile ]] || skip "needs a build folder"
-	for file in contrib/50-purple.conf oci-hooks/purple-policy.json oci-hooks/purple-network.json docs/purple.1 docs/purple-runtime.8 \
-		docs/purple-policy-hook.8 docs/purple-network-hook.8 docs/purple-policy.5; do
+	for file in contrib/50-purple.conf oci-hooks/purple-policy.json oci-hooks/purple-network.json oci-hooks/purple-budget.json docs/purple.1 docs/purple-runtime.8 \
+		docs/purple-policy-hook.8 docs/purple-network-hook.8 docs/purple-budget-hook.8 docs/purple-policy.5; do
 		echo "$file"
 		[[ -s $PURPLE_BUILDDIR/$file ]]
 		run grep -nE '@[A-Za-z_]+@' "$PURPLE_BUILDDIR/$file"

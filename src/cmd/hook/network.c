@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * See network.h. Runs in purple-network-hook, as a child of a runtime with its privileges, in the
+ * See network.h. Runs in purple-network-hook or purple-budget-hook, as a child of a runtime with its privileges, in the
  * host's namespaces. Which stage it is, the state's status says, and not an argument that an
  * administrator could get wrong.
  */
@@ -33,14 +33,16 @@ static const struct json_type state_type = { .size = sizeof(struct state),
 					     .fields = state_rows };
 
 /* crun calls a container "created" in createRuntime too. */
-static int create(const struct state *s, const char *policy, struct err *e)
+static int create(const struct state *s, const char *policy, bool is_gateway, struct err *e)
 {
 	const struct container_foreign_request rq = { .root = ROOT,
 						      .id = s->id,
 						      .bundle = s->bundle,
 						      .pid = s->pid,
 						      .admin_policy = policy,
-						      .dirs = &policy_default_dirs };
+						      .dirs = &policy_default_dirs,
+						      .network = !is_gateway,
+						      .gateway = is_gateway };
 
 	if (s->pid <= 0)
 		return err_set(e, ERR_CONFIG, EINVAL, NAME ": pid is missing");
@@ -50,14 +52,15 @@ static int create(const struct state *s, const char *policy, struct err *e)
 	return container_foreign_create(&rq, e);
 }
 
-static int run(const struct state *s, const char *policy, struct err *e)
+static int run(const struct state *s, const char *policy, bool is_gateway, struct err *e)
 {
 	if (geteuid() != 0 || userns_is_nested())
 		return err_set(e, ERR_UNSUPPORTED, EPERM,
-			       "the network filter needs root of the host: containers of an ordinary "
-			       "user cannot have it");
+			       "the %s needs root of the host: containers of an ordinary user "
+			       "cannot have it",
+			       is_gateway ? "LLM gateway" : "network filter");
 	if (streq(s->status, "creating") || streq(s->status, "created"))
-		return create(s, policy, e);
+		return create(s, policy, is_gateway, e);
 	if (streq(s->status, "running"))
 		return container_foreign_started(ROOT, s->id, e);
 	if (streq(s->status, "stopped"))
@@ -68,7 +71,8 @@ static int run(const struct state *s, const char *policy, struct err *e)
 		       s->status);
 }
 
-int network_hook_run(const char *text, size_t len, const char *policy, struct err *e)
+static int hook(const char *text, size_t len, const char *policy, bool is_gateway,
+		struct err *e)
 {
 	_json_free_ struct json *doc = NULL;
 	struct state s = {};
@@ -78,7 +82,17 @@ int network_hook_run(const char *text, size_t len, const char *policy, struct er
 		r = json_read(doc, &state_type, NAME, &s, e);
 	if (r < 0)
 		return r;
-	r = run(&s, policy, e);
+	r = run(&s, policy, is_gateway, e);
 	json_clear(&state_type, &s);
 	return r;
+}
+
+int network_hook_run(const char *text, size_t len, const char *policy, struct err *e)
+{
+	return hook(text, len, policy, false, e);
+}
+
+int budget_hook_run(const char *text, size_t len, const char *policy, struct err *e)
+{
+	return hook(text, len, policy, true, e);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The network rules of a container of another runtime, as a hook of that runtime. */
+/* The network rules and the LLM gateway of a container of another runtime, as a hook of that runtime. */
 #ifndef PURPLE_CMD_HOOK_NETWORK_H
 #define PURPLE_CMD_HOOK_NETWORK_H
 
@@ -14,5 +14,7 @@
  * administrator's, or NULL. An error keeps the container from starting.
  */
 int network_hook_run(const char *text, size_t len, const char *policy, struct err *e);
+/* The same for purple-budget-hook, and the container's LLM gateway. */
+int budget_hook_run(const char *text, size_t len, const char *policy, struct err *e);
 
 #endif

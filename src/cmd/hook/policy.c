@@ -16,6 +16,7 @@
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "container/gateway.h"
 #include "linux/seccomp.h"
 #include "policy/plain.h"
 
@@ -199,7 +200,10 @@ static int merge(struct json *doc, const struct policy_request *rq, struct err *
 	read_habits(spec);
 	/* An engine's hooks are the administrator's. */
 	plain.network_filter = policy_has_network_hook(spec);
+	plain.gateway = policy_has_budget_hook(spec);
 	r = policy_plan_make(spec, &plain, &plan, e);
+	if (r == 0)
+		r = container_gateway_describe(&plan, e);
 	if (r == 0)
 		r = make_output_dirs(&plan, e);
 	if (r == 0)

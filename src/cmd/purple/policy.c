@@ -157,7 +157,7 @@ static int make_plain(const struct policy *p, struct oci_spec *s, struct err *e)
 {
 	free(s->oci_version);
 	s->oci_version = strdup(PLAIN_VERSION);
-	return s->oci_version ? policy_make_plain(s, &p, 1, false, e) : err_oom(e);
+	return s->oci_version ? policy_make_plain(s, &p, 1, 0, e) : err_oom(e);
 }
 
 static int fill_request(struct sandbox_request *rq, struct err *e)
