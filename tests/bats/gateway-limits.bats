@@ -313,7 +313,7 @@ lines_are() { # FILE N
 	grep -q refused out
 	# The provider saw it, so that it was there to be written.
 	grep -q Xq7PromptMarker requests.jsonl
-	is_told '.type == "llm_call" and .gen_ai.usage.output_tokens > 0 and .cost > 0'
+	wait_for 20 is_told '.type == "llm_call" and .gen_ai.usage.output_tokens > 0 and .cost > 0'
 	run grep -rla Xq7PromptMarker "$PURPLE_ROOT" "$PWD/log" /var/lib/purple /etc/purple
 	assert_output ""
 	purple_rt kill "$ID" KILL
