@@ -72,8 +72,10 @@ void gateway_end(struct gateway *g)
 
 int gateway_run(struct gateway *g, struct err *e)
 {
+	const struct gateway_event started = { .type = GATEWAY_STARTED, .policy = -1 };
 	int r = 0;
 
+	gateway_tell(g, &started);
 	while (r == 0 &&
 	       (!g->is_ending || ((g->calls || g->webhooks) && loop_now() < g->ends_at))) {
 		r = loop_wait(&g->loop, wait_ms(g), e);
