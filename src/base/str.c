@@ -231,7 +231,9 @@ void buf_add(struct buf *b, const char *s, size_t len)
 		b->s = p;
 		b->cap = cap;
 	}
-	memcpy(b->s + b->len, s, len);
+	/* memcpy() must not be given NULL, which is what an empty buffer is. */
+	if (len > 0)
+		memcpy(b->s + b->len, s, len);
 	b->len += len;
 	b->s[b->len] = '\0';
 }

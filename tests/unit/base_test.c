@@ -247,7 +247,7 @@ static void test_strmap(void **state)
 
 static void test_buf(void **state)
 {
-	_buf_free_ struct buf b = { 0 };
+	_buf_free_ struct buf b = { 0 }, empty = { 0 };
 
 	for (int i = 0; i < 1000; i++) {
 		buf_adds(&b, "ab");
@@ -258,6 +258,9 @@ static void test_buf(void **state)
 	assert_int_equal(b.len, 6000);
 	assert_int_equal(b.s[6000], '\0');
 	assert_memory_equal(b.s + 5994, "ab9c\0d", 6);
+	/* An empty buffer has no bytes to point at: found by the fuzzer, under UBSan. */
+	buf_add(&b, empty.s, empty.len);
+	assert_int_equal(b.len, 6000);
 }
 
 static const char *next_word(const void *arg, size_t i)
