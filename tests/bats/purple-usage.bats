@@ -151,7 +151,7 @@ budget() { "$PURPLE" budget --ledger ledger.db "$@"; }
 	# Who closes it last writes the log into it; the version is a big-endian number at byte 60.
 	run budget show
 	assert_status 0
-	printf '\0\0\0\2' | dd of=ledger.db bs=1 seek=60 conv=notrunc status=none
+	printf '\177\0\0\0' | dd of=ledger.db bs=1 seek=60 conv=notrunc status=none
 	run usage
 	assert_status 1
 	assert_contains "newer version of Purple"
