@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
@@ -161,6 +163,22 @@ int gateway_start_helpers(struct gateway *g, const struct gateway_setup *s, stru
 
 /* --- what is read and opened --- */
 
+/* The first gateway of a host finds none. */
+static int make_folder_of(const char *path, struct err *e)
+{
+	_free_ char *folder = strdup(path);
+	char *slash = folder ? strrchr(folder, '/') : NULL;
+
+	if (!folder)
+		return err_oom(e);
+	if (!slash || slash == folder)
+		return 0;
+	*slash = '\0';
+	if (mkdir(folder, 0700) < 0 && errno != EEXIST)
+		return err_sys(e, "cannot make the ledger's folder '%s'", folder);
+	return 0;
+}
+
 static int open_ledger(struct gateway *g, const char *prices, struct err *e)
 {
 	const char *path = g->config->ledger ? g->config->ledger : LEDGER_FILE;
@@ -169,9 +187,11 @@ static int open_ledger(struct gateway *g, const char *prices, struct err *e)
 				     .defers = true,
 				     .event = on_event,
 				     .ctx = g };
-	int r = ledger_open(path, LEDGER_GATEWAY, LEDGER_WAIT_MS, gateway_time().real,
-			    &g->ledger, e);
+	int r = make_folder_of(path, e);
 
+	if (r == 0)
+		r = ledger_open(path, LEDGER_GATEWAY, LEDGER_WAIT_MS, gateway_time().real,
+				&g->ledger, e);
 	setup.ledger = g->ledger;
 	return r < 0 ? r : meter_new(&setup, &g->meter, e);
 }

@@ -310,3 +310,14 @@ stored() {
 	run "$PURPLE_GATEWAY" --config gateway.json
 	assert_status 1
 }
+
+@test "the first gateway of a host makes the ledger's folder, for root alone" {
+	gateway_config gateway.json ".ledger = \"$PWD/lib/ledger.db\""
+	gateway_start gateway.json
+	chat "scenario: plain out=5"
+	assert_equal "$status" 200
+	gateway_end
+	assert_equal "$(stat -c %a lib)" 700
+	run "$PURPLE" usage --ledger lib/ledger.db --format json
+	assert_equal "$(jq '[.[].calls] | add' <<<"$output")" 1
+}
