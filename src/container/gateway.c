@@ -21,7 +21,6 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -429,39 +428,22 @@ bool container_gateway_needs_netns(const struct container_gateway *g)
 
 /* What the gateway is handed; closed when it has it. */
 struct handed {
-	int config, control, events, limit, kill, freezer, content, ca;
+	int config, events, limit, kill, freezer, content, ca;
 };
-#define HANDED_EMPTY                           \
-	{                                      \
-		-1, -1, -1, -1, -1, -1, -1, -1 \
+#define HANDED_EMPTY                       \
+	{                                  \
+		-1, -1, -1, -1, -1, -1, -1 \
 	}
 
 static void handed_close(struct handed *h)
 {
 	fd_close(&h->config);
-	fd_close(&h->control);
 	fd_close(&h->events);
 	fd_close(&h->limit);
 	fd_close(&h->kill);
 	fd_close(&h->freezer);
 	fd_close(&h->content);
 	fd_close(&h->ca);
-}
-
-/* Bound through the folder's descriptor: the path may be long. */
-static int make_socket(const struct container *c, int *ret, struct err *e)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	if (fd < 0)
-		return err_sys(e, "cannot make a socket");
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/" GATEWAY_SOCKET,
-		 c->dirfd);
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 8) < 0)
-		return err_sys(e, "cannot make the gateway's socket in '%s'", c->dir);
-	*ret = take_fd(&fd);
-	return 0;
 }
 
 static int save_config(const struct container *c, struct gateway_config *config,
@@ -511,8 +493,6 @@ static int open_all(const struct container *c, struct gateway_config *config,
 	int r = save_config(c, config, &h->config, e);
 
 	if (r == 0)
-		r = make_socket(c, &h->control, e);
-	if (r == 0)
 		r = container_open_events(c, &h->events, e);
 	if (r == 0)
 		r = open_limit(c, &h->limit, e);
@@ -545,7 +525,6 @@ int container_gateway_begin(struct container_gateway *g, struct container *c,
 								  .init_fd = init_fd,
 								  .listen4_fd = g->listen4_fd,
 								  .listen6_fd = g->listen6_fd,
-								  .control_fd = h.control,
 								  .events_fd = h.events,
 								  .limit_fd = h.limit,
 								  .kill_fd = h.kill,

@@ -12,7 +12,6 @@
  *   limit.json   the budget that is spent, where one is (gateway/limit.h)
  *   monitor.sock where who writes that takes requests
  *   gateway.json what its LLM gateway is to do, where it has one
- *   gateway.sock where that takes requests
  *   trust        certificates and more that the container sees of it (intercept.h)
  *   llm.jsonl    prompts and answers, where a policy asks for them
  *   rootfs       `purple run`: the directory on which the sandbox's root is built

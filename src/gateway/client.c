@@ -12,12 +12,10 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -132,7 +130,6 @@ static int become_program(const struct gateway_start *s, int *report, struct err
 		[GATEWAY_FD_INIT] = s->init_fd,
 		[GATEWAY_FD_LISTEN4] = s->listen4_fd,
 		[GATEWAY_FD_LISTEN6] = s->listen6_fd,
-		[GATEWAY_FD_CONTROL] = s->control_fd,
 		[GATEWAY_FD_EVENTS] = s->events_fd,
 		[GATEWAY_FD_LIMIT] = s->limit_fd,
 		[GATEWAY_FD_KILL] = s->kill_fd,
@@ -301,26 +298,4 @@ void gateway_client_end(struct gateway_client *g)
 	while (waitpid(g->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	g->pid = 0;
-}
-
-int gateway_client_ask(int dirfd, enum gateway_ask what, struct err *e)
-{
-	const struct timeval patience = { .tv_sec = ANSWER_MS / 1000 };
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	_close_ int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	char letter = (char)what;
-	int r;
-
-	if (sock < 0)
-		return err_sys(e, "cannot make a socket");
-	/* To connect, too, takes forever where nobody takes those who wait already. */
-	if (setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
-		return err_sys(e, "cannot limit the time to reach the LLM gateway");
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/" GATEWAY_SOCKET,
-		 dirfd);
-	if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
-	    send(sock, &letter, 1, MSG_NOSIGNAL) < 0)
-		return err_sys(e, "cannot reach the container's LLM gateway");
-	r = await_word(sock, e);
-	return r < 0 ? err_wrap(e, "the container's LLM gateway") : 0;
 }

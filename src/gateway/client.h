@@ -25,7 +25,6 @@ enum gateway_fd {
 	GATEWAY_FD_INIT,    /* pidfd of the container's init: the gateway ends after it */
 	GATEWAY_FD_LISTEN4, /* [] 127.0.0.1, listening, non-blocking; one of both is there */
 	GATEWAY_FD_LISTEN6, /* [] ::1, the same port */
-	GATEWAY_FD_CONTROL, /* listening SOCK_SEQPACKET in the state folder: enum gateway_ask */
 	GATEWAY_FD_EVENTS,  /* events.jsonl, O_APPEND */
 	GATEWAY_FD_LIMIT,   /* [] limit.json: what limit was met */
 	GATEWAY_FD_KILL,    /* [] cgroup.kill */
@@ -48,14 +47,7 @@ enum gateway_says {
 	GATEWAY_SAYS_ERROR = 'E', /* then its text */
 };
 
-/* The first byte of a message at the control socket. The answer is one of the above. */
-enum gateway_ask {
-	GATEWAY_ASK_BUDGET = 'B', /* the ledger has changed: look again */
-	GATEWAY_ASK_STOP = 'S',	  /* settle what is under way, and end */
-};
-
 /* In the state folder. */
-#define GATEWAY_SOCKET "gateway.sock"
 #define GATEWAY_CONTENT "llm.jsonl"
 
 /* The port in a network namespace that is the container's own. */
@@ -65,7 +57,7 @@ enum gateway_ask {
 struct gateway_start {
 	int config_fd, keys_fd, init_fd;
 	int listen4_fd, listen6_fd;
-	int control_fd, events_fd, limit_fd, kill_fd, freezer_fd, content_fd;
+	int events_fd, limit_fd, kill_fd, freezer_fd, content_fd;
 	int tls_fd, http_fd, ca_fd;
 };
 
@@ -108,11 +100,5 @@ int gateway_client_check(struct err *e);
  * Runs in: a process with one thread, as root.
  */
 int gateway_listen(int netns_fd, uint16_t *port, int *ret4, int *ret6, struct err *e);
-
-/*
- * Sends one byte to the control socket in a state folder, and waits for the answer, at most 10 s.
- * -ECONNREFUSED or -ENOENT: no gateway listens.
- */
-int gateway_client_ask(int dirfd, enum gateway_ask what, struct err *e);
 
 #endif

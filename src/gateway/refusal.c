@@ -72,11 +72,6 @@ const char *llm_refusal_word(enum llm_refusal_reason reason)
 	return rows[reason].word;
 }
 
-const char *llm_refusal_type(enum llm_refusal_reason reason)
-{
-	return rows[reason].type;
-}
-
 const char *llm_refusal_code(enum llm_refusal_reason reason)
 {
 	return rows[reason].code;

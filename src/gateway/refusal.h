@@ -61,7 +61,6 @@ void llm_refusal_body(enum llm_family family, const struct llm_format *format,
 		      enum llm_refusal_reason reason, const char *message,
 		      unsigned int retry_after, struct buf *out);
 /* What OpenAI's formats call it: its type and its code. */
-const char *llm_refusal_type(enum llm_refusal_reason reason);
 const char *llm_refusal_code(enum llm_refusal_reason reason);
 
 #endif

@@ -198,66 +198,6 @@ static int watch_signals(struct signals *s, struct gateway *g, struct err *e)
 	return 0;
 }
 
-/* --- the control socket --- */
-
-/* One peer at a time: they are the administrator's own programs, and quick. */
-struct control {
-	struct loop_source listening, peer;
-	int peer_fd;
-	struct gateway *g;
-};
-
-static void control_next(struct control *c)
-{
-	loop_remove(&c->g->loop, &c->peer);
-	fd_close(&c->peer_fd);
-	loop_change(&c->g->loop, &c->listening, EPOLLIN);
-}
-
-static void control_asked(struct loop_source *s, uint32_t events)
-{
-	struct control *c = loop_container_of(s, struct control, peer);
-	char ask = 0, answer = GATEWAY_SAYS_READY;
-	ssize_t n = recv(c->peer_fd, &ask, 1, MSG_DONTWAIT);
-
-	if (n < 0 && errno == EAGAIN)
-		return;
-	if (n == 1 && ask == GATEWAY_ASK_BUDGET)
-		enforce_look(c->g->enforce);
-	else if (n == 1 && ask == GATEWAY_ASK_STOP)
-		gateway_end(c->g);
-	else
-		answer = GATEWAY_SAYS_ERROR;
-	if (n > 0)
-		(void)!send(c->peer_fd, &answer, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-	control_next(c);
-}
-
-static void control_came(struct loop_source *s, uint32_t events)
-{
-	struct control *c = loop_container_of(s, struct control, listening);
-	int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	if (fd < 0)
-		return;
-	c->peer_fd = fd;
-	c->peer = (struct loop_source){ .fd = fd, .ready = control_asked };
-	if (loop_add(&c->g->loop, &c->peer, EPOLLIN) < 0)
-		fd_close(&c->peer_fd);
-	else
-		loop_change(&c->g->loop, &c->listening, 0);
-}
-
-static int control_watch(struct control *c, struct gateway *g, struct err *e)
-{
-	c->g = g;
-	c->listening = (struct loop_source){ .fd = GATEWAY_FD_CONTROL,
-					     .ready = control_came };
-	return loop_add(&g->loop, &c->listening, EPOLLIN) < 0 ?
-		       err_sys(e, "cannot watch the control socket") :
-		       0;
-}
-
 /* --- one life --- */
 
 /* Its sources are in it. */
@@ -266,12 +206,10 @@ struct life {
 	struct gateway g;
 	struct signals signals;
 	struct loop_source init;
-	struct control control;
 };
-#define LIFE_EMPTY                                                                       \
-	{                                                                                \
-		.g.loop.epoll = -1, .signals.source.fd = -1, .init.fd = -1,              \
-		.control.listening.fd = -1, .control.peer.fd = -1, .control.peer_fd = -1 \
+#define LIFE_EMPTY                                                         \
+	{                                                                  \
+		.g.loop.epoll = -1, .signals.source.fd = -1, .init.fd = -1 \
 	}
 
 static int run_and_close(struct gateway *g, struct err *e)
@@ -401,9 +339,9 @@ static void init_ended(struct loop_source *s, uint32_t events)
 static int watch_container(struct life *l, struct err *e)
 {
 	l->init = (struct loop_source){ .fd = GATEWAY_FD_INIT, .ready = init_ended };
-	if (loop_add(&l->g.loop, &l->init, EPOLLIN) < 0)
-		return err_sys(e, "cannot watch the container's init");
-	return control_watch(&l->control, &l->g, e);
+	return loop_add(&l->g.loop, &l->init, EPOLLIN) < 0 ?
+		       err_sys(e, "cannot watch the container's init") :
+		       0;
 }
 
 static int prepare(struct life *l, struct err *e)
@@ -466,7 +404,6 @@ static int serve_container(struct err *e)
 		close(GATEWAY_FD_REPORT);
 		r = run_and_close(&l.g, e);
 	}
-	fd_close(&l.control.peer_fd);
 	gateway_clear(&l.g);
 	gateway_config_clear(&l.config);
 	return r;
