@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/list.h"
 #include "base/spawn.h"
@@ -69,23 +69,15 @@ child(const struct audit_client_start *start, int report)
 
 /* --- in the caller --- */
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* MONITOR_SAYS_READY; all else is an error. */
 static int await_word(int fd, struct err *e)
 {
 	char buf[sizeof(e->msg) + 1];
-	int64_t until = now_ms() + ANSWER_MS;
+	int64_t until = clock_ms(CLOCK_MONOTONIC) + ANSWER_MS;
 
 	for (;;) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
-		int64_t left = until - now_ms();
+		int64_t left = until - clock_ms(CLOCK_MONOTONIC);
 		int r = poll(&p, 1, left > 0 ? (int)left : 0);
 		ssize_t n;
 

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/str.h"
 
@@ -200,15 +201,12 @@ int ledger_db_fail(struct ledger *l, int rc, const char *what, struct err *e)
 static int on_busy(void *arg, int tries)
 {
 	struct ledger *l = arg;
-	struct timespec now, nap = { .tv_nsec = tries < 20 ? 50000 : 1000000 };
-	int64_t waited;
+	struct timespec nap = { .tv_nsec = tries < 20 ? 50000 : 1000000 };
+	int64_t now = clock_ms(CLOCK_MONOTONIC);
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (tries == 0)
 		l->wait_since = now;
-	waited = (now.tv_sec - l->wait_since.tv_sec) * INT64_C(1000) +
-		 (now.tv_nsec - l->wait_since.tv_nsec) / 1000000;
-	if (waited >= l->wait_ms)
+	if (now - l->wait_since >= l->wait_ms)
 		return 0;
 	nanosleep(&nap, NULL);
 	return 1;

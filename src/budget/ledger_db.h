@@ -49,7 +49,7 @@ struct ledger {
 	int live;      /* "PATH-live", where each gateway holds a lock; -1: none */
 	int64_t owner; /* this gateway's row; 0: none */
 	unsigned int wait_ms;
-	struct timespec wait_since;
+	int64_t wait_since;   /* CLOCK_MONOTONIC, ms */
 	unsigned int inner;   /* transactions that are open within the first */
 	unsigned int reading; /* and within these, one that only reads */
 };

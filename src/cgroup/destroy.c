@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "cgroup/internal.h"
 #include "cgroup/systemd.h"
@@ -59,14 +60,14 @@ static int open_dir(int at, const char *name, int *ret, struct err *e)
 }
 
 /* Removes one empty directory, waiting while the kernel calls it busy. */
-static int remove_dir(int at, const char *name, uint64_t deadline)
+static int remove_dir(int at, const char *name, int64_t deadline)
 {
 	unsigned int wait = 1;
 
 	while (unlinkat(at, name, AT_REMOVEDIR) < 0) {
 		if (errno == ENOENT || errno == ENODEV)
 			return 0;
-		if (errno != EBUSY || cgroup_now_ms() >= deadline)
+		if (errno != EBUSY || clock_ms(CLOCK_MONOTONIC) >= deadline)
 			return -errno;
 		cgroup_sleep_ms(wait);
 		wait = wait * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : wait * 2;
@@ -75,7 +76,7 @@ static int remove_dir(int at, const char *name, uint64_t deadline)
 }
 
 /* Removes all sub-groups of the group that `*fd` is open on. */
-static int remove_below(int *fd, uint64_t deadline, struct err *e)
+static int remove_below(int *fd, int64_t deadline, struct err *e)
 {
 	char name[NAME_MAX + 1], below[NAME_MAX + 1];
 	unsigned int depth = 0;
@@ -112,7 +113,7 @@ static int remove_below(int *fd, uint64_t deadline, struct err *e)
 	}
 }
 
-static int destroy_dir(const char *dir, uint64_t deadline, struct err *e)
+static int destroy_dir(const char *dir, int64_t deadline, struct err *e)
 {
 	_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	cgroup_pid_list pids = {};
@@ -165,7 +166,7 @@ static void remove_own_parents(const struct cgroup *cg, const char *dir)
 
 int cgroup_destroy(const struct cgroup *cg, struct err *e)
 {
-	uint64_t deadline = cgroup_now_ms() + BUSY_TIMEOUT_MS;
+	int64_t deadline = clock_ms(CLOCK_MONOTONIC) + BUSY_TIMEOUT_MS;
 	int first = 0;
 
 	/* systemd removes what it made itself, and forgets the unit. */

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "cgroup/internal.h"
@@ -49,7 +50,7 @@ static bool events_hold_someone(const char *text)
 /* Waits for cgroup.events to say so; the kernel notifies its readers with POLLPRI. */
 static int v2_wait(int fd, bool frozen)
 {
-	uint64_t now = cgroup_now_ms(), deadline = now + FREEZE_TIMEOUT_MS;
+	int64_t now = clock_ms(CLOCK_MONOTONIC), deadline = now + FREEZE_TIMEOUT_MS;
 	char text[256];
 
 	for (;;) {
@@ -61,7 +62,7 @@ static int v2_wait(int fd, bool frozen)
 		text[n] = '\0';
 		if (frozen ? events_say_frozen(text) : !events_hold_someone(text))
 			return 0;
-		now = cgroup_now_ms();
+		now = clock_ms(CLOCK_MONOTONIC);
 		if (now >= deadline)
 			return -ETIMEDOUT;
 		if (poll(&p, 1, (int)(deadline - now)) < 0 && errno != EINTR)
@@ -118,17 +119,17 @@ static int v1_write(const char *dir, bool frozen, struct err *e)
 
 static int v1_wait(const char *dir, bool frozen, struct err *e)
 {
-	uint64_t start = cgroup_now_ms(), last = start;
+	int64_t start = clock_ms(CLOCK_MONOTONIC), last = start;
 	unsigned int wait = 1;
 
 	for (;;) {
 		bool reached = false;
-		uint64_t now;
+		int64_t now;
 		int r = v1_is(dir, frozen ? "FROZEN" : "THAWED", &reached, e);
 
 		if (r < 0 || reached)
 			return r;
-		now = cgroup_now_ms();
+		now = clock_ms(CLOCK_MONOTONIC);
 		if (now - start >= FREEZE_TIMEOUT_MS)
 			return err_timeout(e, dir, frozen);
 		if (frozen && now - last >= V1_RETRY_MS) {

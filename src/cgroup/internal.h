@@ -136,8 +136,7 @@ int cgroup_read_cpuset(const struct cgroup *cg, struct cgroup_cpuset_stats *ret,
 /* Pids of a directory and all below it, added to `ret` unsorted. A missing directory has none. */
 int cgroup_dir_pids(const char *dir, cgroup_pid_list *ret, struct err *e);
 
-/* Monotonic milliseconds, and a sleep that signals do not cut short. */
-uint64_t cgroup_now_ms(void);
+/* A sleep that signals do not cut short. */
 void cgroup_sleep_ms(unsigned int ms);
 
 #endif

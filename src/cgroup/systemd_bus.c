@@ -10,6 +10,7 @@
 #include <string.h>
 #include <systemd/sd-bus.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "cgroup/systemd.h"
 
@@ -167,10 +168,10 @@ static int on_job_removed(sd_bus_message *m, void *arg, sd_bus_error *error)
 
 static int wait_for_job(struct unit_bus *b, struct job *job, const char *what, struct err *e)
 {
-	uint64_t deadline = cgroup_now_ms() + JOB_TIMEOUT_MS;
+	int64_t deadline = clock_ms(CLOCK_MONOTONIC) + JOB_TIMEOUT_MS;
 
 	while (!job->result[0]) {
-		uint64_t now = cgroup_now_ms();
+		int64_t now = clock_ms(CLOCK_MONOTONIC);
 		int r = sd_bus_process(b->bus, NULL);
 
 		if (r == 0 && now >= deadline)
@@ -178,7 +179,7 @@ static int wait_for_job(struct unit_bus *b, struct job *job, const char *what, s
 				       "systemd: cannot %s: it did not do so within %d s",
 				       what, JOB_TIMEOUT_MS / 1000);
 		if (r == 0)
-			r = sd_bus_wait(b->bus, (deadline - now) * 1000);
+			r = sd_bus_wait(b->bus, (uint64_t)(deadline - now) * 1000);
 		if (r < 0 && r != -EINTR)
 			return err_errno(e, r, "systemd: cannot %s", what);
 	}

@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/spawn.h"
 #include "budget/money.h"
@@ -124,16 +125,13 @@ become(const struct gateway_config *c, const struct strv *env, int in)
 static int wait_for(pid_t pid)
 {
 	struct pollfd p = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
-	struct timespec start, now;
-	int left = ALERT_SECONDS * 1000, status = 0, r = p.fd < 0 ? -1 : 0;
+	int64_t until = clock_ms(CLOCK_MONOTONIC) + ALERT_SECONDS * 1000, left;
+	int status = 0, r = p.fd < 0 ? -1 : 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &start);
-	while (p.fd >= 0 && left > 0) {
-		r = poll(&p, 1, left);
+	while (p.fd >= 0 && (left = until - clock_ms(CLOCK_MONOTONIC)) > 0) {
+		r = poll(&p, 1, (int)left);
 		if (r > 0 || (r < 0 && errno != EINTR))
 			break;
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		left = ALERT_SECONDS * 1000 - (int)(now.tv_sec - start.tv_sec) * 1000;
 		r = 0;
 	}
 	if (p.fd >= 0)

@@ -17,9 +17,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/list.h"
@@ -233,22 +233,14 @@ int gateway_client_begin(const struct gateway_start *start, struct gateway_clien
 	return 0;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static int await_word(int fd, struct err *e)
 {
 	char buf[sizeof(e->msg) + 1];
-	int64_t until = now_ms() + ANSWER_MS;
+	int64_t until = clock_ms(CLOCK_MONOTONIC) + ANSWER_MS;
 
 	for (;;) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
-		int64_t left = until - now_ms();
+		int64_t left = until - clock_ms(CLOCK_MONOTONIC);
 		int r = poll(&p, 1, left > 0 ? (int)left : 0);
 		ssize_t n;
 

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/list.h"
 #include "gateway/alerter.h"
@@ -44,14 +45,6 @@ struct enforce {
 	LIST_OF(char *) posts;
 	uint64_t posted; /* sequence of what went to the webhook */
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec t = {};
-
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
-}
 
 /* --- what failed --- */
 
@@ -224,7 +217,8 @@ static void act(struct enforce *f, enum gateway_exceeded action)
 
 static void look_later(struct enforce *f)
 {
-	f->look_at = now_ms() + (f->is_frozen ? LOOK_FROZEN_MS : LOOK_DENIED_MS);
+	f->look_at = clock_ms(CLOCK_BOOTTIME) +
+		     (f->is_frozen ? LOOK_FROZEN_MS : LOOK_DENIED_MS);
 }
 
 static void exceed(struct enforce *f, const struct gateway_event *x)
@@ -378,7 +372,7 @@ int enforce_wait_ms(const struct enforce *f)
 		return 0;
 	if (f->is_stopping || !is_any_met(f))
 		return -1;
-	left = f->look_at - now_ms();
+	left = f->look_at - clock_ms(CLOCK_BOOTTIME);
 	return left > 0 ? (int)left : 0;
 }
 
@@ -387,7 +381,7 @@ void enforce_tick(struct enforce *f)
 	read_warden(f);
 	read_alerter(f);
 	send_posts(f);
-	if (!f->is_stopping && is_any_met(f) && now_ms() >= f->look_at)
+	if (!f->is_stopping && is_any_met(f) && clock_ms(CLOCK_BOOTTIME) >= f->look_at)
 		look(f);
 }
 

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "audit/event.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "budget/money.h"
 
@@ -323,11 +324,8 @@ void gateway_events_init(struct gateway_events *ev, const struct gateway_config 
 /* An agent that goes on and on must not fill the file with it. */
 static bool is_told(struct gateway_events *ev, const struct gateway_event *x)
 {
-	struct timespec t = {};
-	uint64_t now;
+	uint64_t now = clock_ns(CLOCK_BOOTTIME);
 
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	now = (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
 	switch (x->type) {
 	case GATEWAY_LLM_CALL:
 		return pace_allows(&ev->calls, now);

@@ -2,8 +2,7 @@
 /* The loop: see gateway.h. */
 #include "gateway/gateway.h"
 
-#include <time.h>
-
+#include "base/clock.h"
 #include "gateway/call.h"
 #include "gateway/enforce.h"
 #include "gateway/events.h"
@@ -11,14 +10,8 @@
 
 struct meter_time gateway_time(void)
 {
-	struct timespec real, mono;
-
-	clock_gettime(CLOCK_REALTIME, &real);
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	return (struct meter_time){
-		.real = real.tv_sec * INT64_C(1000) + real.tv_nsec / 1000000,
-		.mono = mono.tv_sec * INT64_C(1000) + mono.tv_nsec / 1000000,
-	};
+	return (struct meter_time){ .real = clock_ms(CLOCK_REALTIME),
+				    .mono = clock_ms(CLOCK_MONOTONIC) };
 }
 
 void gateway_tell(struct gateway *g, const struct gateway_event *x)

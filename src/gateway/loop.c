@@ -3,9 +3,9 @@
 #include "gateway/loop.h"
 
 #include <errno.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/list.h"
 
@@ -69,8 +69,5 @@ int loop_wait(struct loop *l, int timeout_ms, struct err *e)
 
 int64_t loop_now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
+	return clock_ms(CLOCK_BOOTTIME);
 }

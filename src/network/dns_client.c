@@ -19,9 +19,9 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/spawn.h"
 
@@ -221,20 +221,12 @@ child(const struct network_dns_start *start, bool stays, int control)
 
 /* --- in the caller --- */
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* One message, with a 0 behind it; its length, 0 at the end. */
 static ssize_t receive(int fd, int64_t until, char *buf, size_t size, struct err *e)
 {
 	for (;;) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
-		int64_t left = until - now_ms();
+		int64_t left = until - clock_ms(CLOCK_MONOTONIC);
 		int r = poll(&p, 1, left > 0 ? (int)left : 0);
 		ssize_t n;
 
@@ -257,7 +249,7 @@ static ssize_t receive(int fd, int64_t until, char *buf, size_t size, struct err
 static int wait_ready(int fd, struct network_dns *d, struct err *e)
 {
 	char buf[sizeof(e->msg) + 1];
-	int64_t until = now_ms() + READY_MS;
+	int64_t until = clock_ms(CLOCK_MONOTONIC) + READY_MS;
 	struct port_message m = {};
 	ssize_t n;
 

@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 /* What an entry is remembered by: to take it out when it has expired. */
 struct known {
@@ -29,24 +30,14 @@ struct dns_map {
 	struct known known[];
 };
 
-static uint64_t boottime(unsigned int per_second)
-{
-	struct timespec t;
-
-	/* It cannot fail: the clock exists since Linux 2.6.39. */
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	return (uint64_t)t.tv_sec * per_second +
-	       (uint64_t)t.tv_nsec / (1000000000U / per_second);
-}
-
 uint64_t dns_now(void)
 {
-	return boottime(1);
+	return clock_s(CLOCK_BOOTTIME);
 }
 
 uint64_t dns_now_ms(void)
 {
-	return boottime(1000);
+	return (uint64_t)clock_ms(CLOCK_BOOTTIME);
 }
 
 /* --- slots --- */

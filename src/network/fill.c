@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/list.h"
 
@@ -326,9 +326,8 @@ int network_fill_learned(const struct network_tables *now,
 {
 	struct network_address key, next;
 	const struct network_address *at = NULL;
-	struct timespec ts;
+	uint64_t seconds = clock_s(CLOCK_BOOTTIME);
 
-	clock_gettime(CLOCK_BOOTTIME, &ts);
 	/* The forwarder may still write: what a list that changes leaves out is asked for again. */
 	for (size_t i = 0; i < NETWORK_NAMES_MAX && kbpf_map_next(from, at, &next) == 0;
 	     i++) {
@@ -339,7 +338,7 @@ int network_fill_learned(const struct network_tables *now,
 		at = &key;
 		if (kbpf_map_lookup(from, &key, &old) < 0)
 			continue;
-		leave_out_old(&old, (uint64_t)ts.tv_sec);
+		leave_out_old(&old, seconds);
 		if (network_fill_translate(now, tables, &old, &name) == 0)
 			continue;
 		r = add(&key, &name, arg, e);

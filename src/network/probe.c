@@ -21,9 +21,9 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/list.h"
 
@@ -34,14 +34,6 @@
 #define ALL_MS 15000
 #define NAME_MAX_LENGTH 253
 #define DNS_PORT 53
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* --- in the child: the lookup --- */
 
@@ -113,7 +105,7 @@ static int ask(const char *name, uint16_t type, struct network_probe_result *ret
 	uint8_t query[NAME_MAX_LENGTH + 20], answer[4096];
 	uint16_t id = (uint16_t)(getpid() + type);
 	size_t len = make_query(name, id, type, query);
-	int64_t until = now_ms() + LOOKUP_MS;
+	int64_t until = clock_ms(CLOCK_MONOTONIC) + LOOKUP_MS;
 
 	if (len == 0)
 		return EINVAL;
@@ -122,7 +114,7 @@ static int ask(const char *name, uint16_t type, struct network_probe_result *ret
 		return errno;
 	for (;;) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
-		int64_t left = until - now_ms();
+		int64_t left = until - clock_ms(CLOCK_MONOTONIC);
 		ssize_t n;
 
 		if (left <= 0 || poll(&p, 1, (int)left) == 0)
@@ -182,7 +174,7 @@ static void connect_all(uint32_t port, struct network_probe_result *ret)
 {
 	struct pollfd fds[NETWORK_PROBE_ADDRESSES];
 	bool udp = port >= NETWORK_UDP;
-	int64_t until = now_ms() + (udp ? ANSWER_MS : CONNECT_MS);
+	int64_t until = clock_ms(CLOCK_MONOTONIC) + (udp ? ANSWER_MS : CONNECT_MS);
 	unsigned int waiting = 0;
 
 	for (unsigned int i = 0; i < ret->n; i++) {
@@ -193,7 +185,7 @@ static void connect_all(uint32_t port, struct network_probe_result *ret)
 		waiting += fd >= 0;
 	}
 	while (waiting) {
-		int64_t left = until - now_ms();
+		int64_t left = until - clock_ms(CLOCK_MONOTONIC);
 
 		if (left <= 0 || (poll(fds, ret->n, (int)left) < 0 && errno != EINTR))
 			break;

@@ -26,8 +26,8 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/signals.h"
@@ -245,14 +245,6 @@ static void drain_stderr(struct run *r, size_t max)
 	}
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* poll() takes an int: a wait beyond it is taken in turns. */
 static int wait_left(int64_t deadline)
 {
@@ -260,7 +252,7 @@ static int wait_left(int64_t deadline)
 
 	if (deadline < 0)
 		return -1;
-	left = deadline - now_ms();
+	left = deadline - clock_ms(CLOCK_MONOTONIC);
 	if (left < 0)
 		return 0;
 	return left > INT32_MAX ? INT32_MAX : (int)left;
@@ -272,7 +264,8 @@ static int serve(struct run *r, struct err *e)
 	int64_t deadline = -1;
 
 	if (r->hook->timeout.set)
-		deadline = now_ms() + (int64_t)r->hook->timeout.value * 1000;
+		deadline = clock_ms(CLOCK_MONOTONIC) +
+			   (int64_t)r->hook->timeout.value * 1000;
 	for (;;) {
 		/* poll() skips the closed ones: they are -1. */
 		struct pollfd fds[] = {
@@ -288,7 +281,7 @@ static int serve(struct run *r, struct err *e)
 			return err_sys(e, "cannot wait for the hook");
 		if (fds[0].revents)
 			return 0;
-		if (deadline >= 0 && now_ms() >= deadline) {
+		if (deadline >= 0 && clock_ms(CLOCK_MONOTONIC) >= deadline) {
 			r->timed_out = true;
 			/* Both: the hook may have left its group. */
 			kill(-r->pid, SIGKILL);

@@ -9,9 +9,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "cmd/purple/network_view.h"
@@ -247,11 +247,11 @@ static int fill_names(const struct network_view *v, struct shown *s, struct err 
 	struct network_address address, next;
 	const struct network_address *key = NULL;
 	struct network_name name;
-	struct timespec ts;
+	uint64_t now;
 
 	if (!(v->filter.config.flags & (NETWORK_USES_NAMES | NETWORK_BLOCKS_NAMES)))
 		return 0;
-	clock_gettime(CLOCK_BOOTTIME, &ts);
+	now = clock_s(CLOCK_BOOTTIME);
 	while (added == 0 && (r = kbpf_map_next(map, key, &next)) == 0) {
 		address = next;
 		key = &address;
@@ -259,7 +259,7 @@ static int fill_names(const struct network_view *v, struct shown *s, struct err 
 		if (kbpf_map_lookup(map, key, &name) < 0)
 			continue;
 		for (size_t i = 0; added == 0 && i < NETWORK_NAME_SLOTS; i++)
-			added = add_slot(v, s, key, &name.slots[i], (uint64_t)ts.tv_sec, e);
+			added = add_slot(v, s, key, &name.slots[i], now, e);
 	}
 	if (added < 0)
 		return added;

@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/yaml.h"
 #include "cmd/purple/network_view.h"
@@ -39,16 +39,16 @@ static void ask_names(const struct test *t, const struct network_address *addres
 {
 	const struct network_filter *f = &t->view.filter;
 	struct network_name name;
-	struct timespec ts;
+	uint64_t now;
 
-	clock_gettime(CLOCK_BOOTTIME, &ts);
+	now = clock_s(CLOCK_BOOTTIME);
 	if (kbpf_map_lookup(f->maps[NETWORK_MAP_NAMES], address, &name) < 0)
 		return;
 	for (size_t i = 0; i < NETWORK_NAME_SLOTS; i++) {
 		const struct network_name_slot *slot = &name.slots[i];
 
 		if (t->target.port < slot->lo || t->target.port > slot->hi ||
-		    slot->expires <= (uint64_t)ts.tv_sec)
+		    slot->expires <= now)
 			continue;
 		a->verdict = slot->flags & NETWORK_NAME_BLOCKED ? NETWORK_DENY :
 								  NETWORK_ALLOW;

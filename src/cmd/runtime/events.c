@@ -5,9 +5,9 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "cmd/runtime/runtime.h"
 #include "container/container.h"
@@ -107,19 +107,11 @@ static int print_oom(const struct container *c, bool *ret_gone, struct err *e)
 	return write_line(&out, ret_gone, e);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Until the container's init has ended, or the reader. */
 static int stream(const struct container *c, int interval, int pidfd,
 		  struct cgroup_oom_watch *oom, struct err *e)
 {
-	int64_t next = now_ms() + interval;
+	int64_t next = clock_ms(CLOCK_MONOTONIC) + interval;
 	bool gone = false;
 	int r = 0;
 
@@ -127,7 +119,7 @@ static int stream(const struct container *c, int interval, int pidfd,
 		struct pollfd p[] = { { .fd = pidfd, .events = POLLIN },
 				      { .fd = oom->fd, .events = POLLIN },
 				      { .fd = STDOUT_FILENO } };
-		int64_t left = next - now_ms();
+		int64_t left = next - clock_ms(CLOCK_MONOTONIC);
 
 		if (poll(p, ARRAY_SIZE(p), left > 0 ? (int)left : 0) < 0) {
 			if (errno != EINTR)
@@ -138,9 +130,9 @@ static int stream(const struct container *c, int interval, int pidfd,
 			r = print_oom(c, &gone, e);
 		if (p[0].revents || (p[2].revents & POLLERR))
 			return r;
-		if (r < 0 || gone || now_ms() < next)
+		if (r < 0 || gone || clock_ms(CLOCK_MONOTONIC) < next)
 			continue;
-		next = now_ms() + interval;
+		next = clock_ms(CLOCK_MONOTONIC) + interval;
 		r = print_stats(c, &gone, e);
 		/* The group may go while it is read: then so did the container. */
 		if (r < 0 && !process_is_alive(c->st.pid, c->st.pid_start))
