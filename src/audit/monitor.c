@@ -30,6 +30,7 @@
 #include "audit/pace.h"
 #include "audit/protocol.h"
 #include "base/fd.h"
+#include "base/helper.h"
 #include "base/jail.h"
 #include "network/bpf.h"
 #include "network/cut.h"
@@ -363,22 +364,18 @@ static void read_client(struct monitor *m, int client)
 			      .msg_controllen = sizeof(control.buf) };
 	int fds[MONITOR_REQUEST_FDS] = { -1, -1 };
 	struct err e = {};
-	char text[sizeof(e.msg) + 1] = { MONITOR_SAYS_ERROR };
 	ssize_t n = recvmsg(client, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int r;
 
 	if (n <= 0)
 		return;
 	take_fds(&msg, fds);
 	if (n != sizeof(rq) || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
 		rq.type = 0;
-	if (obey(m, &rq, fds, &e) == 0)
-		text[0] = MONITOR_SAYS_READY;
-	else
-		memcpy(text + 1, e.msg, strlen(e.msg));
+	r = obey(m, &rq, fds, &e);
 	for (size_t i = 0; i < MONITOR_REQUEST_FDS; i++)
 		fd_close(&fds[i]);
-	(void)!send(client, text, text[0] == MONITOR_SAYS_READY ? 1 : 1 + strlen(e.msg),
-		    MSG_DONTWAIT | MSG_NOSIGNAL);
+	helper_report(client, r < 0 ? &e : NULL);
 }
 
 static void accept_client(struct monitor *m)

@@ -10,7 +10,7 @@
  * generation of its rules. What is -1 with the caller is /dev/null there.
  */
 enum monitor_fd {
-	MONITOR_FD_REPORT = 3, /* SOCK_SEQPACKET: one of MONITOR_SAYS_... */
+	MONITOR_FD_REPORT = 3, /* SOCK_SEQPACKET: see base/helper.h */
 	MONITOR_FD_INIT,       /* pidfd of the container's init */
 	MONITOR_FD_NETNS,      /* the container's network namespace */
 	MONITOR_FD_RING,       /* maps of the filter */
@@ -22,10 +22,7 @@ enum monitor_fd {
 	MONITOR_FD_END,
 };
 
-#define MONITOR_SAYS_READY 'r' /* also to each request */
-#define MONITOR_SAYS_ERROR 'e' /* and a text */
-
-/* A message to the control socket, with descriptors beside it. */
+/* A message to the control socket, with descriptors beside it. The answer is as at MONITOR_FD_REPORT. */
 enum monitor_request_type {
 	MONITOR_RULES = 1, /* policies, map of hits */
 	MONITOR_DNS,	   /* as MONITOR_FD_DNS */

@@ -3,14 +3,13 @@
 #include "base/rtnl.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/netns.h"
 
 /* A message of the kernel has 32 KiB at most. */
 #define ANSWER_MAX 32768
@@ -25,19 +24,16 @@ static int open_socket(int protocol, struct err *e)
 int rtnl_open_for(int ns, int protocol, struct err *e)
 {
 	_close_ int own = -1, fd = -1;
+	int r;
 
 	if (ns < 0)
 		return open_socket(protocol, e);
-	own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (own < 0)
-		return err_sys(e, "cannot open the own network namespace");
-	if (setns(ns, CLONE_NEWNET) < 0)
-		return err_sys(e, "cannot enter the container's network namespace");
-	/* A socket stays in the namespace in which it was made. */
+	r = netns_enter(ns, &own, e);
+	if (r < 0)
+		return r;
 	fd = open_socket(protocol, e);
-	if (setns(own, CLONE_NEWNET) < 0)
-		return err_sys(e, "cannot go back to the own network namespace");
-	return take_fd(&fd);
+	r = netns_leave(own, fd, e);
+	return r < 0 ? r : take_fd(&fd);
 }
 
 int rtnl_open(int ns, struct err *e)

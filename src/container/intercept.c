@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -23,6 +22,7 @@
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/netns.h"
 #include "container/environment.h"
 #include "container/network.h"
 #include "gateway/environment.h"
@@ -394,14 +394,10 @@ int intercept_listen(const struct intercept *x, int netns_fd, int *ret_tls, int 
 	*ret_tls = *ret_http = -1;
 	if (!x->is_on)
 		return 0;
-	own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (own < 0)
-		return err_sys(e, "cannot open the own network namespace");
-	if (setns(netns_fd, CLONE_NEWNET) < 0)
-		return err_sys(e, "cannot enter the container's network namespace");
-	r = listen_here(x, &tls, &http, e);
-	if (setns(own, CLONE_NEWNET) < 0)
-		return err_sys(e, "cannot go back to the own network namespace");
+	r = netns_enter(netns_fd, &own, e);
+	if (r < 0)
+		return r;
+	r = netns_leave(own, listen_here(x, &tls, &http, e), e);
 	if (r < 0)
 		return r;
 	*ret_tls = take_fd(&tls);

@@ -8,21 +8,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
+#include "base/helper.h"
 #include "base/json.h"
 #include "base/list.h"
+#include "base/netns.h"
 #include "base/spawn.h"
 
 #ifdef PURPLE_GATEWAY_PROGRAM /* of the build, in tests */
@@ -45,27 +41,6 @@ bool gateway_fd_is_there(int fd)
 
 /* --- listening --- */
 
-/* On the loopback address of the family. -errno. */
-static int listen_one(int family, uint16_t *port)
-{
-	_close_ int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_in v4 = { .sin_family = AF_INET,
-				  .sin_port = htons(*port),
-				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
-				   .sin6_port = htons(*port),
-				   .sin6_addr = IN6ADDR_LOOPBACK_INIT };
-	struct sockaddr *a = family == AF_INET ? (struct sockaddr *)&v4 :
-						 (struct sockaddr *)&v6;
-	socklen_t len = family == AF_INET ? sizeof(v4) : sizeof(v6);
-
-	if (fd < 0 || bind(fd, a, len) < 0 || listen(fd, QUEUE) < 0 ||
-	    getsockname(fd, a, &len) < 0)
-		return -errno;
-	*port = ntohs(family == AF_INET ? v4.sin_port : v6.sin6_port);
-	return take_fd(&fd);
-}
-
 static bool is_absent(int r)
 {
 	return r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT;
@@ -74,12 +49,12 @@ static bool is_absent(int r)
 static int listen_both(uint16_t *port, int *ret4, int *ret6)
 {
 	_close_ int v4 = -1, v6 = -1;
-	int r = listen_one(AF_INET, port);
+	int r = netns_bind_loopback(AF_INET, SOCK_STREAM, QUEUE, port);
 
 	if (r < 0 && !is_absent(r))
 		return r;
 	v4 = r < 0 ? -1 : r;
-	r = listen_one(AF_INET6, port);
+	r = netns_bind_loopback(AF_INET6, SOCK_STREAM, QUEUE, port);
 	if (r < 0 && (!is_absent(r) || v4 < 0))
 		return r;
 	v6 = r < 0 ? -1 : r;
@@ -90,43 +65,41 @@ static int listen_both(uint16_t *port, int *ret4, int *ret6)
 
 int gateway_listen(int netns_fd, uint16_t *port, int *ret4, int *ret6, struct err *e)
 {
-	_close_ int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	_close_ int own = -1, v4 = -1, v6 = -1;
 	uint16_t wanted = *port, got;
-	int v4 = -1, v6 = -1, r = -EADDRINUSE;
+	int r = netns_enter(netns_fd, &own, e), bound = -EADDRINUSE;
 
-	if (own < 0)
-		return err_sys(e, "cannot open the own network namespace");
-	if (setns(netns_fd, CLONE_NEWNET) < 0)
-		return err_sys(e, "cannot enter the container's network namespace");
-	/* A port that the kernel chose for one family may be taken in the other. */
-	for (int i = 0; r == -EADDRINUSE && i < (wanted ? 1 : PORT_TRIES); i++) {
-		got = wanted;
-		r = listen_both(&got, &v4, &v6);
-	}
-	if (setns(own, CLONE_NEWNET) < 0) {
-		fd_close(&v4);
-		fd_close(&v6);
-		return err_sys(e, "cannot go back to the own network namespace");
-	}
 	if (r < 0)
-		return err_errno(e, r, "cannot listen on the container's loopback, port %u",
+		return r;
+	/* A port that the kernel chose for one family may be taken in the other. */
+	for (int i = 0; bound == -EADDRINUSE && i < (wanted ? 1 : PORT_TRIES); i++) {
+		got = wanted;
+		bound = listen_both(&got, &v4, &v6);
+	}
+	r = netns_leave(own, 0, e);
+	if (r < 0)
+		return r;
+	if (bound < 0)
+		return err_errno(e, bound,
+				 "cannot listen on the container's loopback, port %u",
 				 wanted);
 	*port = got;
-	*ret4 = v4;
-	*ret6 = v6;
+	*ret4 = take_fd(&v4);
+	*ret6 = take_fd(&v6);
 	return 0;
 }
 
 /* --- in the child --- */
 
-static int become_program(const struct gateway_start *s, int *report, struct err *e)
+static int become_program(const void *start, int *report, struct err *e)
 {
+	const struct gateway_start *s = start;
+	int r = helper_move_report(report, GATEWAY_FD_END, e);
 	const int fds[GATEWAY_FD_END] = {
 		[GATEWAY_FD_CONFIG] = s->config_fd,
 		[GATEWAY_FD_KEYS] = s->keys_fd,
 		[2] = -1,
-		/* Out of the way of what the program gets: failure is still to be told by it. */
-		[GATEWAY_FD_REPORT] = fcntl(*report, F_DUPFD_CLOEXEC, GATEWAY_FD_END),
+		[GATEWAY_FD_REPORT] = *report,
 		[GATEWAY_FD_INIT] = s->init_fd,
 		[GATEWAY_FD_LISTEN4] = s->listen4_fd,
 		[GATEWAY_FD_LISTEN6] = s->listen6_fd,
@@ -140,22 +113,10 @@ static int become_program(const struct gateway_start *s, int *report, struct err
 		[GATEWAY_FD_CA] = s->ca_fd,
 	};
 
-	*report = fds[GATEWAY_FD_REPORT];
-	if (*report < 0)
-		return err_sys(e, "cannot copy a descriptor");
+	if (r < 0)
+		return r;
 	return spawn_exec(&(struct spawn){ .program = PROGRAM, .fds = fds, .n = GATEWAY_FD_END },
 			  e);
-}
-
-static void __attribute__((noreturn)) child(const struct gateway_start *start, int report)
-{
-	struct err e = {};
-	char text[sizeof(e.msg) + 1] = { GATEWAY_SAYS_ERROR };
-
-	become_program(start, &report, &e);
-	memcpy(text + 1, e.msg, strlen(e.msg));
-	(void)!send(report, text, 1 + strlen(e.msg), MSG_NOSIGNAL);
-	_exit(EXIT_FAILURE);
 }
 
 /* --- in the caller --- */
@@ -212,57 +173,10 @@ int gateway_keys_pipe(const struct strmap *keys, int *ret, struct err *e)
 int gateway_client_begin(const struct gateway_start *start, struct gateway_client *ret,
 			 struct err *e)
 {
-	_close_ int ours = -1, theirs = -1;
-	int fds[2], r = gateway_client_check(e);
-	pid_t pid;
+	int r = gateway_client_check(e);
 
-	if (r < 0)
-		return r;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
-		return err_sys(e, "cannot make a socket pair");
-	ours = fds[0];
-	theirs = fds[1];
-	pid = fork();
-	if (pid < 0)
-		return err_sys(e, "cannot fork");
-	if (pid == 0) {
-		fd_close(&ours);
-		child(start, theirs);
-	}
-	*ret = (struct gateway_client){ .pid = pid, .report_fd = take_fd(&ours) };
-	return 0;
-}
-
-static int await_word(int fd, struct err *e)
-{
-	char buf[sizeof(e->msg) + 1];
-	int64_t until = clock_ms(CLOCK_MONOTONIC) + ANSWER_MS;
-
-	for (;;) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-		int64_t left = until - clock_ms(CLOCK_MONOTONIC);
-		int r = poll(&p, 1, left > 0 ? (int)left : 0);
-		ssize_t n;
-
-		if (r == 0)
-			return err_set(e, ERR_KERNEL, ETIMEDOUT,
-				       "'%s' says nothing within %d s", PROGRAM,
-				       ANSWER_MS / 1000);
-		n = r < 0 ? -1 : recv(fd, buf, sizeof(buf) - 1, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(e, "cannot hear from '%s'", PROGRAM);
-		buf[n] = '\0';
-		if (n == 0)
-			return err_set(e, ERR_KERNEL, EPIPE, "'%s' died", PROGRAM);
-		if (buf[0] == GATEWAY_SAYS_READY)
-			return 0;
-		return err_set(e, ERR_KERNEL, EIO, "%s",
-			       buf[0] == GATEWAY_SAYS_ERROR ?
-				       buf + 1 :
-				       "purple-gateway says odd things");
-	}
+	return r < 0 ? r :
+		       helper_begin(become_program, start, &ret->pid, &ret->report_fd, e);
 }
 
 int gateway_client_wait(struct gateway_client *g, struct err *e)
@@ -271,7 +185,7 @@ int gateway_client_wait(struct gateway_client *g, struct err *e)
 
 	if (g->report_fd < 0)
 		return 0;
-	r = await_word(g->report_fd, e);
+	r = helper_await(g->report_fd, PROGRAM, ANSWER_MS, e);
 	fd_close(&g->report_fd);
 	return r < 0 ? err_wrap(e, "cannot start the LLM gateway") : 0;
 }
@@ -283,11 +197,5 @@ void gateway_client_clear(struct gateway_client *g)
 
 void gateway_client_end(struct gateway_client *g)
 {
-	fd_close(&g->report_fd);
-	if (g->pid <= 0)
-		return;
-	kill(g->pid, SIGKILL);
-	while (waitpid(g->pid, NULL, 0) < 0 && errno == EINTR)
-		;
-	g->pid = 0;
+	helper_end(&g->pid, &g->report_fd);
 }

@@ -21,7 +21,7 @@
 enum gateway_fd {
 	GATEWAY_FD_CONFIG = 0, /* gateway.json: read to its end */
 	GATEWAY_FD_KEYS = 1, /* a pipe: one JSON object of API keys by provider's name; then it ends */
-	GATEWAY_FD_REPORT = 3, /* SOCK_SEQPACKET: enum gateway_says, once; closed thereafter */
+	GATEWAY_FD_REPORT = 3, /* SOCK_SEQPACKET: see base/helper.h; closed thereafter */
 	GATEWAY_FD_INIT,    /* pidfd of the container's init: the gateway ends after it */
 	GATEWAY_FD_LISTEN4, /* [] 127.0.0.1, listening, non-blocking; one of both is there */
 	GATEWAY_FD_LISTEN6, /* [] ::1, the same port */
@@ -40,12 +40,6 @@ enum gateway_fd {
 
 /* In the program: whether a descriptor marked [] is there. */
 bool gateway_fd_is_there(int fd);
-
-/* The first byte of a message at GATEWAY_FD_REPORT. */
-enum gateway_says {
-	GATEWAY_SAYS_READY = 'R',
-	GATEWAY_SAYS_ERROR = 'E', /* then its text */
-};
 
 /* In the state folder. */
 #define GATEWAY_CONTENT "llm.jsonl"

@@ -12,11 +12,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/helper.h"
 #include "network/dns_jail.h"
 #include "network/dns_server.h"
 
@@ -84,28 +83,17 @@ static int prepare(struct dns_config *c, struct dns_server **ret, struct err *e)
 	return r < 0 ? r : enter_jail(c, *ret, e);
 }
 
-static void say_error(const struct err *e)
-{
-	char text[sizeof(e->msg) + 1];
-	size_t n = strlen(e->msg);
-
-	text[0] = DNS_SAYS_ERROR;
-	memcpy(text + 1, e->msg, n);
-	(void)!write(DNS_FD_CONTROL, text, n + 1);
-}
-
 int main(void)
 {
 	struct dns_config config = {};
 	struct dns_server *server = NULL;
 	struct err e = {};
-	char ready = DNS_SAYS_READY;
 
 	if (prepare(&config, &server, &e) < 0) {
-		say_error(&e);
+		helper_report(DNS_FD_CONTROL, &e);
 		return EXIT_FAILURE;
 	}
-	if (write(DNS_FD_CONTROL, &ready, 1) != 1)
+	if (helper_report(DNS_FD_CONTROL, NULL) < 0)
 		return EXIT_FAILURE;
 	/* The end is the kernel's to tidy up after. */
 	_exit(dns_server_run(server, &e) < 0 ? EXIT_FAILURE : EXIT_SUCCESS);

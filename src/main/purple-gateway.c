@@ -21,6 +21,7 @@
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/helper.h"
 #include "base/num.h"
 #include "cmd/command.h"
 #include "cmd/report.h"
@@ -382,25 +383,15 @@ static int prepare(struct life *l, struct err *e)
 	return r < 0 ? r : listen_all(&l->g, e);
 }
 
-static void report(char letter, const char *text)
-{
-	char message[sizeof(((struct err *)0)->msg) + 1];
-	size_t n = strlen(text);
-
-	message[0] = letter;
-	memcpy(message + 1, text, n);
-	(void)!send(GATEWAY_FD_REPORT, message, n + 1, MSG_NOSIGNAL);
-}
-
 static int serve_container(struct err *e)
 {
 	struct life l = LIFE_EMPTY;
 	int r = prepare(&l, e);
 
 	if (r < 0) {
-		report(GATEWAY_SAYS_ERROR, e->msg);
+		helper_report(GATEWAY_FD_REPORT, e);
 	} else {
-		report(GATEWAY_SAYS_READY, "");
+		helper_report(GATEWAY_FD_REPORT, NULL);
 		close(GATEWAY_FD_REPORT);
 		r = run_and_close(&l.g, e);
 	}

@@ -13,14 +13,13 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "audit/monitor.h"
 #include "audit/protocol.h"
 #include "base/fd.h"
+#include "base/helper.h"
 #include "base/num.h"
 
 static int prepare(char **argv, int argc, struct monitor **ret, struct err *e)
@@ -51,15 +50,12 @@ int main(int argc, char **argv)
 {
 	struct monitor *monitor = NULL;
 	struct err e = {};
-	char text[sizeof(e.msg) + 1] = { MONITOR_SAYS_ERROR };
 
 	if (prepare(argv, argc, &monitor, &e) < 0) {
-		memcpy(text + 1, e.msg, strlen(e.msg));
-		(void)!send(MONITOR_FD_REPORT, text, 1 + strlen(e.msg), MSG_NOSIGNAL);
+		helper_report(MONITOR_FD_REPORT, &e);
 		return EXIT_FAILURE;
 	}
-	text[0] = MONITOR_SAYS_READY;
-	if (send(MONITOR_FD_REPORT, text, 1, MSG_NOSIGNAL) != 1)
+	if (helper_report(MONITOR_FD_REPORT, NULL) < 0)
 		return EXIT_FAILURE;
 	close(MONITOR_FD_REPORT);
 	/* The end is the kernel's to tidy up after. */

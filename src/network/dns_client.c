@@ -9,20 +9,16 @@
 #include "network/dns_client.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/helper.h"
+#include "base/netns.h"
 #include "base/spawn.h"
 
 #ifdef PURPLE_DNS_PROGRAM /* of the build, in tests */
@@ -44,27 +40,6 @@ struct port_message {
 };
 
 /* --- in the child: sockets --- */
-
-/* Bound to the loopback address of the family; `*port` 0: the kernel chooses. -errno. */
-static int bind_one(int family, int type, uint16_t *port)
-{
-	_close_ int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_in v4 = { .sin_family = AF_INET,
-				  .sin_port = htons(*port),
-				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
-				   .sin6_port = htons(*port),
-				   .sin6_addr = IN6ADDR_LOOPBACK_INIT };
-	struct sockaddr *a = family == AF_INET ? (struct sockaddr *)&v4 :
-						 (struct sockaddr *)&v6;
-	socklen_t len = family == AF_INET ? sizeof(v4) : sizeof(v6);
-
-	if (fd < 0 || bind(fd, a, len) < 0 ||
-	    (type == SOCK_STREAM && listen(fd, QUEUE) < 0) || getsockname(fd, a, &len) < 0)
-		return -errno;
-	*port = ntohs(family == AF_INET ? v4.sin_port : v6.sin6_port);
-	return take_fd(&fd);
-}
 
 struct sockets {
 	int fd[4]; /* in the order of enum dns_fd */
@@ -92,7 +67,9 @@ static int bind_all(struct sockets *s, uint16_t port, uint16_t *ret_port)
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		/* No address, or no such family at all: without the TCP socket, too. */
 		bool absent = i % 2 && s->fd[i - 1] < 0;
-		int fd = absent ? -1 : bind_one(kinds[i].family, kinds[i].type, &port);
+		int fd = absent ? -1 :
+				  netns_bind_loopback(kinds[i].family, kinds[i].type,
+						      QUEUE, &port);
 
 		s->fd[i] = fd < 0 ? -1 : fd;
 		if (fd < 0 && !absent &&
@@ -107,13 +84,12 @@ static int bind_all(struct sockets *s, uint16_t port, uint16_t *ret_port)
 
 static int bind_in(int netns, struct sockets *s, uint16_t *ret_port, struct err *e)
 {
-	_close_ int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	int r = -EADDRINUSE;
+	_close_ int own = -1;
+	int r = netns_enter(netns, &own, e);
 
-	if (own < 0)
-		return err_sys(e, "cannot open the own network namespace");
-	if (setns(netns, CLONE_NEWNET) < 0)
-		return err_sys(e, "cannot enter the container's network namespace");
+	if (r < 0)
+		return r;
+	r = -EADDRINUSE;
 	for (int i = 0; r == -EADDRINUSE && i < PORT_TRIES; i++) {
 		sockets_close(s);
 		r = bind_all(s, 0, ret_port);
@@ -127,9 +103,7 @@ static int bind_in(int netns, struct sockets *s, uint16_t *ret_port, struct err 
 	}
 	if (r < 0)
 		return err_errno(e, r, "cannot bind sockets to the container's loopback");
-	if (setns(own, CLONE_NEWNET) < 0)
-		return err_sys(e, "cannot go back to the own network namespace");
-	return 0;
+	return netns_leave(own, 0, e);
 }
 
 /* --- in the child: what the program gets --- */
@@ -177,26 +151,30 @@ static int make_config(const struct network_dns_start *start, bool stays,
 	return 0;
 }
 
-static int become_program(const struct network_dns_start *start, bool stays, int *control,
-			  struct err *e)
+struct start {
+	const struct network_dns_start *s;
+	bool stays;
+};
+
+static int become_program(const void *arg, int *control, struct err *e)
 {
+	const struct start *of = arg;
+	const struct network_dns_start *start = of->s;
 	struct sockets s = { { -1, -1, -1, -1 } };
 	struct port_message m = { .letter = DNS_SAYS_PORT };
 	int config = -1, r;
 
 	r = bind_in(start->netns_fd, &s, &m.port, e);
 	if (r == 0)
-		r = make_config(start, stays, &s, &config, e);
+		r = make_config(start, of->stays, &s, &config, e);
+	if (r == 0)
+		r = helper_move_report(control, DNS_FD_END, e);
 	if (r < 0)
 		return r;
 	m.ipv4 = s.fd[0] >= 0;
 	m.ipv6 = s.fd[2] >= 0;
 	if (send(*control, &m, sizeof(m), MSG_NOSIGNAL) < 0)
 		return err_sys(e, "cannot report");
-	/* Out of the way of what the program gets: failure is still to be told by it. */
-	*control = fcntl(*control, F_DUPFD_CLOEXEC, DNS_FD_END);
-	if (*control < 0)
-		return err_sys(e, "cannot copy a descriptor");
 	return spawn_exec(&(struct spawn){ .program = PROGRAM,
 					   .fds = (const int[]){ -1, -1, -1, *control,
 								 start->init_fd, s.fd[0],
@@ -207,63 +185,22 @@ static int become_program(const struct network_dns_start *start, bool stays, int
 			  e);
 }
 
-static void __attribute__((noreturn))
-child(const struct network_dns_start *start, bool stays, int control)
-{
-	struct err e = {};
-	char text[sizeof(e.msg) + 1] = { DNS_SAYS_ERROR };
-
-	become_program(start, stays, &control, &e);
-	memcpy(text + 1, e.msg, strlen(e.msg));
-	(void)!send(control, text, 1 + strlen(e.msg), MSG_NOSIGNAL);
-	_exit(EXIT_FAILURE);
-}
-
 /* --- in the caller --- */
-
-/* One message, with a 0 behind it; its length, 0 at the end. */
-static ssize_t receive(int fd, int64_t until, char *buf, size_t size, struct err *e)
-{
-	for (;;) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-		int64_t left = until - clock_ms(CLOCK_MONOTONIC);
-		int r = poll(&p, 1, left > 0 ? (int)left : 0);
-		ssize_t n;
-
-		if (r == 0)
-			return err_set(e, ERR_KERNEL, ETIMEDOUT,
-				       "'%s' is not ready after %d s", PROGRAM,
-				       READY_MS / 1000);
-		if (r > 0) {
-			n = recv(fd, buf, size - 1, 0);
-			if (n >= 0) {
-				buf[n] = '\0';
-				return n;
-			}
-		}
-		if (errno != EINTR)
-			return err_sys(e, "cannot hear from '%s'", PROGRAM);
-	}
-}
 
 static int wait_ready(int fd, struct network_dns *d, struct err *e)
 {
-	char buf[sizeof(e->msg) + 1];
-	int64_t until = clock_ms(CLOCK_MONOTONIC) + READY_MS;
+	int64_t since = clock_ms(CLOCK_MONOTONIC);
+	char buf[HELPER_MESSAGE_MAX];
 	struct port_message m = {};
-	ssize_t n;
 
 	for (;;) {
-		n = receive(fd, until, buf, sizeof(buf), e);
+		ssize_t n = helper_receive(fd, PROGRAM, since, READY_MS, buf, e);
+
 		if (n < 0)
 			return (int)n;
-		if (n == 0)
-			return err_set(e, ERR_KERNEL, EPIPE, "'%s' died", PROGRAM);
-		if (buf[0] == DNS_SAYS_ERROR)
-			return err_set(e, ERR_KERNEL, EIO, "%s", buf + 1);
 		if (buf[0] == DNS_SAYS_PORT && n == sizeof(m))
 			memcpy(&m, buf, sizeof(m));
-		else if (buf[0] == DNS_SAYS_READY && m.port)
+		else if (buf[0] == HELPER_READY && m.port)
 			break;
 		else
 			return err_set(e, ERR_INTERNAL, EPROTO, "'%s' says odd things",
@@ -291,40 +228,21 @@ static int check_program(struct err *e)
 
 void network_dns_end(struct network_dns *d)
 {
-	fd_close(&d->control_fd);
-	if (d->pid <= 0)
-		return;
-	kill(d->pid, SIGKILL);
-	while (waitpid(d->pid, NULL, 0) < 0 && errno == EINTR)
-		;
-	d->pid = -1;
+	helper_end(&d->pid, &d->control_fd);
 }
 
 int network_dns_begin(const struct network_dns_start *start, bool stays,
 		      struct network_dns *ret, struct err *e)
 {
-	_close_ int ours = -1, theirs = -1;
-	int fds[2], r = check_program(e);
-	pid_t pid;
+	struct network_dns d = { .stays = stays, .teach = start->teach };
+	int r = check_program(e);
 
-	if (r < 0)
-		return r;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
-		return err_sys(e, "cannot make a socket pair");
-	ours = fds[0];
-	theirs = fds[1];
-	pid = fork();
-	if (pid < 0)
-		return err_sys(e, "cannot fork");
-	if (pid == 0) {
-		fd_close(&ours);
-		child(start, stays, theirs);
-	}
-	*ret = (struct network_dns){ .pid = pid,
-				     .stays = stays,
-				     .teach = start->teach,
-				     .control_fd = take_fd(&ours) };
-	return 0;
+	if (r == 0)
+		r = helper_begin(become_program, &(struct start){ start, stays }, &d.pid,
+				 &d.control_fd, e);
+	if (r == 0)
+		*ret = d;
+	return r;
 }
 
 int network_dns_wait(struct network_dns *d, struct err *e)

@@ -31,11 +31,11 @@ enum dns_fd {
 	DNS_FD_END,
 };
 
-/* What it writes to the control connection: a letter, then for an error its text. */
-#define DNS_SAYS_PORT \
-	'p' /* before it is purple-dns: struct port_message of dns_client.c */
-#define DNS_SAYS_READY 'r'
-#define DNS_SAYS_ERROR 'e'
+/*
+ * What it writes to the control connection is what base/helper.h says; before it is purple-dns:
+ * struct port_message of dns_client.c.
+ */
+#define DNS_SAYS_PORT 'p'
 
 /* What it is told there while a reload goes on: an entry of `names`, of which it is the writer. */
 struct dns_learned {
