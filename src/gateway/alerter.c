@@ -55,8 +55,9 @@ bool alert_event(const struct gateway_config *c, const struct alert_message *m,
 	return true;
 }
 
-int alert_environment(const struct gateway_config *c, const struct gateway_event *x,
-		      struct strv *ret)
+/* The command's environment: PATH and PURPLE_*. 0 or -ENOMEM. */
+static int make_environment(const struct gateway_config *c, const struct gateway_event *x,
+			    struct strv *ret)
 {
 	const struct gateway_policy *p = &c->policies.v[x->policy];
 	int r = strv_add(ret, "PATH=" SEARCH_PATH);
@@ -158,7 +159,7 @@ static int run_command(const struct gateway_config *c, const struct gateway_even
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	gateway_event_print(c, x, PROVIDER, sequence, now, &text);
-	if (text.failed || alert_environment(c, x, &env) < 0)
+	if (text.failed || make_environment(c, x, &env) < 0)
 		return -ENOMEM;
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;

@@ -39,9 +39,6 @@ int alerter_tell(int fd, const struct gateway_event *x);
 /* The event that a message stands for. False: it is none. */
 bool alert_event(const struct gateway_config *c, const struct alert_message *m,
 		 struct gateway_event *ret);
-/* The command's environment: PATH and PURPLE_*. 0 or -ENOMEM. */
-int alert_environment(const struct gateway_config *c, const struct gateway_event *x,
-		      struct strv *ret);
 /* What a reply means, for people; NULL: all is well. `size` of 128 is enough. */
 const char *alert_reply_text(const struct alert_reply *r, char *text, size_t size);
 

@@ -68,8 +68,9 @@ static const struct gateway_policy *policy_of(const struct gateway_config *c,
 		       NULL;
 }
 
-const char *gateway_event_rule(const struct gateway_config *c,
-			       const struct gateway_event *x, uint32_t *ret_line)
+/* Which setting of the policy it is about: "ai_policy.budget"; and its line. 0: not known. */
+static const char *event_rule(const struct gateway_config *c,
+			      const struct gateway_event *x, uint32_t *ret_line)
 {
 	const struct gateway_policy *p = policy_of(c, x);
 
@@ -107,7 +108,7 @@ static void add_rule(struct buf *out, const struct gateway_config *c,
 	const struct gateway_policy *p = policy_of(c, x);
 	_buf_free_ struct buf reference = {};
 	uint32_t line;
-	const char *rule = gateway_event_rule(c, x, &line);
+	const char *rule = event_rule(c, x, &line);
 
 	if (!rule)
 		return;

@@ -98,8 +98,4 @@ const char *gateway_event_api(enum llm_format_id id);
 /* What `purple budget` calls the budget of a policy: the container's id, "policy:NAME", "team:NAME". */
 void gateway_budget_name(const struct gateway_config *c, const struct gateway_policy *p,
 			 struct buf *out);
-/* Which setting of the policy it is about: "ai_policy.budget"; and its line. 0: not known. */
-const char *gateway_event_rule(const struct gateway_config *c,
-			       const struct gateway_event *x, uint32_t *ret_line);
-
 #endif

@@ -327,7 +327,7 @@ static bool check_bounds(struct meter *m, const struct meter_call *c, int64_t no
 
 /* --- sizes --- */
 
-uint32_t meter_ratio_of(const struct meter *m, const char *model)
+static uint32_t ratio_of(const struct meter *m, const char *model)
 {
 	for (size_t i = 0; i < METER_RATIOS_MAX; i++)
 		if (*m->ratios[i].model && streq(m->ratios[i].model, model))
@@ -347,7 +347,7 @@ static void size_up(const struct meter *m, struct meter_call *c)
 	uint64_t out = m->usual_out;
 
 	c->in_max = to_i64(llm_request_input_bound(r));
-	c->in_guess = to_i64(llm_request_input_guess(r, meter_ratio_of(m, r->model)));
+	c->in_guess = to_i64(llm_request_input_guess(r, ratio_of(m, r->model)));
 	if (r->hidden && context > c->in_max)
 		c->in_max = context;
 	if (c->in_guess > c->in_max)

@@ -91,7 +91,6 @@ void meter_refuse(struct meter_verdict *v, int policy, enum llm_refusal_reason r
 /* Within a transaction: writes what is late. After it is in the file, meter_late_written(). */
 int meter_write_late(struct meter *m, int64_t now, struct err *e);
 void meter_late_written(struct meter *m);
-uint32_t meter_ratio_of(const struct meter *m, const char *model);
 
 /* meter_budget.c */
 int meter_limits_init(struct meter *m, struct err *e);
