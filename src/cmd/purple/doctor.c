@@ -84,6 +84,42 @@ int doctor_try(int (*fn)(void *arg), void *arg)
 	return -WEXITSTATUS(status);
 }
 
+static int list_lacking(const char *root, bool (*is_lacking)(const struct container *c),
+			struct strv *ret, struct err *e)
+{
+	_strv_free_ struct strv ids = {};
+	int r = container_list_ids(root, &ids, e);
+
+	for (size_t i = 0; r == 0 && i < ids.n; i++) {
+		_container_close_ struct container c = CONTAINER_EMPTY;
+		struct err gone;
+
+		if (container_open(root, ids.v[i], false, &c, &gone) < 0 ||
+		    !is_lacking(&c) || !process_is_alive(c.st.pid, c.st.pid_start))
+			continue;
+		if (strv_add(ret, ids.v[i]) < 0)
+			r = err_oom(e);
+	}
+	return r;
+}
+
+void doctor_check_containers(struct doctor *d, const struct doctor_subject *s,
+			     bool (*is_lacking)(const struct container *c), const char *what)
+{
+	_strv_free_ struct strv ids = {};
+	struct err e = {};
+
+	if (d->ordinary)
+		return;
+	if (list_lacking(d->root, is_lacking, &ids, &e) < 0)
+		doctor_bad(d, s, DOCTOR_BROKEN, NULL, "%s", e.msg);
+	else if (ids.n == 0)
+		doctor_ok(d, s, "of all containers that run");
+	else
+		doctor_bad(d, s, DOCTOR_BROKEN, "start the container anew", "%s: %s%s",
+			   what, ids.v[0], ids.n > 1 ? ", ..." : "");
+}
+
 static const char *status_name(const struct doctor_finding *f)
 {
 	if (f->status == DOCTOR_OK)

@@ -4,6 +4,7 @@
 #define PURPLE_CMD_PURPLE_DOCTOR_H
 
 #include "cmd/purple/purple.h"
+#include "container/container.h"
 
 enum doctor_status {
 	DOCTOR_OK,
@@ -44,6 +45,14 @@ void doctor_bad(struct doctor *d, const struct doctor_subject *s,
 /* Runs fn in a child, so that what it does to its process is gone with it: 0 or -errno, of fn or
  * of making the child. */
 int doctor_try(int (*fn)(void *arg), void *arg);
+
+/*
+ * A finding about all containers that run: `is_lacking` says of which something is not there that
+ * should be; `what` is said of those.
+ */
+void doctor_check_containers(struct doctor *d, const struct doctor_subject *s,
+			     bool (*is_lacking)(const struct container *c),
+			     const char *what);
 
 void doctor_check_kernel(struct doctor *d);	/* doctor_kernel.c */
 void doctor_check_namespaces(struct doctor *d); /* doctor_kernel.c */

@@ -6,7 +6,6 @@
 
 #include "base/fd.h"
 #include "cmd/purple/doctor.h"
-#include "container/container.h"
 #include "container/foreign.h"
 #include "container/monitor.h"
 #include "network/filter.h"
@@ -57,41 +56,16 @@ static void check_monitor(struct doctor *d)
 
 /* --- containers whose monitor has died --- */
 
-static int list_unwatched(const char *root, struct strv *ret, struct err *e)
+static bool is_unwatched(const struct container *c)
 {
-	_strv_free_ struct strv ids = {};
-	int r = container_list_ids(root, &ids, e);
-
-	for (size_t i = 0; r == 0 && i < ids.n; i++) {
-		_container_close_ struct container c = CONTAINER_EMPTY;
-		struct err gone;
-
-		if (container_open(root, ids.v[i], false, &c, &gone) < 0 ||
-		    !c.st.monitor_pid || monitor_is_running(&c) ||
-		    !process_is_alive(c.st.pid, c.st.pid_start))
-			continue;
-		if (strv_add(ret, ids.v[i]) < 0)
-			r = err_oom(e);
-	}
-	return r;
+	return c->st.monitor_pid && !monitor_is_running(c);
 }
 
 static void check_unwatched(struct doctor *d)
 {
 	const struct doctor_subject s = { "network monitors", "events of containers", true };
-	_strv_free_ struct strv ids = {};
-	struct err e = {};
 
-	if (d->ordinary)
-		return;
-	if (list_unwatched(d->root, &ids, &e) < 0)
-		doctor_bad(d, &s, DOCTOR_BROKEN, NULL, "%s", e.msg);
-	else if (ids.n == 0)
-		doctor_ok(d, &s, "of all containers that run");
-	else
-		doctor_bad(d, &s, DOCTOR_BROKEN, "start the container anew",
-			   "not running, though their rules hold: %s%s", ids.v[0],
-			   ids.n > 1 ? ", ..." : "");
+	doctor_check_containers(d, &s, is_unwatched, "not running, though their rules hold");
 }
 
 /* --- filters of containers that are gone --- */
