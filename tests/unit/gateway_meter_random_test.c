@@ -1,120 +1,69 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Eight gateways on one ledger, with budgets of their own and budgets that they share, killed at any
- * moment, and a provider that keeps to the maximum it is given and to nothing else: it counts any
- * input up to a token a byte, fills the maximum or not, and often does not say what it took. All the
- * while one process looks whether charged + reserved passes a limit. At the end every call that the
- * provider saw is in the ledger once, charged with what the provider took, or with what was reserved.
+ * moment (ledger_crew.h), and a provider that keeps to the maximum it is given and to nothing else: it
+ * counts any input up to a token a byte, fills the maximum or not, and often does not say what it
+ * took. All the while one process looks whether charged + reserved passes a limit. At the end every
+ * call that the provider saw is in the ledger once, charged with what the provider took, or with what
+ * was reserved.
  *
  * The seed is fixed, and so is the number of rounds; what the kernel makes of eight processes is not.
- * SQLite must not be open across fork(): the process of the test opens nothing before all are gone.
  */
-#include <errno.h>
-#include <sched.h>
 #include <setjmp.h>
-#include <signal.h>
-#include <sqlite3.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <time.h>
 
 #include <cmocka.h>
 
-#include "base/str.h"
 #include "gateway/meter_parts.h"
+#include "ledger_crew.h"
 #include "meter_build.h"
 
 #define SEED 20261122u
-#define DAY INT64_C(86400000)
 #define SHARED_TOKENS INT64_C(600000)
 #define SHARED_COST INT64_C(1500000000)
 #define OWN_TOKENS INT64_C(200000)
 
 /* So many calls are over budget until a new day comes. */
-enum { GATEWAYS = 8, KILLS = 60, SPENT_A_DAY = 100, HELD_MAX = 8, CALLS_OF_A_LIFE = 400 };
-
-struct shared {
-	_Atomic int64_t now; /* milliseconds from NOON */
-	_Atomic int64_t steps, admitted, waiting, spent;
-	_Atomic bool is_over;
-};
+enum { KILLS = 60, SPENT_A_DAY = 100, HELD_MAX = 8 };
 
 static struct meter_box box;
-static struct shared *shared;
 
 static int setup(void **state)
 {
 	(void)state;
 	box = (struct meter_box){};
 	box_open(&box);
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	assert_true(shared != MAP_FAILED);
+	crew_setup();
 	return 0;
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	shared->is_over = true;
-	while (wait(NULL) > 0)
-		;
+	crew_teardown();
 	box_close(&box);
-	munmap(shared, sizeof(*shared));
 	return 0;
-}
-
-/* In a child. */
-static _Noreturn void die(const char *what, const char *more)
-{
-	fprintf(stderr, "%s: %s\n", what, more);
-	shared->is_over = true;
-	_exit(1);
 }
 
 /* --- a gateway --- */
 
 /*
- * 'A' was admitted, with what is reserved; 'P' the provider took so much; 'S' is about to be charged
+ * Records: 'A' was admitted, with what is reserved; 'P' the provider took so much; 'S' is about to be charged
  * with so much, 'E' with an estimate, 'L' to be released; small letters: has been.
  */
-struct record {
-	int64_t op, id, tokens, cost;
-};
 
 struct held {
 	struct meter_call *call;
 	int64_t id, tokens, cost, cap, bytes;
-	bool has_cap;
 };
 
 struct gateway {
-	uint64_t seed;
-	int log;
+	struct life life;
 	struct held held[HELD_MAX];
 	int n;
 };
-
-static int64_t roll(struct gateway *g, int64_t n)
-{
-	g->seed ^= g->seed << 13;
-	g->seed ^= g->seed >> 7;
-	g->seed ^= g->seed << 17;
-	return (int64_t)(g->seed % (uint64_t)n);
-}
-
-static void note(struct gateway *g, char op, int64_t id, int64_t tokens, int64_t cost)
-{
-	struct record r = { op, id, tokens, cost };
-
-	if (write(g->log, &r, sizeof(r)) != sizeof(r))
-		die("cannot write the log", strerror(errno));
-	shared->steps++;
-}
 
 static struct meter_time now(void)
 {
@@ -127,12 +76,14 @@ static size_t make_body(struct gateway *g, char *to, size_t size)
 	static const char *const maxima[] = { "\"max_tokens\":128000,", "",
 					      "\"max_tokens\":300,", "\"max_tokens\":40,",
 					      "\"max_completion_tokens\":1500,\"n\":2," };
-	int pad = (int)roll(g, 4) == 0 ? (int)roll(g, 3000) : (int)roll(g, 200);
+	int pad = (int)roll(&g->life, 4) == 0 ? (int)roll(&g->life, 3000) :
+						(int)roll(&g->life, 200);
 	int n = snprintf(to, size,
 			 "{\"model\":\"%s\",%s%s\"messages\":[{\"role\":\"user\",\"content\":"
 			 "\"%*s\"}]}",
-			 roll(g, 3) ? "m" : "big", maxima[roll(g, ARRAY_SIZE(maxima))],
-			 roll(g, 2) ? "\"stream\":true," : "", pad, "x");
+			 roll(&g->life, 3) ? "m" : "big",
+			 maxima[roll(&g->life, ARRAY_SIZE(maxima))],
+			 roll(&g->life, 2) ? "\"stream\":true," : "", pad, "x");
 
 	return (size_t)n;
 }
@@ -170,7 +121,7 @@ static void begin_call(struct gateway *g)
 	h->cap = r.max == INT64_MAX ? INT64_MAX : r.max * r.copies;
 	if (v.out_cap < h->cap)
 		h->cap = v.out_cap;
-	note(g, 'A', h->id, h->tokens, h->cost);
+	note(&g->life, 'A', h->id, h->tokens, h->cost);
 	shared->admitted++;
 	g->n++;
 }
@@ -179,12 +130,14 @@ static void begin_call(struct gateway *g)
 static struct llm_answer provide(struct gateway *g, const struct held *h, int64_t *ret_cost)
 {
 	bool is_big = streq(h->call->request.model, "big");
-	int64_t in = 1 + roll(g, h->bytes), out, cached = roll(g, 3) ? 0 : roll(g, in);
+	int64_t in = 1 + roll(&g->life, h->bytes), out,
+		cached = roll(&g->life, 3) ? 0 : roll(&g->life, in);
 	struct llm_answer a = { .known = LLM_KNOWN_WHOLLY, .end = LLM_END_DONE };
 
 	/* Every fourth takes all that there is. */
-	out = roll(g, 4) ? roll(g, h->cap < 2000 ? h->cap + 1 : 2000) : h->cap;
-	if (roll(g, 4) == 0)
+	out = roll(&g->life, 4) ? roll(&g->life, h->cap < 2000 ? h->cap + 1 : 2000) :
+				  h->cap;
+	if (roll(&g->life, 4) == 0)
 		in = h->bytes;
 	if (is_big)
 		cached = 0;
@@ -204,7 +157,7 @@ static struct llm_answer provide(struct gateway *g, const struct held *h, int64_
 
 static void end_call(struct gateway *g)
 {
-	int i = (int)roll(g, g->n), kind = (int)roll(g, 8);
+	int i = (int)roll(&g->life, g->n), kind = (int)roll(&g->life, 8);
 	struct held h = g->held[i];
 	int64_t cost = 0, tokens;
 	struct llm_answer a = provide(g, &h, &cost);
@@ -213,12 +166,12 @@ static void end_call(struct gateway *g)
 	g->held[i] = g->held[--g->n];
 	tokens = a.usage.in_uncached + a.usage.cache_read + a.usage.out;
 	if (kind == 0) {
-		note(g, 'L', h.id, 0, 0);
+		note(&g->life, 'L', h.id, 0, 0);
 		meter_settle(box.meter, h.call, NULL, METER_REFUSED, 503, now());
-		note(g, 'l', h.id, 0, 0);
+		note(&g->life, 'l', h.id, 0, 0);
 		return;
 	}
-	note(g, 'P', h.id, tokens, cost);
+	note(&g->life, 'P', h.id, tokens, cost);
 	meter_progress(box.meter, h.call, &a, now(), &v);
 	if (!v.admitted)
 		die("a provider that keeps to its maximum is cut", v.message);
@@ -229,13 +182,13 @@ static void end_call(struct gateway *g)
 		if (kind != 3)
 			a.end = LLM_END_CUT;
 	}
-	note(g, kind <= 3 ? 'E' : 'S', h.id, tokens, cost);
+	note(&g->life, kind <= 3 ? 'E' : 'S', h.id, tokens, cost);
 	meter_settle(box.meter, h.call, &a,
 		     kind == 1 ? METER_GONE :
 		     kind == 2 ? METER_BROKEN :
 				 METER_WHOLE,
 		     200, now());
-	note(g, kind <= 3 ? 'e' : 's', h.id, tokens, cost);
+	note(&g->life, kind <= 3 ? 'e' : 's', h.id, tokens, cost);
 }
 
 /* The budgets of one gateway: two that all share, and one of its own. */
@@ -262,23 +215,19 @@ static void make_policies(int index)
 
 static _Noreturn void work(int index, int life)
 {
-	_free_ char *path = str_printf("%s/log-%d", box.dir, index);
-	struct gateway g = { .seed = 88172645463325252u + (uint64_t)index * 7919 +
-				     (uint64_t)life * 104729 + SEED };
+	struct gateway g = {};
 	struct err e = {};
 
-	g.log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	if (g.log < 0)
-		die(path, strerror(errno));
+	life_begin(&g.life, box.dir, index, life, SEED);
 	make_policies(index);
 	if (box_start_as(&box, &box.ledger, &box.meter, &e) < 0)
 		die("start", e.msg);
-	for (int i = 0; i < CALLS_OF_A_LIFE && !shared->is_over; i++) {
-		if (g.n == 0 || (g.n < HELD_MAX && roll(&g, 2)))
+	for (int i = 0; i < CREW_CALLS_OF_A_LIFE && !shared->is_over; i++) {
+		if (g.n == 0 || (g.n < HELD_MAX && roll(&g.life, 2)))
 			begin_call(&g);
 		else
 			end_call(&g);
-		if (meter_wait_ms(box.meter, now()) >= 0 && roll(&g, 4) == 0 &&
+		if (meter_wait_ms(box.meter, now()) >= 0 && roll(&g.life, 4) == 0 &&
 		    meter_tick(box.meter, now(), &e) < 0)
 			die("tick", e.msg);
 	}
@@ -324,73 +273,14 @@ static _Noreturn void look_on(void)
 
 /* --- the test --- */
 
-static pid_t start(int index, int life)
+static void begin_a_day(void)
 {
-	pid_t pid = fork();
+	static int64_t spent;
 
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		if (index < 0)
-			look_on();
-		work(index, life);
+	if (shared->spent > spent + SPENT_A_DAY) {
+		shared->now += DAY;
+		spent = shared->spent;
 	}
-	return pid;
-}
-
-/* Killed, or at its end without a complaint. */
-static void expect_end(pid_t pid)
-{
-	int status = 0;
-
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (!(WIFEXITED(status) && WEXITSTATUS(status) == 0) &&
-	    !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
-		fail_msg("a child ended with status %#x", status);
-}
-
-static void let_work(pid_t *pids, int *lives, int64_t steps)
-{
-	int64_t until = shared->steps + steps, spent = shared->spent;
-
-	while (shared->steps < until) {
-		const struct timespec nap = { .tv_nsec = 100000 };
-
-		nanosleep(&nap, NULL);
-		if (shared->spent > spent + SPENT_A_DAY) {
-			shared->now += DAY;
-			spent = shared->spent;
-		}
-		for (int i = 0; i < GATEWAYS; i++) {
-			int status = 0;
-
-			if (waitpid(pids[i], &status, WNOHANG) != pids[i])
-				continue;
-			if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-				fail_msg("gateway %d ended with status %#x", i, status);
-			pids[i] = start(i, ++*lives);
-		}
-	}
-}
-
-struct log {
-	struct record *records;
-	size_t n;
-};
-
-static struct log read_log(int index)
-{
-	_free_ char *path = str_printf("%s/log-%d", box.dir, index);
-	struct log log = {};
-	char *text = NULL;
-	size_t len = 0;
-	struct err e = {};
-
-	if (fs_read(AT_FDCWD, path, 64 << 20, &text, &len, &e) < 0)
-		fail_msg("%s", e.msg);
-	assert_int_equal(len % sizeof(struct record), 0);
-	log.records = (struct record *)(void *)text;
-	log.n = len / sizeof(struct record);
-	return log;
 }
 
 /* The last that is told of a call, and what the provider took of it; `is_late`: of that gateway. */
@@ -400,7 +290,7 @@ static const struct record *find_record(const struct log *logs, int64_t id,
 	const struct record *last = NULL;
 
 	*ret_bill = NULL;
-	for (int i = 0; i < GATEWAYS && !last; i++) {
+	for (int i = 0; i < CREW_WORKERS && !last; i++) {
 		for (size_t k = 0; k < logs[i].n; k++) {
 			const struct record *r = &logs[i].records[k];
 
@@ -415,22 +305,10 @@ static const struct record *find_record(const struct log *logs, int64_t id,
 	return last;
 }
 
-struct row {
-	int64_t id, tokens_reserved, cost_reserved, tokens, cost;
-	const char *state;
-};
-
-static bool is_recovered(const struct row *w)
-{
-	return streq(w->state, "recovered") && w->tokens == w->tokens_reserved &&
-	       w->cost == w->cost_reserved;
-}
-
 static bool is_row_right(const struct row *w, const struct record *r,
 			 const struct record *bill, bool defers)
 {
 	bool is_settled = streq(w->state, "settled");
-	bool is_released = streq(w->state, "released") && w->tokens == 0 && w->cost == 0;
 	/* An estimate is something, and no more than was reserved. */
 	bool is_estimated = is_settled && w->tokens > 0 && w->cost > 0 &&
 			    w->tokens <= w->tokens_reserved && w->cost <= w->cost_reserved;
@@ -454,57 +332,30 @@ static bool is_row_right(const struct row *w, const struct record *r,
 		return is_estimated || ((r->op == 'E' || defers) && is_recovered(w));
 	case 'L':
 	case 'l':
-		return is_released || ((r->op == 'L' || defers) && is_recovered(w));
+		return is_released(w) || ((r->op == 'L' || defers) && is_recovered(w));
 	}
 	return false;
 }
 
-struct tally {
-	int64_t rows, unlogged, settled, recovered, released;
-};
-
-static void check_rows(const struct log *logs, struct tally *t)
+static bool check_row(const struct row *w, const struct log *logs)
 {
-	sqlite3 *db = NULL;
-	sqlite3_stmt *s = NULL;
+	const struct record *bill, *r;
+	bool defers = false;
 
-	assert_int_equal(sqlite3_open(box.ledger_path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_prepare_v2(db,
-					    "SELECT id, tokens_reserved, cost_reserved, tokens, cost,"
-					    " state FROM call ORDER BY id",
-					    -1, &s, NULL),
-			 SQLITE_OK);
-	while (sqlite3_step(s) == SQLITE_ROW) {
-		struct row w = { sqlite3_column_int64(s, 0),
-				 sqlite3_column_int64(s, 1),
-				 sqlite3_column_int64(s, 2),
-				 sqlite3_column_int64(s, 3),
-				 sqlite3_column_int64(s, 4),
-				 (const char *)sqlite3_column_text(s, 5) };
-		const struct record *bill, *r;
-		bool defers = false;
-
-		r = find_record(logs, w.id, &bill, &defers);
-		if (!is_row_right(&w, r, bill, defers))
-			fail_msg("call %lld is %s with %lld of %lld tokens and %lld of %lld, but its "
-				 "log ends with '%c' %lld %lld",
-				 (long long)w.id, w.state, (long long)w.tokens,
-				 (long long)w.tokens_reserved, (long long)w.cost,
-				 (long long)w.cost_reserved, r ? (char)r->op : '-',
-				 r ? (long long)r->tokens : 0, r ? (long long)r->cost : 0);
-		t->rows++;
-		t->unlogged += !r;
-		t->settled += streq(w.state, "settled");
-		t->recovered += streq(w.state, "recovered");
-		t->released += streq(w.state, "released");
-	}
-	sqlite3_finalize(s);
-	sqlite3_close(db);
+	r = find_record(logs, w->id, &bill, &defers);
+	if (!is_row_right(w, r, bill, defers))
+		fail_msg("call %lld is %s with %lld of %lld tokens and %lld of %lld, but its "
+			 "log ends with '%c' %lld %lld",
+			 (long long)w->id, w->state, (long long)w->tokens,
+			 (long long)w->tokens_reserved, (long long)w->cost,
+			 (long long)w->cost_reserved, r ? (char)r->op : '-',
+			 r ? (long long)r->tokens : 0, r ? (long long)r->cost : 0);
+	return r != NULL;
 }
 
 static void check_ledger(struct tally *t)
 {
-	struct log logs[GATEWAYS];
+	struct log logs[CREW_WORKERS];
 	struct ledger *l = NULL;
 	int64_t admitted = 0, seen = 0;
 	struct err e = {};
@@ -516,48 +367,32 @@ static void check_ledger(struct tally *t)
 	    ledger_close(l, NOON, &e) < 0)
 		fail_msg("%s", e.msg);
 	assert_true(seen > 2);
-	for (int i = 0; i < GATEWAYS; i++) {
-		logs[i] = read_log(i);
+	for (int i = 0; i < CREW_WORKERS; i++) {
+		logs[i] = read_log(box.dir, i);
 		for (size_t k = 0; k < logs[i].n; k++)
 			admitted += logs[i].records[k].op == 'A';
 	}
-	check_rows(logs, t);
+	check_rows(box.ledger_path, logs, check_row, t);
 	/* Every call that was admitted has its row, and there are no others but of the killed. */
 	assert_int_equal(t->rows, admitted + t->unlogged);
-	assert_true(t->unlogged <= KILLS + GATEWAYS);
-	for (int i = 0; i < GATEWAYS; i++)
+	assert_true(t->unlogged <= KILLS + CREW_WORKERS);
+	for (int i = 0; i < CREW_WORKERS; i++)
 		free(logs[i].records);
 }
 
 static void test_never_overspent(void **state)
 {
-	uint64_t seed = SEED;
-	pid_t pids[GATEWAYS], watcher;
+	struct crew crew = {
+		.seed = SEED, .work = work, .look_on = look_on, .meanwhile = begin_a_day
+	};
 	struct tally t = {};
-	int lives = 0;
 
 	(void)state;
 	print_message("# seed %u, %d kills\n", SEED, KILLS);
-	for (int i = 0; i < GATEWAYS; i++)
-		pids[i] = start(i, 0);
-	let_work(pids, &lives, 1);
-	watcher = start(-1, 0);
-	for (int k = 0; k < KILLS; k++) {
-		int victim;
-
-		seed = seed * 6364136223846793005u + 1442695040888963407u;
-		victim = (int)(seed >> 33) % GATEWAYS;
-		let_work(pids, &lives, 40 + (int64_t)(seed >> 40) % 160);
-		assert_int_equal(kill(pids[victim], SIGKILL), 0);
-		expect_end(pids[victim]);
-		pids[victim] = start(victim, ++lives);
-	}
-	for (int i = 0; i < GATEWAYS / 2; i++)
-		kill(pids[i], SIGKILL);
-	shared->is_over = true;
-	for (int i = 0; i < GATEWAYS; i++)
-		expect_end(pids[i]);
-	expect_end(watcher);
+	crew_begin(&crew);
+	for (int k = 0; k < KILLS; k++)
+		crew_kill_one(&crew, 40, 160);
+	crew_end(&crew);
 	check_ledger(&t);
 	print_message("# %lld calls: %lld settled, %lld released, %lld recovered; %lld had to wait, "
 		      "%lld were over budget\n",
@@ -576,7 +411,7 @@ static const char last_body[] = "{\"model\":\"m\",\"max_tokens\":1000,\"stream\"
 /* Eight calls of each of eight gateways, all of them under way before the first ends. */
 static _Noreturn void ask_at_once(int index)
 {
-	struct gateway g = { .log = -1 };
+	struct gateway g = {};
 	struct llm_request r = {};
 	struct err e = {};
 
@@ -585,9 +420,7 @@ static _Noreturn void ask_at_once(int index)
 	    llm_request_read(&llm_format_chat, "", false, last_body, strlen(last_body),
 			     &r, &e) < 0)
 		die("start", e.msg);
-	shared->steps++;
-	while (shared->steps < GATEWAYS && !shared->is_over)
-		sched_yield();
+	crew_meet(CREW_WORKERS);
 	for (int i = 0; i < HELD_MAX; i++) {
 		struct held *h = &g.held[g.n];
 		struct meter_verdict v = {};
@@ -601,9 +434,7 @@ static _Noreturn void ask_at_once(int index)
 			die("refused", v.message);
 	}
 	shared->admitted += g.n;
-	shared->steps++;
-	while (shared->steps < 2 * GATEWAYS && !shared->is_over)
-		sched_yield();
+	crew_meet(2 * CREW_WORKERS);
 	/* Each takes all that it was told it may. */
 	for (int i = 0; i < g.n; i++) {
 		struct llm_answer a = { .known = LLM_KNOWN_WHOLLY,
@@ -640,20 +471,20 @@ static void spend(int64_t tokens, int64_t cost)
 
 static void test_64_calls_at_the_limit(void **state)
 {
-	pid_t pids[GATEWAYS];
+	pid_t pids[CREW_WORKERS];
 	struct ledger *l = NULL;
 	int64_t seen = 0;
 	struct err e = {};
 
 	(void)state;
 	spend(SHARED_TOKENS * 99 / 100, SHARED_COST * 99 / 100);
-	for (int i = 0; i < GATEWAYS; i++) {
+	for (int i = 0; i < CREW_WORKERS; i++) {
 		pids[i] = fork();
 		assert_true(pids[i] >= 0);
 		if (pids[i] == 0)
 			ask_at_once(i);
 	}
-	for (int i = 0; i < GATEWAYS; i++)
+	for (int i = 0; i < CREW_WORKERS; i++)
 		expect_end(pids[i]);
 	assert_int_equal(ledger_open(box.ledger_path, LEDGER_ADMIN, 1000, NOON, &l, &e), 0);
 	/* check_counter() ends the process where a limit was passed. */

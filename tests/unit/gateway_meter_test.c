@@ -278,45 +278,41 @@ static void test_least(void **state)
 	verify(b);
 }
 
+/* A call of so many bytes of text, and up to 300 tokens of answer, under a limit that is less. */
+static void expect_too_large(struct meter_box *b, size_t text, int64_t limit,
+			     bool exceeds, const char *why)
+{
+	char *body = long_body("{\"model\":\"m\",\"max_tokens\":300,\"messages\":[{\"role\":"
+			       "\"user\",\"content\":\"",
+			       text, "\"}]}");
+	struct call call;
+
+	box_limit_tokens(box_policy(b, "p"), limit);
+	box_start(b);
+	call = chat(b, body);
+	assert_refused(call, LLM_REFUSE_BUDGET);
+	assert_int_equal(call.v.exceeded, exceeds);
+	assert_non_null(strstr(call.v.message, why));
+	assert_int_equal(box_count(b, GATEWAY_BUDGET_EXCEEDED), exceeds);
+	free(body);
+}
+
 /* A call that is too large by its bound is refused, and the budget is not spent by that. */
 static void test_bound_does_not_fit(void **state)
 {
 	struct meter_box *b = *state;
-	char *body = long_body("{\"model\":\"m\",\"max_tokens\":300,\"messages\":[{\"role\":"
-			       "\"user\",\"content\":\"",
-			       2000, "\"}]}");
 	struct call call;
 
-	box_limit_tokens(box_policy(b, "p"), 2000);
-	box_start(b);
-	call = chat(b, body);
-	assert_refused(call, LLM_REFUSE_BUDGET);
-	assert_false(call.v.exceeded);
-	assert_non_null(strstr(call.v.message, "too large for what is left"));
-	assert_int_equal(box_count(b, GATEWAY_BUDGET_EXCEEDED), 0);
+	expect_too_large(b, 2000, 2000, false, "too large for what is left");
 	call = chat(b, SMALL);
 	assert_true(call.v.admitted);
 	end_with(b, &call, 1, 1);
-	free(body);
 }
 
 /* A small call whose bound does not fit, though its probable size does: hardly any fits any more. */
 static void test_small_bound_does_not_fit(void **state)
 {
-	struct meter_box *b = *state;
-	char *body = long_body("{\"model\":\"m\",\"max_tokens\":300,\"messages\":[{\"role\":"
-			       "\"user\",\"content\":\"",
-			       400, "\"}]}");
-	struct call call;
-
-	box_limit_tokens(box_policy(b, "p"), 700);
-	box_start(b);
-	call = chat(b, body);
-	assert_refused(call, LLM_REFUSE_BUDGET);
-	assert_true(call.v.exceeded);
-	assert_non_null(strstr(call.v.message, "the budget is spent"));
-	assert_int_equal(box_count(b, GATEWAY_BUDGET_EXCEEDED), 1);
-	free(body);
+	expect_too_large(*state, 400, 700, true, "the budget is spent");
 }
 
 /* Input that nobody sees, fees that nobody can tell, and words that change prices. */
