@@ -57,7 +57,7 @@ struct program {
 	const struct option_row *options;      /* global ones */
 	size_t globals_size;		       /* of the struct that they fill */
 	const struct command *const *commands; /* ends with NULL */
-	int (*print_version)(struct err *e);
+	const char *spec; /* for --version: of the specification that is followed; NULL: none */
 	/* Opens the log; called even when the global options were wrong. */
 	int (*open_log)(const void *globals, struct err *e);
 	/* Before the command's options are parsed. argv is the whole command line. */
@@ -91,8 +91,12 @@ void program_write_completion(const struct program *p, struct buf *out);
 /* SYNOPSIS, COMMANDS and OPTIONS of a man page, as troff. */
 void program_write_man(const struct program *p, struct buf *out);
 
-/* Prints to stdout; an error when that fails. */
+/* To stdout; an error when that fails. */
 int print_text(const struct buf *b, struct err *e);
+/* --help of a program without commands: `text` is all that stands above its options. */
+int print_help(const char *text, const struct option_row *options, struct err *e);
+/* --version of any program; `spec` as above. */
+int print_version(const char *program, const char *spec, struct err *e);
 
 /* The value of a --format option that takes table (also when it is NULL: not given) or json. */
 int format_is_json(const char *format, bool *ret, struct err *e);

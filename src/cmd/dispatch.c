@@ -6,7 +6,7 @@
 #include "base/fd.h"
 #include "cmd/command.h"
 
-static int print_help(const struct program *p, const struct command *c, struct err *e)
+static int print_its_help(const struct program *p, const struct command *c, struct err *e)
 {
 	_buf_free_ struct buf out = {};
 
@@ -51,7 +51,7 @@ static int run_command(const struct program *p, const struct command *c, const v
 		r = options_parse(c->options, options, argv, argc, c->stop_at_argument,
 				  args, &n, &help, e);
 	if (r == 0 && help) {
-		r = print_help(p, c, e);
+		r = print_its_help(p, c, e);
 	} else if (r == 0 && !c->hidden) {
 		r = command_check_count(c, n, e);
 		if (r == 0)
@@ -91,7 +91,7 @@ static int dispatch(const struct program *p, void *globals, char **argv, int arg
 	if (r < 0 || logged < 0)
 		return r < 0 ? r : logged;
 	if (help || argc == 1)
-		return print_help(p, NULL, e);
+		return print_its_help(p, NULL, e);
 	if (at == argc)
 		return err_set(e, ERR_USAGE, EINVAL, "no command given; see %s --help",
 			       p->name);
@@ -115,7 +115,7 @@ int program_dispatch(const struct program *p, char **argv, int argc,
 	if (!globals)
 		return err_oom(e);
 	if (argc == 2 && (streq(argv[1], "--version") || streq(argv[1], "-v")))
-		return p->print_version(e);
+		return print_version(p->name, p->spec, e);
 	if (argc == 2 && str_has_prefix(argv[1], "--generate="))
 		return print_generated(p, argv[1] + strlen("--generate="), e);
 	return dispatch(p, globals, argv, argc, ret_command, ret_status, e);

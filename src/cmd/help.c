@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "cmd/command.h"
+#include "config.h"
 
 const struct command *program_find_command(const struct program *p, const char *name)
 {
@@ -180,4 +181,25 @@ int print_text(const struct buf *b, struct err *e)
 		return err_oom(e);
 	r = fd_write_all(STDOUT_FILENO, b->s ? b->s : "", b->len);
 	return r < 0 ? err_errno(e, r, "cannot write to stdout") : 0;
+}
+
+int print_help(const char *text, const struct option_row *options, struct err *e)
+{
+	_buf_free_ struct buf out = {};
+
+	buf_adds(&out, text);
+	write_options(options, "Options", &out);
+	return print_text(&out, e);
+}
+
+int print_version(const char *program, const char *spec, struct err *e)
+{
+	_buf_free_ struct buf out = {};
+
+	/* docker takes the last line with the word "version". */
+	buf_addf(&out, "%s version %s\ncommit: %s\n", program, PACKAGE_VERSION,
+		 PURPLE_COMMIT);
+	if (spec)
+		buf_addf(&out, "spec: %s\n", spec);
+	return print_text(&out, e);
 }

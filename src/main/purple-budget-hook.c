@@ -16,6 +16,8 @@ int main(int argc, char **argv)
 		.name = "purple-budget-hook",
 		.help = "Give a container of another runtime the LLM gateway of its policy, with its\n"
 			"budgets: a hook for the stages createRuntime and poststop.",
+		.usage = "<STATE",
+		.input = "the container's state",
 		.run = budget_hook_run,
 	};
 	struct err e = {};

@@ -25,7 +25,6 @@
 #include "base/num.h"
 #include "cmd/command.h"
 #include "cmd/report.h"
-#include "config.h"
 #include "gateway/client.h"
 #include "gateway/enforce.h"
 #include "gateway/setup.h"
@@ -59,29 +58,11 @@ static const struct option_row rows[] = {
 	{},
 };
 
-static int print_help(struct err *e)
-{
-	_buf_free_ struct buf out = {};
-
-	buf_adds(&out,
-		 "Usage: purple-gateway --config FILE --listen ADDRESS:PORT [OPTION...]\n"
-		 "\nLet LLM calls through that a policy allows, with the API key that the caller\n"
-		 "does not have, and within a budget. For containers purple-runtime starts it.\n"
-		 "See purple-gateway(8).\n\nOptions:\n");
-	for (const struct option_row *r = rows; r->name; r++)
-		buf_addf(&out, "  --%s%s%s\n      %s\n", r->name, r->argument ? " " : "",
-			 r->argument ? r->argument : "", r->help);
-	return print_text(&out, e);
-}
-
-static int print_version(struct err *e)
-{
-	_buf_free_ struct buf out = {};
-
-	buf_addf(&out, "purple-gateway version %s\ncommit: %s\n", PACKAGE_VERSION,
-		 PURPLE_COMMIT);
-	return print_text(&out, e);
-}
+static const char help_text[] =
+	"Usage: purple-gateway --config FILE --listen ADDRESS:PORT [OPTION...]\n"
+	"\nLet LLM calls through that a policy allows, with the API key that the caller\n"
+	"does not have, and within a budget. For containers purple-runtime starts it.\n"
+	"See purple-gateway(8).\n";
 
 /* --- by hand --- */
 
@@ -413,9 +394,9 @@ static int run(int argc, char **argv, struct err *e)
 	if (r < 0)
 		return r;
 	if (help)
-		return print_help(e);
+		return print_help(help_text, rows, e);
 	if (o.version)
-		return print_version(e);
+		return print_version("purple-gateway", NULL, e);
 	if (n > 0 || !o.config || !o.listen)
 		return err_set(e, ERR_USAGE, EINVAL,
 			       "--config and --listen are needed, and nothing besides; see "

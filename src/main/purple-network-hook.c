@@ -16,6 +16,8 @@ int main(int argc, char **argv)
 		.name = "purple-network-hook",
 		.help = "Hold a container of another runtime to the network rules of its policy: a\n"
 			"hook for the stages createRuntime, poststart and poststop.",
+		.usage = "<STATE",
+		.input = "the container's state",
 		.run = network_hook_run,
 	};
 	struct err e = {};

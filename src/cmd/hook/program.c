@@ -11,10 +11,9 @@
 #include "base/log.h"
 #include "cmd/command.h"
 #include "cmd/report.h"
-#include "config.h"
 
-/* Annotations are part of a state. */
-#define STATE_MAX (16u << 20)
+/* Of a config.json, as the runtime's own; annotations are part of a state, too. */
+#define INPUT_MAX (16u << 20)
 
 struct options {
 	const char *policy, *log;
@@ -30,35 +29,22 @@ static const struct option_row rows[] = {
 	{},
 };
 
-static int print_help(const struct hook_program *p, struct err *e)
+static int print_hook_help(const struct hook_program *p, struct err *e)
 {
-	_buf_free_ struct buf out = {};
+	_free_ char *text = str_printf("Usage: %s [--policy NAME] %s\n\n%s\nSee %s(8).\n",
+				       p->name, p->usage, p->help, p->name);
 
-	buf_addf(&out, "Usage: %s [--policy NAME] <STATE\n\n%s\nSee %s(8).\n\nOptions:\n",
-		 p->name, p->help, p->name);
-	for (const struct option_row *r = rows; r->name; r++)
-		buf_addf(&out, "  --%s%s%s\n      %s\n", r->name, r->argument ? " " : "",
-			 r->argument ? r->argument : "", r->help);
-	return print_text(&out, e);
-}
-
-static int print_version(const struct hook_program *p, struct err *e)
-{
-	_buf_free_ struct buf out = {};
-
-	buf_addf(&out, "%s version %s\ncommit: %s\n", p->name, PACKAGE_VERSION,
-		 PURPLE_COMMIT);
-	return print_text(&out, e);
+	return text ? print_help(text, rows, e) : err_oom(e);
 }
 
 static int hook(const struct hook_program *p, const char *policy, struct err *e)
 {
 	_free_ char *text = NULL;
 	size_t len;
-	int r = fd_read_all(STDIN_FILENO, STATE_MAX, &text, &len, e);
+	int r = fd_read_all(STDIN_FILENO, INPUT_MAX, &text, &len, e);
 
 	if (r < 0)
-		return err_wrap(e, "the container's state on stdin");
+		return err_wrap(e, "%s on stdin", p->input);
 	return p->run(text, len, policy, e);
 }
 
@@ -78,9 +64,9 @@ int hook_program_run(const struct hook_program *p, int argc, char **argv, struct
 		return err_set(e, ERR_USAGE, EINVAL,
 			       "unexpected argument '%s'; see %s --help", args[0], p->name);
 	if (help)
-		return print_help(p, e);
+		return print_hook_help(p, e);
 	if (o.version)
-		return print_version(p, e);
+		return print_version(p->name, NULL, e);
 	r = o.log ? log_open(o.log, LOG_FORMAT_TEXT, e) : 0;
 	return r < 0 ? r : hook(p, o.policy, e);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the hooks that read a container's state from stdin have in common: options, help. */
+/* What the programs that engines call have in common: stdin is what they are about; options, help. */
 #ifndef PURPLE_CMD_HOOK_PROGRAM_H
 #define PURPLE_CMD_HOOK_PROGRAM_H
 
@@ -9,7 +9,9 @@
 
 struct hook_program {
 	const char *name, *help;
-	/* `text` is the state; policy: --policy, or NULL. */
+	const char *usage; /* "<STATE" */
+	const char *input; /* what errors call it: "the container's state" */
+	/* `text` is the input; policy: --policy, or NULL. */
 	int (*run)(const char *text, size_t len, const char *policy, struct err *e);
 };
 

@@ -33,14 +33,6 @@ static const struct command *const commands[] = {
 	&purple_usage_command,	 &purple_budget_command,  NULL,
 };
 
-static int print_version(struct err *e)
-{
-	_buf_free_ struct buf out = {};
-
-	buf_addf(&out, "purple version %s\ncommit: %s\n", PACKAGE_VERSION, PURPLE_COMMIT);
-	return print_text(&out, e);
-}
-
 static int open_log(const void *globals, struct err *e)
 {
 	const struct purple_globals *g = globals;
@@ -81,7 +73,6 @@ const struct program purple_program = {
 	.options = global_rows,
 	.globals_size = sizeof(struct purple_globals),
 	.commands = commands,
-	.print_version = print_version,
 	.open_log = open_log,
 	.begin = begin,
 };

@@ -40,16 +40,6 @@ static const struct command *const commands[] = {
 	&restore_command, NULL,
 };
 
-static int print_version(struct err *e)
-{
-	_buf_free_ struct buf out = {};
-
-	/* docker takes the last line with the word "version". */
-	buf_addf(&out, "purple-runtime version %s\ncommit: %s\nspec: %s\n",
-		 PACKAGE_VERSION, PURPLE_COMMIT, OCI_STATE_VERSION);
-	return print_text(&out, e);
-}
-
 static int open_log(const void *globals, struct err *e)
 {
 	const struct runtime_globals *g = globals;
@@ -110,7 +100,7 @@ const struct program runtime_program = {
 	.options = global_rows,
 	.globals_size = sizeof(struct runtime_globals),
 	.commands = commands,
-	.print_version = print_version,
+	.spec = OCI_STATE_VERSION,
 	.open_log = open_log,
 	.begin = begin,
 };
