@@ -12,15 +12,16 @@ const char seccomp_native_arch[] = "SCMP_ARCH_AARCH64";
 #error "this architecture has no default system call profile yet"
 #endif
 
+static const char *const ops[] = {
+	[COND_EQ] = "SCMP_CMP_EQ",
+	[COND_NE] = "SCMP_CMP_NE",
+	[COND_LE] = "SCMP_CMP_LE",
+	[COND_GE] = "SCMP_CMP_GE",
+	[COND_MASKED_EQ] = "SCMP_CMP_MASKED_EQ",
+};
+
 static int add_args(struct oci_syscall *sc, const struct cond *conds, size_t n)
 {
-	static const char *const ops[] = {
-		[COND_EQ] = "SCMP_CMP_EQ",
-		[COND_NE] = "SCMP_CMP_NE",
-		[COND_LE] = "SCMP_CMP_LE",
-		[COND_GE] = "SCMP_CMP_GE",
-		[COND_MASKED_EQ] = "SCMP_CMP_MASKED_EQ",
-	};
 	size_t i;
 
 	for (i = 0; i < n; i++) {
@@ -77,4 +78,22 @@ int seccomp_add_set(struct oci_seccomp *s, const char *name, const char *action,
 	for (i = 0; r == 0 && i < set->n; i++)
 		r = seccomp_add_rule(s, name, action, err, set->v[i].v, set->v[i].n);
 	return r;
+}
+
+void seccomp_rule_conds(const struct oci_syscall *rule, struct cond *ret)
+{
+	for (size_t i = 0; i < rule->args.n; i++) {
+		const struct oci_seccomp_arg *a = &rule->args.v[i];
+		unsigned int op = COND_EQ;
+
+		while (op < COND_MASKED_EQ && !streq(a->op, ops[op]))
+			op++;
+		ret[i] = (struct cond){ .arg = a->index,
+					.op = (enum cond_op)op,
+					.value = a->value };
+		if (op == COND_MASKED_EQ) {
+			ret[i].mask = a->value;
+			ret[i].value = a->value_two;
+		}
+	}
 }

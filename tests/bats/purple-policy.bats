@@ -316,3 +316,26 @@ example() { # NAME
 	run "$PURPLE" policy
 	assert_status 1
 }
+
+@test "diff says which of two policies is stricter, rule by rule" {
+	printf 'name: a\nresources: { pids_limit: 10 }\nnetwork: { allow_outgoing: ["192.0.2.0/24:443"] }\n' >a.yaml
+	printf 'name: b\nresources: { pids_limit: 9 }\nnetwork: { allow_outgoing: ["192.0.2.0/25:443"] }\n' >b.yaml
+	run "$PURPLE" policy diff a.yaml b.yaml
+	assert_status 1
+	assert_contains $'stricter  resources.pids_limit\n          10 -> 9\n'
+	assert_contains "stricter  network: 192.0.2.128 port 443/tcp"
+	assert_contains "allowed by 192.0.2.0/24:443 (a.yaml:3:29) -> denied: no rule speaks of it"
+	assert_contains "b.yaml is stricter than a.yaml in all in which they differ: 2 stricter, 0 looser, 0 other"
+	run "$PURPLE" policy diff b.yaml a.yaml
+	assert_status 1
+	assert_contains "a.yaml is looser than b.yaml in all"
+	run "$PURPLE" policy diff a.yaml a.yaml
+	assert_status 0
+	assert_contains "a.yaml and a.yaml say the same"
+	run "$PURPLE" policy diff a.yaml missing.yaml
+	assert_status 1
+	assert_contains "missing.yaml"
+	run "$PURPLE" policy diff --strict a.yaml b.yaml
+	assert_status 1
+	assert_contains "takes no options"
+}

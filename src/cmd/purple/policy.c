@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* purple policy check, compile, why, schema and man: what can be done with a policy without running
+/* purple policy check, compile, why, diff, schema and man: what can be done with a policy without running
  * anything; and reload, for a container that runs. Runs with the caller's privileges; only `compile
  * --bundle` and `reload` write. */
 #include <errno.h>
@@ -246,6 +246,18 @@ static int compile(const struct policy_options *o, const char *file, struct err 
 	return o->bundle ? write_bundle(p, o->bundle, &out, e) : print_text(&out, e);
 }
 
+/* --- diff --- */
+
+static int diff(const char *first, const char *second, int *ret_status, struct err *e)
+{
+	_free_ char *a = NULL, *b = NULL;
+	int r = profile_resolve(first, &a, e);
+
+	if (r == 0)
+		r = profile_resolve(second, &b, e);
+	return r < 0 ? r : policy_diff_files(a, b, ret_status, e);
+}
+
 /* --- */
 
 static int print_generated(const struct policy_options *o, int (*write)(struct buf *out),
@@ -283,20 +295,26 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 			return err_set(e, ERR_USAGE, EINVAL, "policy why takes no options");
 		return policy_why(args[1], args[2], ret_status, e);
 	}
+	if (streq(args[0], "diff") && n == 3) {
+		if (o->strict || o->bundle)
+			return err_set(e, ERR_USAGE, EINVAL, "policy diff takes no options");
+		return diff(args[1], args[2], ret_status, e);
+	}
 	if (streq(args[0], "schema") && n == 1)
 		return print_generated(o, policy_write_json_schema, e);
 	if (streq(args[0], "man") && n == 1)
 		return print_generated(o, policy_write_man_page, e);
 	return err_set(e, ERR_USAGE, EINVAL,
 		       "policy: expected check FILE..., compile FILE, "
-		       "why FILE HOST:PORT, reload ID or schema");
+		       "why FILE HOST:PORT, diff FIRST SECOND, reload ID or schema");
 }
 
 const struct command purple_policy_command = {
 	.name = "policy",
-	.arguments = "check FILE... | compile FILE | why FILE HOST:PORT[/udp] | reload ID | schema",
+	.arguments = "check FILE... | compile FILE | why FILE HOST:PORT[/udp] | diff FIRST SECOND | "
+		     "reload ID | schema",
 	.help = "Check policies, print what one comes to, which rule decides about a connection, "
-		"or the JSON Schema of the language; give a running container's network new rules.",
+		"in what one is stricter than another, or the JSON Schema of the language; give a running container's network new rules.",
 	.options = rows,
 	.options_size = sizeof(struct policy_options),
 	.min_args = 1,

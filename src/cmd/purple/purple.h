@@ -24,6 +24,9 @@ extern const struct command purple_run_command, purple_profile_command,
 /* `purple policy why` (policy_why.c): *ret_status is not 0 when the policy denies it. */
 int policy_why(const char *file, const char *target, int *ret_status, struct err *e);
 
+/* `purple policy diff` (policy_diff.c): *ret_status is 1 when they differ. Files. */
+int policy_diff_files(const char *first, const char *second, int *ret_status, struct err *e);
+
 /* `purple policy reload` (policy_reload.c); `policy` NULL: the container's own, read again. */
 int policy_reload_container(const char *root, const char *id, const char *policy,
 			    bool strict, struct err *e);
