@@ -224,6 +224,18 @@ int policy_check_enforceable(const struct policy *p, unsigned int has, struct er
 /* Things that are valid and probably not meant, one "policy FILE:L:C: ..." line each. */
 int policy_lint(const struct policy *p, struct strv *ret_warnings, struct err *e);
 
+/* What is said of a value behind it, as a comment. */
+struct policy_note {
+	const char *key;   /* "network.allow_outgoing" */
+	const char *value; /* of a list's entry, or NULL */
+	const char *text;  /* one line */
+};
+typedef LIST_OF(struct policy_note) policy_notes;
+
+/* Adds the policy as YAML, without what is as preset: read again it means the same. `notes` may be
+ * NULL. -ENOMEM. */
+int policy_write(const struct policy *p, const policy_notes *notes, struct buf *out);
+
 /* From the language's table: the JSON Schema (draft 2020-12), and the man page's KEYS section. */
 int policy_write_json_schema(struct buf *out);
 int policy_write_man_page(struct buf *out);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * policy_diff(): what is said of two policies, and that nothing is left out: where random rules for
- * the network decide differently about a random address, a difference of that kind is named.
+ * the network decide differently about a random address, a difference of that kind is named. And
+ * policy_write(): what it writes means the same.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -260,6 +261,102 @@ static void no_difference_is_left_out(void **state)
 	}
 }
 
+/* --- written and read again --- */
+
+static void assert_same_again(const char *text)
+{
+	_policy_free_ struct policy *p = parse(text), *again = NULL;
+	_buf_free_ struct buf out = {};
+	policy_differences l = {};
+	struct err e;
+
+	assert_int_equal(policy_write(p, NULL, &out), 0);
+	if (policy_parse(out.s, out.len, "again.yaml", &again, &e) < 0)
+		fail_msg("%s\n%s", e.msg, out.s);
+	assert_int_equal(policy_diff(p, again, &l, &e), 0);
+	if (l.n)
+		fail_msg("%s: %s -> %s\n%s", l.v[0].key, l.v[0].first, l.v[0].second, out.s);
+	policy_differences_clear(&l);
+}
+
+static const char full[] =
+	"name: full\n"
+	"description: \"all: of it # and 'more'\"\n"
+	"filesystem:\n"
+	"  immutable_paths: [{ host_path: /usr }, { host_path: /a b, sandbox_path: /c }]\n"
+	"  scratch_paths: [/tmp]\n"
+	"  output_paths: [{ host_path: /out, sandbox_path: /o }]\n"
+	"  working_dir: /tmp\n"
+	"syscalls:\n"
+	"  default_deny: true\n"
+	"  on_violation: kill\n"
+	"  allow: [read, write]\n"
+	"  deny: [ptrace]\n"
+	"  advanced_rules:\n"
+	"    - { syscall: socket, action: allow, conditions: [{ arg: 0, op: eq, value: 0 }] }\n"
+	"    - { syscall: prctl, action: log, conditions: [{ arg: 1, op: masked_eq, value: 1, mask: 3 }] }\n"
+	"resources: { cpu_shares: 1.5, memory_limit_bytes: 512M, pids_limit: 7, block_io_limit: 50MBps,\n"
+	"  session_timeout_seconds: 61 }\n"
+	"capabilities: { default_drop: false, drop: [CAP_CHOWN] }\n"
+	"network:\n"
+	"  allow_outgoing: ['10.0.0.0/8:443', '*.example.com:8000-8010/udp', 443]\n"
+	"  blocked_ips: ['10.1.0.0/16']\n"
+	"  blocked_domains: [example.org]\n"
+	"  allow_incoming: [8080]\n"
+	"  dns_servers: [192.0.2.53]\n"
+	"ai_policy:\n"
+	"  budget: { max_tokens: 9, max_cost: $5.25, on_exceeded: deny, scope: 'team:red', period: day, "
+	"alert_at: [50, 90] }\n"
+	"  rate_limits: { requests_per_minute: 10 }\n"
+	"  llm_apis:\n"
+	"    block_unknown: false\n"
+	"    providers: [{ name: openai, endpoints: [api.openai.com], models: [gpt-4o], format: openai, "
+	"api_key_env: K }]\n"
+	"  monitoring: { log_prompts: true }\n"
+	"  security: { sensitive_data_scanning: true }\n";
+
+static void what_is_written_means_the_same(void **state)
+{
+	assert_same_again(POLICY);
+	assert_same_again(full);
+	assert_same_again(POLICY "network: { isolated: false }\nenforcement: audit\n");
+	for (uint32_t i = 0; i < 100; i++) {
+		_buf_free_ struct buf text = {};
+
+		seed = i;
+		write_policy(&text);
+		assert_same_again(text.s);
+	}
+}
+
+static void notes_stand_behind_their_values(void **state)
+{
+	_policy_free_ struct policy *p = parse(
+		POLICY "network: { allow_outgoing: ['192.0.2.1:1', '192.0.2.2:2'] }\n"
+		       "filesystem: { immutable_paths: [{ host_path: /root }] }\n"
+		       "resources: { pids_limit: 8 }\n");
+	struct policy_note v[] = { { "network.allow_outgoing", "192.0.2.2:2", "why" },
+				   { "filesystem.immutable_paths", "/root", "sensitive" },
+				   { "resources.pids_limit", NULL, "seen: 4" } };
+	const policy_notes notes = { .v = v, .n = ARRAY_SIZE(v) };
+	_buf_free_ struct buf out = {};
+
+	assert_int_equal(policy_write(p, &notes, &out), 0);
+	assert_string_equal(out.s, "name: \"t\"\n"
+				   "filesystem:\n"
+				   "  immutable_paths:\n"
+				   "    - # sensitive\n"
+				   "      host_path: \"/root\"\n"
+				   "      sandbox_path: \"/root\"\n"
+				   "resources:\n"
+				   "  pids_limit: 8 # seen: 4\n"
+				   "network:\n"
+				   "  isolated: false\n"
+				   "  allow_outgoing:\n"
+				   "    - \"192.0.2.1:1\"\n"
+				   "    - \"192.0.2.2:2\" # why\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,6 +364,8 @@ int main(void)
 		cmocka_unit_test(system_calls_by_what_they_mean),
 		cmocka_unit_test(networks_by_what_they_mean),
 		cmocka_unit_test(no_difference_is_left_out),
+		cmocka_unit_test(what_is_written_means_the_same),
+		cmocka_unit_test(notes_stand_behind_their_values),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
