@@ -14,31 +14,6 @@
 /* As many names are written out. */
 #define SHOWN_MAX 12
 
-static bool is_granting(const char *action)
-{
-	return streq(action, "SCMP_ACT_ALLOW") || streq(action, "SCMP_ACT_LOG");
-}
-
-/* With which arguments a profile lets the call through. 0, -ENOMEM, -E2BIG. */
-static int granted(const struct oci_seccomp *s, const char *call, struct dnf *ret)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < s->syscalls.n; i++) {
-		const struct oci_syscall *rule = &s->syscalls.v[i];
-		_free_ struct cond *conds = NULL;
-
-		if (!is_granting(rule->action) || !strv_contains(&rule->names, call))
-			continue;
-		conds = calloc(rule->args.n + 1, sizeof(*conds));
-		if (!conds)
-			return -ENOMEM;
-		seccomp_rule_conds(rule, conds);
-		r = dnf_or_conj(ret, conds, rule->args.n);
-	}
-	return r;
-}
-
 static int is_subset(const struct dnf *a, const struct dnf *b, bool *ret)
 {
 	_dnf_clear_ struct dnf rest = {};
@@ -56,10 +31,10 @@ static int compare_call(const struct oci_seccomp *a, const struct oci_seccomp *b
 {
 	_dnf_clear_ struct dnf x = {}, y = {};
 	bool less = false, more = false;
-	int r = granted(a, call, &x);
+	int r = seccomp_granted(a, call, &x);
 
 	if (r == 0)
-		r = granted(b, call, &y);
+		r = seccomp_granted(b, call, &y);
 	if (r == 0)
 		r = is_subset(&y, &x, &less);
 	if (r == 0)

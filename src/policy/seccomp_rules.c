@@ -3,6 +3,9 @@
 #include "policy/seccomp_rules.h"
 
 #include <errno.h>
+#include <stdlib.h>
+
+#include "base/fd.h"
 
 #if defined(__x86_64__)
 const char seccomp_native_arch[] = "SCMP_ARCH_X86_64";
@@ -80,7 +83,8 @@ int seccomp_add_set(struct oci_seccomp *s, const char *name, const char *action,
 	return r;
 }
 
-void seccomp_rule_conds(const struct oci_syscall *rule, struct cond *ret)
+/* The inverse of add_args(). */
+static void read_args(const struct oci_syscall *rule, struct cond *ret)
 {
 	for (size_t i = 0; i < rule->args.n; i++) {
 		const struct oci_seccomp_arg *a = &rule->args.v[i];
@@ -96,4 +100,28 @@ void seccomp_rule_conds(const struct oci_syscall *rule, struct cond *ret)
 			ret[i].value = a->value_two;
 		}
 	}
+}
+
+static bool is_granting(const char *action)
+{
+	return streq(action, "SCMP_ACT_ALLOW") || streq(action, "SCMP_ACT_LOG");
+}
+
+int seccomp_granted(const struct oci_seccomp *s, const char *call, struct dnf *ret)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < s->syscalls.n; i++) {
+		const struct oci_syscall *rule = &s->syscalls.v[i];
+		_free_ struct cond *conds = NULL;
+
+		if (!is_granting(rule->action) || !strv_contains(&rule->names, call))
+			continue;
+		conds = calloc(rule->args.n + 1, sizeof(*conds));
+		if (!conds)
+			return -ENOMEM;
+		read_args(rule, conds);
+		r = dnf_or_conj(ret, conds, rule->args.n);
+	}
+	return r;
 }

@@ -21,7 +21,7 @@ int seccomp_add_rule(struct oci_seccomp *s, const char *name, const char *action
 int seccomp_add_set(struct oci_seccomp *s, const char *name, const char *action,
 		    struct opt_u32 err, const struct dnf *set);
 
-/* The conditions of a rule that these wrote, as many as it has args. */
-void seccomp_rule_conds(const struct oci_syscall *rule, struct cond *ret);
+/* Adds the arguments with which a profile that these wrote lets a call through. 0, -ENOMEM, -E2BIG. */
+int seccomp_granted(const struct oci_seccomp *s, const char *call, struct dnf *ret);
 
 #endif
