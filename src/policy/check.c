@@ -217,6 +217,23 @@ int policy_check_network(const struct policy_reader *r, const struct yaml_node *
 	return 0;
 }
 
+int policy_check_audit(const struct policy_reader *r, const struct yaml_node *map,
+		       void *base, struct err *e)
+{
+	const struct policy *p = base;
+	const char *path = p->audit.log_path, *own = path ? own_path(path) : NULL;
+
+	if (path && streq(path, "/"))
+		return yaml_fail(e, r->label, node_of(map, "log_path"),
+				 "%s.log_path: the root directory is not a file",
+				 r->section);
+	if (own)
+		return yaml_fail(e, r->label, node_of(map, "log_path"),
+				 "%s.log_path: '%s': no file can be kept in %s",
+				 r->section, yaml_show(path).s, own);
+	return 0;
+}
+
 int policy_check_budget(const struct policy_reader *r, const struct yaml_node *map,
 			void *base, struct err *e)
 {
@@ -289,17 +306,37 @@ static int check_audit(const struct policy *p, unsigned int has, struct err *e)
 		       p->file, p->enforcement_pos.line, p->enforcement_pos.column);
 }
 
+static int check_traces(const struct policy *p, struct err *e)
+{
+	const __typeof__(p->ebpf_monitoring) *t = &p->ebpf_monitoring;
+
+	if (!t->enabled || p->audit.enabled ||
+	    !(t->trace_syscalls || t->trace_files || t->trace_network))
+		return 0;
+	return err_set(e, ERR_POLICY, EINVAL,
+		       "policy %s:%d:%d: ebpf_monitoring: what is traced goes to the log of "
+		       "audit, which is not enabled: add 'audit: { enabled: true }'",
+		       p->file, t->pos.line, t->pos.column);
+}
+
+static int check_recording(const struct policy *p, unsigned int has, struct err *e)
+{
+	int r = check_audit(p, has, e);
+
+	return r < 0 ? r : check_traces(p, e);
+}
+
 int policy_check_enforceable(const struct policy *p, unsigned int has, struct err *e)
 {
 	static const char filter[] = "the network filter", gateway[] = "the LLM gateway",
-			  audit[] = "the audit stream";
+			  audit[] = "purple-monitor";
 	const __typeof__(p->network) *net = &p->network;
 	const __typeof__(p->ai_policy) *ai = &p->ai_policy;
 	bool rules = !(has & POLICY_HAS_FILTER), open = rules && !net->isolated;
-	bool llm = !(has & POLICY_HAS_GATEWAY);
+	bool llm = !(has & POLICY_HAS_GATEWAY), records = !(has & POLICY_HAS_AUDIT);
 	const struct need needs[] = {
 		{ rules && p->enforcement == POLICY_AUDIT, p->enforcement_pos,
-		  "enforcement: audit", audit },
+		  "enforcement: audit", filter },
 		{ rules && net->allow_outgoing.n, FIRST_POS(net->allow_outgoing, net->pos),
 		  "network.allow_outgoing", filter },
 		{ rules && net->allow_incoming.n, FIRST_POS(net->allow_incoming, net->pos),
@@ -310,7 +347,7 @@ int policy_check_enforceable(const struct policy *p, unsigned int has, struct er
 		  "network.blocked_domains", filter },
 		{ open && net->dns_servers.n, FIRST_POS(net->dns_servers, net->pos),
 		  "network.dns_servers", filter },
-		{ p->audit.enabled,
+		{ records && p->audit.enabled,
 		  p->audit.enabled_pos.line ? p->audit.enabled_pos : p->audit.pos,
 		  "audit", audit },
 		{ llm && ai->budget.pos.line, ai->budget.pos, "ai_policy.budget", gateway },
@@ -331,7 +368,7 @@ int policy_check_enforceable(const struct policy *p, unsigned int has, struct er
 		  "ai_policy.security.sensitive_data_scanning", gateway },
 		{ llm && ai->security.prompt_injection_detection, ai->security.pos,
 		  "ai_policy.security.prompt_injection_detection", gateway },
-		{ p->ebpf_monitoring.enabled,
+		{ records && p->ebpf_monitoring.enabled,
 		  p->ebpf_monitoring.enabled_pos.line ? p->ebpf_monitoring.enabled_pos :
 							p->ebpf_monitoring.pos,
 		  "ebpf_monitoring", audit },
@@ -344,11 +381,12 @@ int policy_check_enforceable(const struct policy *p, unsigned int has, struct er
 			first = &needs[i];
 	}
 	if (!first)
-		return check_audit(p, has, e);
+		return check_recording(p, has, e);
 	return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
 		       "policy %s:%d:%d: %s needs %s, which %s", p->file, first->pos.line,
 		       first->pos.column, first->key, first->what,
-		       first->what == gateway ?
-			       "only Purple's own runtime starts, as root" :
-			       "this version of Purple does not have yet");
+		       first->what == filter ?
+			       "Purple's own runtime has as root, and others by "
+			       "purple-network-hook" :
+			       "only Purple's own runtime starts, as root");
 }

@@ -16,7 +16,7 @@
 #define ELEMENT(st) \
 	.size = sizeof(struct st), .has_pos = true, .pos_offset = offsetof(struct st, pos)
 
-enum { MAX_PIDS = 4194304, MAX_TIMEOUT = 31536000 };
+enum { MAX_PIDS = 4194304, MAX_TIMEOUT = 31536000, MAX_LOGS = 1000 };
 #define MAX_COUNT (1ull << 53) /* whole in every JSON reader */
 
 #define NAME_PATTERN "^[a-z0-9_-][a-z0-9._-]{0,63}$"
@@ -338,9 +338,27 @@ static const struct policy_key network_keys[] = {
 	{ 0 }
 };
 
+/* In the order of enum audit_level (audit/config.h). */
 static const char *const level_words[] = {
 	"resource",  "filesystem",   "syscall",		"network", "exec",
 	"api_calls", "budget_usage", "security_events", NULL
+};
+
+static const char *const level_docs[] = {
+	"limits of memory, processes and CPU that are hit, and what was used at the end",
+	"files that are opened, removed and renamed",
+	"system calls that are denied",
+	"connections, listening sockets and names asked for, also those that are allowed",
+	"processes that start, with their arguments, and end",
+	"calls of LLMs",
+	"what is spent of budgets",
+	"denials of anything, changes of privilege, what scans of prompts found",
+	NULL,
+};
+static const char *const log_failure_words[] = { "stop", "continue", NULL };
+static const char *const log_failure_docs[] = {
+	"the sandbox ends: nothing is done that is not recorded",
+	"the sandbox goes on, and what is not recorded is counted"
 };
 
 static const struct policy_key audit_keys[] = {
@@ -353,13 +371,41 @@ static const struct policy_key audit_keys[] = {
 	{ .name = "log_path",
 	  .kind = POLICY_KIND_TEXT,
 	  AT(audit.log_path),
+	  POS(audit.log_path_pos),
 	  .scalar = &scalar_path,
-	  .doc = "The file on the host that receives the events, one JSON object a line." },
+	  .preset = "/var/log/purple/audit/NAME.jsonl, with the policy's name",
+	  .doc = "The file on the host that receives the events, one JSON object a line. The "
+		 "sandbox cannot see it: a path that it may write to is refused, and one that it "
+		 "may read is hidden." },
 	{ .name = "detail_level",
 	  .kind = POLICY_KIND_WORDS,
 	  AT(audit.detail_level),
 	  .choices = level_words,
-	  .doc = "The kinds of events that are recorded." },
+	  .choice_docs = level_docs,
+	  .preset = "all of them",
+	  .doc = "The kinds of events that are recorded. Nothing is traced that no policy asks "
+		 "for." },
+	{ .name = "max_log_size",
+	  .kind = POLICY_KIND_SIZE,
+	  AT(audit.max_log_size),
+	  .preset = "100M",
+	  .doc = "How large the file becomes before it is renamed to log_path.1 and a new one is "
+		 "begun; at least 1M." },
+	{ .name = "keep_logs",
+	  .kind = POLICY_KIND_INTEGER,
+	  AT(audit.keep_logs),
+	  .min = 1,
+	  .max = MAX_LOGS,
+	  .preset = "10",
+	  .doc = "How many renamed files are kept; older ones are removed." },
+	{ .name = "on_log_failure",
+	  .kind = POLICY_KIND_ENUM,
+	  AT(audit.on_log_failure),
+	  .choices = log_failure_words,
+	  .choice_docs = log_failure_docs,
+	  .preset = "stop",
+	  .doc = "What happens when events cannot be recorded: the disk is full, or who records "
+		 "has died." },
 	{ 0 }
 };
 
@@ -564,28 +610,30 @@ static const struct policy_key ai_keys[] = {
 	{ 0 }
 };
 
-static const struct policy_key ebpf_keys[] = { { .name = "enabled",
-						 .kind = POLICY_KIND_BOOL,
-						 AT(ebpf_monitoring.enabled),
-						 POS(ebpf_monitoring.enabled_pos),
-						 .preset = "true",
-						 .doc = "Whether the kernel is traced." },
-					       { .name = "trace_syscalls",
-						 .kind = POLICY_KIND_BOOL,
-						 AT(ebpf_monitoring.trace_syscalls),
-						 .preset = "false",
-						 .doc = "Record system calls." },
-					       { .name = "trace_files",
-						 .kind = POLICY_KIND_BOOL,
-						 AT(ebpf_monitoring.trace_files),
-						 .preset = "false",
-						 .doc = "Record files that are opened." },
-					       { .name = "trace_network",
-						 .kind = POLICY_KIND_BOOL,
-						 AT(ebpf_monitoring.trace_network),
-						 .preset = "false",
-						 .doc = "Record connections." },
-					       { 0 } };
+static const struct policy_key ebpf_keys[] = {
+	{ .name = "enabled",
+	  .kind = POLICY_KIND_BOOL,
+	  AT(ebpf_monitoring.enabled),
+	  POS(ebpf_monitoring.enabled_pos),
+	  .preset = "true",
+	  .doc = "Whether the kernel is traced." },
+	{ .name = "trace_syscalls",
+	  .kind = POLICY_KIND_BOOL,
+	  AT(ebpf_monitoring.trace_syscalls),
+	  .preset = "false",
+	  .doc = "Count all system calls of each process, and record the counts when they change." },
+	{ .name = "trace_files",
+	  .kind = POLICY_KIND_BOOL,
+	  AT(ebpf_monitoring.trace_files),
+	  .preset = "false",
+	  .doc = "Record files that are opened, removed and renamed, as detail_level filesystem does." },
+	{ .name = "trace_network",
+	  .kind = POLICY_KIND_BOOL,
+	  AT(ebpf_monitoring.trace_network),
+	  .preset = "false",
+	  .doc = "Record connections, as detail_level network does." },
+	{ 0 }
+};
 
 static const char *const enforcement_words[] = { "enforce", "audit", NULL };
 static const char *const enforcement_docs[] = {
@@ -650,6 +698,7 @@ static const struct policy_key root_keys[] = {
 	  .kind = POLICY_KIND_MAP,
 	  POS(audit.pos),
 	  .keys = audit_keys,
+	  .check = policy_check_audit,
 	  .doc = "Which events are recorded, and where. Absent: none." },
 	{ .name = "ai_policy",
 	  .kind = POLICY_KIND_MAP,
@@ -661,7 +710,8 @@ static const struct policy_key root_keys[] = {
 	  .kind = POLICY_KIND_MAP,
 	  POS(ebpf_monitoring.pos),
 	  .keys = ebpf_keys,
-	  .doc = "What is traced in the kernel. Absent: nothing." },
+	  .doc = "What is traced in the kernel besides what audit asks for. It is written to the "
+		 "log of audit, which must be on. Absent: nothing." },
 	{ 0 }
 };
 

@@ -62,6 +62,7 @@ struct sandbox_request {
 	bool network; /* the caller gives it a network where the policy does not isolate it, and
 		       * carries out policy_plan.network */
 	bool gateway; /* the caller carries out policy_plan.gateway */
+	bool audit;   /* the caller carries out policy_plan.audit */
 };
 
 /*

@@ -513,6 +513,8 @@ static void set_defaults(struct policy *p)
 {
 	p->capabilities.default_drop = true;
 	p->network.isolated = true;
+	p->audit.max_log_size = (uint64_t)100 << 20;
+	p->audit.keep_logs = 10;
 	p->ai_policy.llm_apis.block_unknown = true;
 }
 

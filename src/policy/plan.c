@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "policy/audit.h"
 #include "policy/find.h"
 #include "policy/gateway.h"
 #include "policy/merge_parts.h"
@@ -143,7 +144,7 @@ static int refuse_timeout(const struct policy *p, struct err *e)
 static unsigned int request_has(const struct policy_request *rq)
 {
 	return (rq->network_filter ? POLICY_HAS_FILTER : 0) |
-	       (rq->gateway ? POLICY_HAS_GATEWAY : 0);
+	       (rq->gateway ? POLICY_HAS_GATEWAY : 0) | (rq->audit ? POLICY_HAS_AUDIT : 0);
 }
 
 static int choose_by_annotation(const struct policy_settings *s,
@@ -251,6 +252,17 @@ static int plan_add_gateway(struct policy_plan *plan, const struct policy *admin
 	return r < 0 ? err_oom(e) : 0;
 }
 
+/* Each policy that is audited has its log. */
+static int plan_add_audit(struct policy_plan *plan, const struct policy *admin,
+			  const struct policy *user, struct err *e)
+{
+	int r = admin ? policy_audit_add(admin, &plan->audit, e) : 0;
+
+	if (r == 0 && user)
+		r = policy_audit_add(user, &plan->audit, e);
+	return r < 0 ? r : policy_audit_explain(&plan->audit, &plan->explanations, e);
+}
+
 /* What the administrator wants to be done besides, whichever policy's budget it is. */
 static int plan_add_alerts(struct policy_plan *plan, const struct policy_settings *s,
 			   struct err *e)
@@ -298,6 +310,8 @@ static int plan_fill(const struct policy_request *rq, struct policy_plan *plan,
 		r = plan_add_network(plan, admin.policy, user.policy, rq->network_filter, e);
 	if (r == 0)
 		r = plan_add_gateway(plan, admin.policy, user.policy, e);
+	if (r == 0)
+		r = plan_add_audit(plan, admin.policy, user.policy, e);
 	if (r == 0)
 		r = plan_add_alerts(plan, &settings, e);
 	return r < 0 || !rq->plain ?
@@ -364,7 +378,8 @@ static int sandbox_fill(const struct sandbox_request *sandbox, const char *profi
 	_chosen_clear_ struct chosen own = { 0 }, admin = { 0 };
 	struct merge_host host = { 0 };
 	unsigned int has = (sandbox->network ? POLICY_HAS_FILTER : 0) |
-			   (sandbox->gateway ? POLICY_HAS_GATEWAY : 0);
+			   (sandbox->gateway ? POLICY_HAS_GATEWAY : 0) |
+			   (sandbox->audit ? POLICY_HAS_AUDIT : 0);
 	const char *first;
 	int r;
 
@@ -401,6 +416,8 @@ static int sandbox_fill(const struct sandbox_request *sandbox, const char *profi
 	if (r == 0)
 		r = plan_add_gateway(plan, admin.policy, own.policy, e);
 	if (r == 0)
+		r = plan_add_audit(plan, admin.policy, own.policy, e);
+	if (r == 0)
 		r = plan_add_alerts(plan, &settings, e);
 	plan->user_network = plan->network.n > 0;
 	if (r == 0)
@@ -435,6 +452,7 @@ void policy_plan_clear(struct policy_plan *p)
 	network_policies_clear(&p->network);
 	gateway_config_clear(&p->gateway);
 	policy_llm_keys_clear(&p->llm_keys);
+	audit_config_clear(&p->audit);
 	if (p->limits)
 		json_clear(&oci_resources_type, p->limits);
 	free(p->limits);

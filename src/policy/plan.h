@@ -6,6 +6,7 @@
 #ifndef PURPLE_POLICY_PLAN_H
 #define PURPLE_POLICY_PLAN_H
 
+#include "audit/config.h"
 #include "gateway/config.h"
 #include "network/rules.h"
 #include "oci/spec.h"
@@ -30,6 +31,7 @@ struct policy_request {
 	 * with `plain`, by purple-network-hook, which is among the configuration's hooks. */
 	bool network_filter;
 	bool gateway; /* policy_plan.gateway is carried out */
+	bool audit;   /* policy_plan.audit is carried out */
 	bool plain; /* for another runtime: policy_make_plain() of plain.h, at the end */
 };
 
@@ -76,6 +78,8 @@ struct policy_plan {
 	 */
 	struct gateway_config gateway;
 	policy_llm_keys llm_keys;
+	/* What is recorded, the administrator's policy first; no logs: nothing. */
+	struct audit_config audit;
 	struct oci_resources *limits; /* of the policies alone: what an update may not exceed */
 	/* 0: none. Only policy_plan_sandbox() sets it; whoever runs the plan must keep it. */
 	uint64_t timeout_seconds;

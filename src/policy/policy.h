@@ -78,6 +78,8 @@ struct policy_net_rule {
 };
 typedef LIST_OF(struct policy_net_rule) policy_net_rules;
 
+enum policy_log_failure { POLICY_LOG_STOP, POLICY_LOG_CONTINUE };
+
 enum policy_exceeded {
 	POLICY_EXCEEDED_STOP,
 	POLICY_EXCEEDED_DENY,
@@ -153,8 +155,12 @@ struct policy {
 		struct policy_pos pos;
 		bool enabled; /* default: false without the section, true with it */
 		struct policy_pos enabled_pos;
-		char *log_path;
-		policy_names detail_level;
+		char *log_path; /* NULL: the default place */
+		struct policy_pos log_path_pos;
+		policy_names detail_level; /* empty: all */
+		uint64_t max_log_size;	   /* bytes */
+		uint64_t keep_logs;
+		enum policy_log_failure on_log_failure;
 	} audit;
 
 	struct {
@@ -219,6 +225,8 @@ static inline void policy_freep(struct policy **p)
  */
 #define POLICY_HAS_FILTER 1u  /* rules for the network */
 #define POLICY_HAS_GATEWAY 2u /* what ai_policy says */
+#define POLICY_HAS_AUDIT 4u   /* audit and ebpf_monitoring */
+#define POLICY_HAS_ALL (POLICY_HAS_FILTER | POLICY_HAS_GATEWAY | POLICY_HAS_AUDIT)
 int policy_check_enforceable(const struct policy *p, unsigned int has, struct err *e);
 
 /* Things that are valid and probably not meant, one "policy FILE:L:C: ..." line each. */

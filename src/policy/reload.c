@@ -41,7 +41,7 @@ int policy_reload(const struct policy_source *from, network_policies *rules,
 			       from->name);
 	r = load(from, &p, e);
 	if (r == 0)
-		r = policy_check_enforceable(p, POLICY_HAS_FILTER | POLICY_HAS_GATEWAY, e);
+		r = policy_check_enforceable(p, POLICY_HAS_ALL, e);
 	if (r == 0)
 		r = refuse_isolated(p, e);
 	if (r == 0)

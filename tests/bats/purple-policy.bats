@@ -40,11 +40,11 @@ policy_file() { # FILE <YAML without the paths of the host
 }
 
 @test "check notes what this version cannot enforce, and accepts it" {
-	policy_file p.yaml <<<'audit: { enabled: true }'
+	policy_file p.yaml <<<'enforcement: audit'
 	run "$PURPLE" policy check p.yaml
 	assert_status 0
 	assert_contains "note: policy p.yaml:"
-	assert_contains "audit"
+	assert_contains "enforcement: audit"
 }
 
 @test "check --strict fails on warnings, which check alone only prints" {

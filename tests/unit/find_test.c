@@ -607,6 +607,58 @@ static void network_rules_come_with_the_plan(void **state)
 	unlink_file(admin_dir, "open.yaml");
 }
 
+/* Each audited policy has its log; of those that share a file there is one. */
+static void audited_policies_have_logs(void **state)
+{
+	static const struct plan_case both = { .admin = "audited", .annotation = "also" };
+	struct policy_request rq = { .admin_policy = "audited", .dirs = &dirs };
+	struct oci_spec *s = spec_of(&both);
+	struct policy_plan plan = { 0 };
+	struct err e;
+
+	unlink(settings_file);
+	write_file(admin_dir, "audited.yaml",
+		   "name: audited\naudit:\n  detail_level: [exec, network]\n  max_log_size: 2M\n"
+		   "  on_log_failure: continue\n");
+	write_file(admin_dir, "also.yaml",
+		   "name: also\naudit: {detail_level: [resource]}\n"
+		   "ebpf_monitoring: {trace_files: true, trace_syscalls: true}\n");
+	assert_true(policy_plan_make(s, &rq, &plan, &e) < 0);
+	assert_error(&e, ERR_UNSUPPORTED, "audited.yaml:2:1: audit needs purple-monitor");
+	rq.audit = true;
+	assert_int_equal(policy_plan_make(s, &rq, &plan, &e), 0);
+	assert_int_equal(plan.audit.logs.n, 2);
+	assert_string_equal(plan.audit.logs.v[0].policy, "audited");
+	assert_true(str_has_suffix(plan.audit.logs.v[0].place, "/audited.yaml:2"));
+	assert_string_equal(plan.audit.logs.v[0].path,
+			    "/var/log/purple/audit/audited.jsonl");
+	assert_int_equal(plan.audit.logs.v[0].levels, AUDIT_EXEC | AUDIT_NETWORK);
+	assert_int_equal(plan.audit.logs.v[0].max_size, 2 << 20);
+	assert_int_equal(plan.audit.logs.v[0].keep, 10);
+	assert_true(plan.audit.logs.v[0].go_on);
+	assert_int_equal(plan.audit.logs.v[1].levels,
+			 AUDIT_RESOURCE | AUDIT_FILESYSTEM | AUDIT_COUNTS);
+	assert_false(plan.audit.logs.v[1].go_on);
+	assert_true(strv_contains(&plan.explanations,
+				  "audit: network, exec goes to /var/log/purple/audit/audited.jsonl; "
+				  "when that cannot be written, the sandbox goes on"));
+	policy_plan_clear(&plan);
+	write_file(admin_dir, "also.yaml",
+		   "name: also\naudit: {detail_level: [resource], "
+		   "log_path: /var/log/purple/audit/audited.jsonl}\n");
+	assert_int_equal(policy_plan_make(s, &rq, &plan, &e), 0);
+	assert_int_equal(plan.audit.logs.n, 1);
+	assert_string_equal(plan.audit.logs.v[0].policy, "audited,also");
+	assert_int_equal(plan.audit.logs.v[0].levels,
+			 AUDIT_EXEC | AUDIT_NETWORK | AUDIT_RESOURCE);
+	assert_int_equal(plan.audit.logs.v[0].max_size, 2 << 20);
+	assert_false(plan.audit.logs.v[0].go_on);
+	policy_plan_clear(&plan);
+	oci_spec_free(s);
+	unlink_file(admin_dir, "audited.yaml");
+	unlink_file(admin_dir, "also.yaml");
+}
+
 static void a_sandbox_has_a_network_from_its_caller_alone(void **state)
 {
 	struct sandbox_request rq = { .rootfs = "/var/empty" };
@@ -671,6 +723,7 @@ int main(void)
 		cmocka_unit_test(two_policies_give_the_stricter_of_each),
 		cmocka_unit_test(a_sandbox_is_planned_from_a_name_or_a_file),
 		cmocka_unit_test(network_rules_come_with_the_plan),
+		cmocka_unit_test(audited_policies_have_logs),
 		cmocka_unit_test(a_sandbox_has_a_network_from_its_caller_alone),
 		cmocka_unit_test(block_devices_behind_output_paths_are_found),
 	};

@@ -294,6 +294,9 @@ static void check_readme_ai(const struct policy *p)
 	assert_true(p->audit.enabled);
 	assert_string_equal(p->audit.log_path, "/var/log/purple/readme.jsonl");
 	assert_int_equal(p->audit.detail_level.n, 8);
+	assert_int_equal(p->audit.max_log_size, 50 << 20);
+	assert_int_equal(p->audit.keep_logs, 5);
+	assert_int_equal(p->audit.on_log_failure, POLICY_LOG_CONTINUE);
 	assert_true(p->ai_policy.budget.has_max_tokens);
 	assert_int_equal(p->ai_policy.budget.max_tokens, 100000);
 	assert_true(p->ai_policy.budget.has_max_cost);
@@ -348,7 +351,7 @@ static void test_complete_policy(void **state)
 	assert_int_equal(p->enforcement, POLICY_ENFORCE);
 	check_pos(p->filesystem.pos, 6, 1);
 	check_pos(p->resources.memory_pos, 42, 3);
-	check_pos(p->ai_policy.budget.pos, 75, 3);
+	check_pos(p->ai_policy.budget.pos, 78, 3);
 	check_readme_system(p);
 	check_readme_rules(p);
 	check_readme_ai(p);
@@ -545,7 +548,7 @@ static void test_enforceable(void **state)
 		{ "ebpf_monitoring: {enabled: false, trace_files: true}", NULL },
 		{ "ai_policy: {monitoring: {log_prompts: false}, security: {}}", NULL },
 		{ "resources: {session_timeout_seconds: 5, block_io_limit: 1MBps}", NULL },
-		{ "enforcement: audit", "2:1: enforcement: audit needs the audit stream" },
+		{ "enforcement: audit", "2:1: enforcement: audit needs the network filter" },
 		{ "network: {allow_outgoing: [443]}",
 		  "2:28: network.allow_outgoing needs the network filter" },
 		{ "network: {allow_incoming: [443]}",
@@ -556,10 +559,10 @@ static void test_enforceable(void **state)
 		  "2:29: network.blocked_domains needs the network filter" },
 		{ "network: {isolated: false, dns_servers: [9.9.9.9]}",
 		  "2:42: network.dns_servers needs the network filter" },
-		{ "audit: {}", "2:1: audit needs the audit stream" },
+		{ "audit: {}", "2:1: audit needs purple-monitor" },
 		{ "audit: {log_path: /x, enabled: true}",
-		  "2:23: audit needs the audit stream" },
-		{ "ebpf_monitoring: {}", "2:1: ebpf_monitoring needs the audit stream" },
+		  "2:23: audit needs purple-monitor" },
+		{ "ebpf_monitoring: {}", "2:1: ebpf_monitoring needs purple-monitor" },
 		{ "ai_policy: {budget: {max_tokens: 1}}",
 		  "2:13: ai_policy.budget needs the LLM gateway" },
 		{ "ai_policy: {rate_limits: {tokens_per_minute: 1}}",
@@ -580,7 +583,7 @@ static void test_enforceable(void **state)
 		  "2:13: ai_policy.security.prompt_injection_detection needs the LLM gateway" },
 		/* The first of several, in the order of the file. */
 		{ "audit: {}\nnetwork: {allow_outgoing: [443]}",
-		  "2:1: audit needs the audit stream" },
+		  "2:1: audit needs purple-monitor" },
 		{ "network: {allow_outgoing: [443]}\naudit: {}",
 		  "2:28: network.allow_outgoing needs the network filter" },
 	};
@@ -599,13 +602,36 @@ static void test_enforceable(void **state)
 			continue;
 		}
 		want = str_printf("policy f.yaml:%s, which %s", cases[i].want,
-				  str_has_suffix(cases[i].want, "the LLM gateway") ?
-					  "only Purple's own runtime starts, as root" :
-					  "this version of Purple does not have yet");
+				  str_has_suffix(cases[i].want, "the network filter") ?
+					  "Purple's own runtime has as root, and others by "
+					  "purple-network-hook" :
+					  "only Purple's own runtime starts, as root");
 		assert_int_equal(r, -ENOTSUP);
 		assert_int_equal(e.kind, ERR_UNSUPPORTED);
 		assert_string_equal(e.msg, want);
 	}
+}
+
+/* What is traced has to go somewhere. */
+static void test_traces_need_a_log(void **state)
+{
+	_policy_free_ struct policy
+		*silent = parse_ok("name: x\nebpf_monitoring: {}\n"),
+		*lost = parse_ok("name: x\nebpf_monitoring: {trace_files: true}\n"),
+		*off = parse_ok("name: x\naudit: {enabled: false}\n"
+				"ebpf_monitoring: {trace_network: true}\n"),
+		*good = parse_ok("name: x\naudit: {}\n"
+				 "ebpf_monitoring: {trace_files: true}\n");
+	struct err e = { 0 };
+
+	assert_int_equal(policy_check_enforceable(silent, POLICY_HAS_ALL, &e), 0);
+	assert_int_equal(policy_check_enforceable(good, POLICY_HAS_ALL, &e), 0);
+	assert_int_equal(policy_check_enforceable(off, POLICY_HAS_ALL, &e), -EINVAL);
+	assert_int_equal(policy_check_enforceable(lost, POLICY_HAS_ALL, &e), -EINVAL);
+	assert_string_equal(e.msg,
+			    "policy f.yaml:2:1: ebpf_monitoring: what is traced goes to the "
+			    "log of audit, which is not enabled: add 'audit: { enabled: "
+			    "true }'");
 }
 
 static void test_lint(void **state)
@@ -706,6 +732,8 @@ static void test_shipped_policies(void **state)
 		if (policy_load(path, &p, &e) < 0)
 			fail_msg("%s", e.msg);
 		assert_non_null(p->description);
+		if (policy_check_enforceable(p, POLICY_HAS_ALL, &e) < 0)
+			fail_msg("%s", e.msg);
 		assert_int_equal(policy_lint(p, &warnings, &e), 0);
 		/* It has no resources on purpose. */
 		if (warnings.n != (streq(p->name, "simple-ai-test") ? 1 : 0))
@@ -804,6 +832,7 @@ int main(void)
 		cmocka_unit_test(test_good_texts),
 		cmocka_unit_test(test_isolated_follows_rules),
 		cmocka_unit_test(test_enforceable),
+		cmocka_unit_test(test_traces_need_a_log),
 		cmocka_unit_test(test_lint),
 		cmocka_unit_test(test_shipped_policies),
 		cmocka_unit_test(test_load_faults),

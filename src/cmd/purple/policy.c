@@ -125,7 +125,7 @@ static int check_file(const char *file, bool strict, struct buf *out, bool *ret_
 	}
 	for (size_t i = 0; i < warnings.n; i++)
 		buf_addf(out, "warning: %s\n", warnings.v[i]);
-	if (policy_check_enforceable(p, POLICY_HAS_FILTER | POLICY_HAS_GATEWAY, &found) < 0)
+	if (policy_check_enforceable(p, POLICY_HAS_ALL, &found) < 0)
 		buf_addf(out, "note: %s\n", found.msg);
 	*ret_good = !strict || warnings.n == 0;
 	buf_addf(out, *ret_good ? "%s: ok\n" : "%s: has warnings\n", file);
