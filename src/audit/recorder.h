@@ -5,10 +5,10 @@
  * them. Several recorders write to one log; see recorder.c.
  *
  * What it takes, from a pipe and as messages of a socket, are records: the levels that a line is of
- * (level.h) in hexadecimal, the line, which begins with {" and ends with }, and a newline. Several
- * fit into one write or message:
+ * (enum audit_level of config.h; 0: every log takes it) in hexadecimal, the line, which begins with
+ * {" and ends with }, and a newline. Several fit into one write or message:
  *
- *	10{"@timestamp":"...","type":"network",...}\n
+ *	88{"@timestamp":"...","type":"network",...}\n
  *
  * A record that is none is counted, and told of as a line that was lost.
  */
@@ -19,7 +19,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "audit/level.h"
+#include "audit/config.h"
 #include "base/err.h"
 #include "base/str.h"
 
@@ -27,17 +27,10 @@
 #define AUDIT_MESSAGE_MAX 131072 /* of a message: more is cut off */
 #define AUDIT_RECORDER_LOGS 32
 
-struct audit_recorder_log {
-	const char *path;  /* absolute; folders that are missing are made, mode 0700 */
-	uint32_t levels;   /* AUDIT_ALWAYS is always among them */
-	uint64_t max_size; /* bytes of a file; 0: no limit */
-	uint32_t keep;	   /* rotated files that are kept */
-};
-
 struct audit_recorder_start {
-	const char *id; /* the container's */
-	const struct audit_recorder_log *logs;
-	size_t n;      /* at most AUDIT_RECORDER_LOGS; no path twice */
+	/* At most AUDIT_RECORDER_LOGS; no path twice. Of a log, path, levels, max_size (0: no limit)
+	 * and keep count. Folders that are missing are made, mode 0700. */
+	const struct audit_config *config;
 	int others_fd; /* SOCK_SEQPACKET that messages come from (gateway, warden); -1: none */
 };
 
@@ -71,7 +64,7 @@ enum audit_recorder_report_type {
 };
 struct audit_recorder_report {
 	uint32_t type;
-	uint32_t log;	/* index: FAILED, WORKS */
+	uint32_t log;	/* index in the config: FAILED, WORKS */
 	uint64_t lost;	/* lines of this log until now: FAILED, WORKS; of all: FLUSHED */
 	struct err err; /* ERROR, FAILED */
 };
