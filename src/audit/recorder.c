@@ -263,6 +263,7 @@ static bool read_lines(struct recorder *r)
 		if (n == 0 || errno != EAGAIN) {
 			/* The beginning of a record: its writer died. */
 			r->odd += r->partial > 0;
+			write_batch(r);
 			fd_close(&r->lines);
 		}
 		return false;
