@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
  * What the programs of audit.bpf.c and src/audit share: keys and values of their maps, and the
  * events. Numbers are in host byte order, addresses in network byte order. No pointers, no padding
@@ -89,18 +89,21 @@ enum trace_exec_text {
 };
 struct trace_exec {
 	struct trace_head head;
-	__u64 effective; /* capabilities, afterwards */
-	__u32 arguments; /* how many */
+	__u64 effective, permitted; /* capabilities, afterwards */
+	__u32 arguments;	    /* how many */
 	__u16 lengths[TRACE_EXEC_TEXTS];
 	__u16 reserved[3];
 };
 
 struct trace_exit {
 	struct trace_head head;
-	__u32 code;		  /* of exit() */
-	__u32 signal;		  /* that ended it; 0: none */
-	__u64 user_ns, system_ns; /* processor time of the thread that ended last */
+	__u32 code;   /* of exit() */
+	__u32 signal; /* that ended it; 0: none */
+	/* With SIGSYS: the call that seccomp killed it for; else TRACE_NO_CALL. */
+	__u32 call, arch;
+	__u64 user_ns, system_ns; /* processor time of the process */
 };
+#define TRACE_NO_CALL 0xffffffffu
 
 /* Who refused a call. */
 enum trace_denier {
@@ -227,9 +230,8 @@ struct trace_group {
 
 /* The one element of `control`: what all that is in `groups` comes to. */
 struct trace_control {
-	__u64 levels; /* a bit for each level that a container is at */
 	__u32 wants;
-	__u32 generation;
+	__u8 levels[TRACE_LEVEL_MAX + 1]; /* at which there are containers, deepest first; ends with 0 */
 };
 
 #endif

@@ -144,6 +144,28 @@ int kbpf_link_create(int program, int target, enum bpf_attach_type type)
 	return sys_bpf(BPF_LINK_CREATE, &attr);
 }
 
+int kbpf_trace_attach(int program)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.raw_tracepoint.prog_fd = (uint32_t)program;
+	return sys_bpf(BPF_RAW_TRACEPOINT_OPEN, &attr);
+}
+
+int kbpf_run(int program, uint32_t *ret_value)
+{
+	union bpf_attr attr;
+	int r;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.test.prog_fd = (uint32_t)program;
+	r = sys_bpf(BPF_PROG_TEST_RUN, &attr);
+	if (r == 0)
+		*ret_value = attr.test.retval;
+	return r;
+}
+
 int kbpf_link_detach(int link)
 {
 	union bpf_attr attr;

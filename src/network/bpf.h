@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bpf(2), as far as the network filter needs it, without libbpf: the runtime is a small static
- * program. All return 0 (or a descriptor) or -errno.
+ * bpf(2), as far as the network filter and tracing (audit/trace.h) need it, without libbpf: the
+ * runtime is a small static program. All return 0 (or a descriptor) or -errno.
  */
 #ifndef PURPLE_NETWORK_BPF_H
 #define PURPLE_NETWORK_BPF_H
@@ -30,6 +30,10 @@ int kbpf_get(const char *path);
 int kbpf_pin(int fd, const char *path);
 int kbpf_info(int fd, void *info, uint32_t size);
 int kbpf_link_create(int program, int target, enum bpf_attach_type type);
+/* Of a program that names its tracepoint itself, by BTF. */
+int kbpf_trace_attach(int program);
+/* Runs a program for raw tracepoints once, in this process. */
+int kbpf_run(int program, uint32_t *ret_value);
 /* At once; without it, a link that is let go of is taken away a while later. */
 int kbpf_link_detach(int link);
 /* Whether the program with this id is attached to the cgroup: 1 or 0. */

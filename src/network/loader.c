@@ -21,13 +21,22 @@
 #define ANSWER_MAX 4096
 
 /* In a child. `err` < 0: nothing is to be said. */
-static void __attribute__((noreturn)) become_program(int err)
+static void __attribute__((noreturn)) become_program(const char *part, int err)
 {
-	spawn_exec_or_exit(&(struct spawn){
-		.program = PROGRAM, .fds = (const int[]){ -1, -1, err }, .n = 3 });
+	const char *const argv[] = { PROGRAM, part, NULL };
+
+	spawn_exec_or_exit(&(struct spawn){ .program = PROGRAM,
+					    .argv = argv,
+					    .fds = (const int[]){ -1, -1, err },
+					    .n = 3 });
 }
 
 int network_loader_run(struct err *e)
+{
+	return network_loader_run_part(NULL, e);
+}
+
+int network_loader_run_part(const char *part, struct err *e)
 {
 	_close_ int ours = -1, theirs = -1;
 	_free_ char *text = NULL;
@@ -36,9 +45,9 @@ int network_loader_run(struct err *e)
 
 	if (access(PROGRAM, X_OK) < 0)
 		return err_set(e, ERR_UNSUPPORTED, ENOENT,
-			       "the network filter needs the program '%s', which is not there (Purple "
-			       "built without clang has none)",
-			       PROGRAM);
+			       "%s needs the program '%s', which is not there (Purple built without "
+			       "clang has none)",
+			       part ? "tracing" : "the network filter", PROGRAM);
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return err_sys(e, "cannot make a pipe");
 	ours = fds[0];
@@ -47,7 +56,7 @@ int network_loader_run(struct err *e)
 	if (pid < 0)
 		return err_sys(e, "cannot fork");
 	if (pid == 0)
-		become_program(theirs);
+		become_program(part, theirs);
 	fd_close(&theirs);
 	r = fd_read_all(ours, ANSWER_MAX, &text, NULL, e);
 	while (waitpid(pid, &status, 0) < 0)
@@ -75,9 +84,14 @@ int network_loader_ensure(struct err *e)
 
 void network_filter_tidy(void)
 {
+	network_loader_tidy_part(NULL);
+}
+
+void network_loader_tidy_part(const char *part)
+{
 	if (access(PROGRAM, X_OK) < 0 || fork() != 0)
 		return;
 	/* Nobody waits for it: the caller ends before it does, and then it is init's child. */
 	setsid();
-	become_program(-1);
+	become_program(part, -1);
 }

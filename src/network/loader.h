@@ -11,4 +11,10 @@ int network_loader_ensure(struct err *e);
 /* Runs it and waits for its end. */
 int network_loader_run(struct err *e);
 
+/* For another part of what it loads than the network filter: LOADER_TRACE. */
+#define LOADER_TRACE "trace"
+int network_loader_run_part(const char *part, struct err *e);
+/* In the background, as network_filter_tidy(). */
+void network_loader_tidy_part(const char *part);
+
 #endif

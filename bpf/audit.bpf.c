@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/*
+ * What the processes of containers do. Loaded once per boot by purple-network-load, when the first
+ * container is traced; started, stopped and shared by all containers through src/audit/trace.c.
+ * audit.h says what is told, and how a process's container is found.
+ *
+ * Theory of operation. There are three places to look from:
+ *  - trace_exec, trace_exit: where processes start another program, and end. They run for those of
+ *    the whole host, which is not to be measured beside the rest of it;
+ *  - trace_return: the end of every system call of the host, while a container wants it (files,
+ *    denials, privileges, counts). A process in no container has to be let go quickly: most calls
+ *    are by their number and result, before anybody asks whose they are;
+ *  - trace_connect4 and so on: at the container's own cgroup, after the network filter's programs,
+ *    whose verdict they see.
+ * Nothing here can deny anything, or wait. The path of a file that was opened is taken from the
+ * file; what a process said about others (a path that could not be opened, the arguments of
+ * execve()) is read from its memory afterwards: a thread of it may have changed it meanwhile.
+ *
+ * A call that seccomp denied looks like any other one that failed: its return is seen, its result
+ * may be any error. trace_group.denied has the profile's word on it. To see that its entry was
+ * not traced would tell as well, but makes the host's system calls twice as dear.
+ *
+ * Not seen: what io_uring does (the calls that set it up are); opens by the kernel for a process;
+ * link(), truncate() and other ways to change a file by name; sockets that are not of the internet.
+ *
+ * The least kernel is 5.17: bpf_loop().
+ */
+#include <asm/errno.h>
+
+#include "audit/files.h"
+#include "audit/privileges.h"
+#include "audit/processes.h"
+#include "audit/sockets.h"
+
+#define MAX_ERRNO 4095
+#define COUNT_TRIES 16 /* places in `counts` where a call of a process may stand */
+
+static __always_inline bool has_call(const struct trace_calls *calls, __u32 number)
+{
+	return number < TRACE_CALLS &&
+	       (calls->bits[(number / 64) & (TRACE_CALLS / 64 - 1)] >> (number % 64)) & 1;
+}
+
+/* Whether a call that failed was refused, and by whom. */
+static __always_inline bool was_denied(const struct trace_group *group,
+				       const struct call *call, long result,
+				       enum trace_denier *ret)
+{
+	bool refused = result == -EPERM || result == -EACCES;
+
+	*ret = TRACE_BY_KERNEL;
+	if (call->foreign || (call->number & X32_BIT)) {
+		*ret = TRACE_BY_EITHER;
+		return refused;
+	}
+	if (has_call(&group->denied, call->number)) {
+		*ret = TRACE_BY_SECCOMP;
+		return true;
+	}
+	if (has_call(&group->denied_some, call->number)) {
+		*ret = TRACE_BY_EITHER;
+		return refused || result == -ENOSYS;
+	}
+	/* Other events tell it. */
+	if (call->kind == CALL_SOCKET ||
+	    (IS_FILE(call->kind) && (group->wants & TRACE_FILES)))
+		return false;
+	return refused;
+}
+
+static __noinline int tell_denied(const struct trace_group *group,
+				  const struct call *call, long result, __u32 denier)
+{
+	struct trace_stats *s = stats_of(group);
+	struct trace_denied d = {};
+
+	if (!s)
+		return 0;
+	__sync_fetch_and_add(&s->seen[TRACE_DENIED], 1);
+	d.count = due(group, call->number, (__u64)call->arch << 32 | (__u32)-result);
+	if (!d.count) {
+		__sync_fetch_and_add(&s->merged[TRACE_DENIED], 1);
+		return 0;
+	}
+	fill_head(&d.head, group, TRACE_DENIED);
+	__builtin_memcpy(d.arguments, call->arguments, sizeof(d.arguments));
+	d.call = call->number;
+	d.arch = call->arch;
+	d.error = -result;
+	d.denier = denier;
+	send(group, s, &d.head, TRACE_DENIED, sizeof(d));
+	return 0;
+}
+
+/* A place is taken for good, until the reader frees it. */
+static __noinline int count(const struct trace_group *group, const struct call *call,
+			    long result)
+{
+	__u64 key = group->key, what;
+	void *map = bpf_map_lookup_elem(&counts, &key);
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct trace_stats *s;
+
+	if (!map)
+		return 0;
+	what = TRACE_COUNT_OF(pid, call->number | (call->foreign ? TRACE_COUNT_FOREIGN : 0));
+	for (int i = 0; i < COUNT_TRIES; i++) {
+		__u32 at = (__u32)(what * 0x9e3779b97f4a7c15ull >> 40) + i;
+		struct trace_count *c;
+		__u64 before;
+
+		at &= TRACE_COUNTS_MAX - 1;
+		c = bpf_map_lookup_elem(map, &at);
+		if (!c)
+			return 0;
+		before = c->what;
+		if (before == 0)
+			before = __sync_val_compare_and_swap(&c->what, 0, what);
+		if (before != 0 && before != what)
+			continue;
+		__sync_fetch_and_add(&c->calls, 1);
+		if (result < 0)
+			__sync_fetch_and_add(&c->failed, 1);
+		return 0;
+	}
+	s = stats_of(group);
+	if (s)
+		__sync_fetch_and_add(&s->uncounted, 1);
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int trace_return(unsigned long long *ctx)
+{
+	const struct pt_regs *regs = (const struct pt_regs *)ctx[0];
+	const struct trace_control *c = get_control();
+	struct trace_group *group;
+	long result = (long)ctx[1];
+	enum trace_denier denier;
+	struct call call;
+	bool failed;
+
+	if (!c)
+		return 0;
+	failed = result < 0 && result >= -MAX_ERRNO;
+	number_of(regs, &call);
+	if (call.kind == CALL_OTHER && !failed && !(c->wants & TRACE_COUNTS))
+		return 0;
+	group = find_group(c);
+	if (!group)
+		return 0;
+	/* A child that has just been made returns from the call of its parent. */
+	if (call.kind >= CALL_CLONE && result == 0)
+		return 0;
+	if (group->wants & TRACE_COUNTS)
+		count(group, &call, failed ? result : 0);
+	if (call.kind == CALL_OTHER && !failed)
+		return 0;
+	arguments_of(regs, &call);
+	if (IS_FILE(call.kind) && (group->wants & TRACE_FILES))
+		tell_file(group, &call, result);
+	if (failed) {
+		if ((group->wants & TRACE_DENIALS) &&
+		    was_denied(group, &call, result, &denier))
+			tell_denied(group, &call, result, denier);
+		return 0;
+	}
+	if (call.kind >= CALL_SET_ID && (group->wants & TRACE_PRIVILEGES))
+		tell_privilege(group, &call);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int trace_exec(unsigned long long *ctx)
+{
+	return tell_exec((const struct linux_binprm *)ctx[2]);
+}
+
+SEC("tp_btf/sched_process_exit")
+int trace_exit(unsigned long long *ctx)
+{
+	return tell_exit();
+}
+
+SEC("cgroup/connect4")
+int trace_connect4(struct bpf_sock_addr *ctx)
+{
+	return tell_socket(ctx, TRACE_CALL_CONNECT, false);
+}
+
+SEC("cgroup/connect6")
+int trace_connect6(struct bpf_sock_addr *ctx)
+{
+	return tell_socket(ctx, TRACE_CALL_CONNECT, true);
+}
+
+SEC("cgroup/sendmsg4")
+int trace_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	return tell_socket(ctx, TRACE_CALL_SEND, false);
+}
+
+SEC("cgroup/sendmsg6")
+int trace_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	return tell_socket(ctx, TRACE_CALL_SEND, true);
+}
+
+SEC("cgroup/bind4")
+int trace_bind4(struct bpf_sock_addr *ctx)
+{
+	return tell_socket(ctx, TRACE_CALL_BIND, false);
+}
+
+SEC("cgroup/bind6")
+int trace_bind6(struct bpf_sock_addr *ctx)
+{
+	return tell_socket(ctx, TRACE_CALL_BIND, true);
+}
+
+/*
+ * Never attached: run by the runtime in itself, to learn how deep its own group lies; where it is
+ * in a cgroup namespace nothing else says so.
+ */
+SEC("raw_tp/sys_exit")
+int trace_level(void *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return task->cgroups->dfl_cgrp->level;
+}
+
+char trace_license[] SEC("license") = "GPL";

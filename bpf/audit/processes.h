@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/* Start and end of programs. Part of audit.bpf.c. */
+#ifndef PURPLE_BPF_AUDIT_PROCESSES_H
+#define PURPLE_BPF_AUDIT_PROCESSES_H
+
+#include "audit/calls.h"
+#include "audit/files.h"
+#include "audit/privileges.h"
+
+#define SIGSYS 31
+#define SIGNAL_GROUP_EXIT 4 /* in signal_struct.flags */
+
+static __always_inline void write_exec_event(struct draft *d,
+					     const struct trace_group *group,
+					     const struct linux_binprm *bprm)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct file *file = bprm->file;
+	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	unsigned long start = task->mm->arg_start, end = task->mm->arg_end;
+
+	fill_head(&d->head, group, TRACE_EXEC);
+	if (BPF_CORE_READ_BITFIELD_PROBED(bprm, secureexec))
+		d->head.flags |= TRACE_RAISED;
+	if (dentry && !BPF_CORE_READ(dentry, d_hash.pprev) &&
+	    BPF_CORE_READ(dentry, d_parent) != dentry)
+		d->head.flags |= TRACE_DELETED;
+	d->exec.effective = effective_capabilities();
+	d->exec.permitted = permitted_capabilities();
+	d->exec.arguments = bprm->argc;
+	__builtin_memset(d->exec.reserved, 0, sizeof(d->exec.reserved));
+	d->exec.lengths[TRACE_EXECUTABLE] = add_path(d, BPF_CORE_READ(file, f_path.mnt),
+						     dentry);
+	d->exec.lengths[TRACE_CALLED] = add_kernel_string(d, bprm->filename);
+	d->exec.lengths[TRACE_ARGUMENTS] = add_user_bytes(d, (const void *)start,
+							  end > start ? end - start : 0);
+}
+
+static __always_inline int tell_exec(const struct linux_binprm *bprm)
+{
+	const struct trace_control *c = get_control();
+	struct trace_group *group = c ? find_group(c) : NULL;
+	struct trace_stats *s;
+	struct draft *d;
+
+	if (!group || !(group->wants & (TRACE_PROCESSES | TRACE_PRIVILEGES)))
+		return 0;
+	if (!(group->wants & TRACE_PROCESSES) &&
+	    !BPF_CORE_READ_BITFIELD_PROBED(bprm, secureexec))
+		return 0;
+	s = stats_of(group);
+	if (!s)
+		return 0;
+	__sync_fetch_and_add(&s->seen[TRACE_EXEC], 1);
+	d = take_draft();
+	if (!d) {
+		__sync_fetch_and_add(&s->lost[TRACE_EXEC], 1);
+		return 0;
+	}
+	write_exec_event(d, group, bprm);
+	send(group, s, &d->head, TRACE_EXEC, draft_size(d));
+	release_draft(d);
+	return 0;
+}
+
+/* Of the threads that end, one is to be told of: the last one. */
+static __always_inline bool is_last(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct ended key = { .pid = task->tgid,
+			     .started = task->group_leader->start_boottime };
+	__u32 one = 1;
+
+	return task->signal->live.counter == 0 &&
+	       bpf_map_update_elem(&gone, &key, &one, BPF_NOEXIST) == 0;
+}
+
+static __always_inline void say_times(struct trace_exit *x)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *leader = task->group_leader;
+	struct signal_struct *signal = task->signal;
+
+	x->user_ns = signal->utime + task->utime;
+	x->system_ns = signal->stime + task->stime;
+	if (leader->pid != task->pid) {
+		x->user_ns += leader->utime;
+		x->system_ns += leader->stime;
+	}
+}
+
+static __always_inline int tell_exit(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	const struct trace_control *c = get_control();
+	struct trace_group *group = c ? find_group(c) : NULL;
+	struct trace_exit x = {};
+	struct trace_stats *s;
+	struct call call;
+	int status;
+	bool last;
+
+	if (!group || !(group->wants & (TRACE_PROCESSES | TRACE_DENIALS)))
+		return 0;
+	last = is_last();
+	status = task->exit_code;
+	if (last && (task->signal->flags & SIGNAL_GROUP_EXIT))
+		status = task->signal->group_exit_code;
+	if ((status & 0x7f) != SIGSYS && (!last || !(group->wants & TRACE_PROCESSES)))
+		return 0;
+	/* The threads of a process that was killed as a whole. */
+	if (!last && (task->signal->flags & SIGNAL_GROUP_EXIT))
+		return 0;
+	s = stats_of(group);
+	if (!s)
+		return 0;
+	__sync_fetch_and_add(&s->seen[TRACE_EXIT], 1);
+	fill_head(&x.head, group, TRACE_EXIT);
+	if (!last)
+		x.head.flags |= TRACE_THREAD;
+	x.code = (status >> 8) & 0xff;
+	x.signal = status & 0x7f;
+	x.call = TRACE_NO_CALL;
+	if (x.signal == SIGSYS) {
+		number_of((const struct pt_regs *)bpf_task_pt_regs(task), &call);
+		x.call = call.number;
+		x.arch = call.arch;
+	}
+	say_times(&x);
+	send(group, s, &x.head, TRACE_EXIT, sizeof(x));
+	return 0;
+}
+
+#endif
