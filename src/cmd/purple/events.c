@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/json.h"
+#include "cmd/purple/event_text.h"
 #include "cmd/purple/purple.h"
 #include "container/container.h"
 #include "container/gateway.h"
@@ -50,214 +51,6 @@ struct reader {
 	struct buf out;
 };
 
-/* --- one line as text --- */
-
-/* A member by its path; "" where it is none. Numbers as they are written. */
-static const char *text_at(const struct json *j, const char *a, const char *b)
-{
-	j = json_get(j, a);
-	if (j && b)
-		j = j->type == JSON_MAP ? json_get(j, b) : NULL;
-	return j && (j->type == JSON_TEXT || j->type == JSON_NUMBER) ? j->text : "";
-}
-
-static void add(struct buf *out, const char *before, const char *text, const char *after)
-{
-	if (!*text)
-		return;
-	buf_adds(out, before);
-	print_plain(out, text, 0);
-	buf_adds(out, after);
-}
-
-static void add_end(struct buf *out, const char *before, const struct json *j,
-		    const char *which)
-{
-	const char *port = text_at(j, which, "port");
-
-	if (!*text_at(j, which, "ip") && !*port)
-		return;
-	buf_adds(out, before);
-	add(out, " ", text_at(j, which, "ip"), "");
-	add(out, " port ", port, "");
-	add(out, " (", text_at(j, which, "domain"), ")");
-}
-
-static void add_rule(struct buf *out, const struct json *j)
-{
-	add(out, ": ", text_at(j, "rule", "name"), "");
-	add(out, " (", text_at(j, "rule", "reference"), ")");
-}
-
-static void write_network(struct buf *out, const struct json *j)
-{
-	add(out, " ", text_at(j, "event", "action"), "");
-	add(out, " ", text_at(j, "network", "transport"), "");
-	add(out, " protocol ", text_at(j, "network", "iana_number"), "");
-	add_end(out, " at", j, "server");
-	add_end(out, " to", j, "destination");
-	add_end(out, " from", j, "source");
-	add(out, ", by ", text_at(j, "process", "name"), "");
-	add(out, " (process ", text_at(j, "process", "pid"), ")");
-	add_rule(out, j);
-	if (!streq(text_at(j, "count", NULL), "1"))
-		add(out, ", ", text_at(j, "count", NULL), " times");
-}
-
-static void add_list(struct buf *out, const char *before, const struct json *list)
-{
-	for (size_t i = 0; list && list->type == JSON_LIST && i < list->n; i++)
-		if (list->items[i]->type == JSON_TEXT)
-			add(out, i ? ", " : before, list->items[i]->text, "");
-}
-
-static void write_lookup(struct buf *out, const struct json *j)
-{
-	const struct json *dns = json_get(j, "dns");
-
-	if (!dns || dns->type != JSON_MAP)
-		return;
-	add(out, " lookup of ", text_at(dns, "question", "name"), "");
-	add(out, " ", text_at(dns, "question", "type"), "");
-	add(out, ", ", text_at(dns, "response_code", NULL), "");
-	add_list(out, " ", json_get(dns, "resolved_ip"));
-	add_list(out, ", without ", json_get(dns, "removed_ip"));
-	add(out, ", ", text_at(j, "reason", NULL), "");
-	add_rule(out, j);
-}
-
-static void write_lost(struct buf *out, const struct json *j)
-{
-	static const struct {
-		const char *key, *what;
-	} kinds[] = {
-		{ "limited", "denials (too many of a rule)" },
-		{ "full", "denials (faster than they were read)" },
-		{ "dns", "lookups" },
-		{ "log", "lines (the file is full)" },
-	};
-	const char *comma = " not told one by one: ";
-
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		const char *n = text_at(j, "lost", kinds[i].key);
-
-		if (!*n || streq(n, "0"))
-			continue;
-		add(out, comma, n, " ");
-		buf_adds(out, kinds[i].what);
-		comma = ", ";
-	}
-}
-
-static void write_end(struct buf *out, const struct json *j)
-{
-	add(out, " ", text_at(j, "denied", NULL), " denials in all;");
-	write_lost(out, j);
-}
-
-static void write_rules(struct buf *out, const struct json *j)
-{
-	const struct json *rules = json_get(j, "rules"), *list;
-	const char *comma = ": ";
-
-	add(out, " rules of generation ", text_at(j, "rules", "generation"), "");
-	list = rules && rules->type == JSON_MAP ? json_get(rules, "policies") : NULL;
-	for (size_t i = 0; list && list->type == JSON_LIST && i < list->n; i++) {
-		if (list->items[i]->type != JSON_MAP)
-			continue;
-		add(out, comma, text_at(list->items[i], "name", NULL), "");
-		add(out, " (", text_at(list->items[i], "enforcement", NULL), ")");
-		comma = ", ";
-	}
-}
-
-/* --- LLM calls --- */
-
-static void write_call(struct buf *out, const struct json *j)
-{
-	const struct json *ai = json_get(j, "gen_ai");
-
-	if (!ai || ai->type != JSON_MAP)
-		return;
-	add(out, " call of ", text_at(ai, "system", NULL), "");
-	add(out, " ", text_at(ai, "request", "model"), "");
-	add(out, ", ", text_at(ai, "usage", "input_tokens"), " tokens in");
-	add(out, ", ", text_at(ai, "usage", "output_tokens"), " out");
-	add(out, ", ", text_at(j, "cost_text", NULL), "");
-	if (json_get(j, "estimated"))
-		buf_adds(out, " (estimated)");
-	add(out, ", for ", text_at(j, "reason", NULL), "");
-	add_list(out, ": ", json_get(j, "kinds"));
-	add_rule(out, j);
-}
-
-static void write_budget(struct buf *out, const struct json *j)
-{
-	add(out, " of ", text_at(j, "budget", "name"), "");
-	add(out, " at ", text_at(j, "budget", "percent"), " %");
-	add(out, ": ", text_at(j, "budget", "cost_text"), "");
-	add(out, " of ", text_at(j, "budget", "cost_limit_text"), "");
-	add(out, ", ", text_at(j, "budget", "tokens"), "");
-	add(out, " of ", text_at(j, "budget", "tokens_limit"), " tokens");
-	add(out, ", action: ", text_at(j, "budget", "action"), "");
-	add_rule(out, j);
-}
-
-/* What the gateway tells of itself. */
-static void write_gateway(struct buf *out, const struct json *j)
-{
-	const struct json *error = json_get(j, "error");
-
-	add(out, " ", text_at(j, "calls", NULL), " calls");
-	if (*text_at(j, "calls", NULL))
-		add(out, ", ", text_at(j, "denied", NULL), " refused");
-	add(out, " ", text_at(j, "action", NULL), "");
-	if (error && error->type == JSON_MAP)
-		add(out, ": ", text_at(error, "message", NULL), "");
-	write_lost(out, j);
-}
-
-/* Every type, and how it is told. */
-static const struct {
-	const char *name;
-	void (*write)(struct buf *out, const struct json *j);
-} types[] = {
-	{ "network", write_network },
-	{ "dns", write_lookup },
-	{ "lost", write_lost },
-	{ "start", write_rules },
-	{ "rules", write_rules },
-	{ "end", write_end },
-	{ "llm_call", write_call },
-	{ "llm_denied", write_call },
-	{ "llm_sensitive", write_call },
-	{ "llm_injection", write_call },
-	{ "budget_alert", write_budget },
-	{ "budget_exceeded", write_budget },
-	{ "budget_lifted", write_budget },
-	{ "action_failed", write_gateway },
-	{ "gateway_started", write_gateway },
-	{ "gateway_stopped", write_gateway },
-	{ "gateway_died", write_gateway },
-};
-
-static void write_text(struct buf *out, const struct json *j, const char *type)
-{
-	const char *verdict = text_at(j, "verdict", NULL);
-
-	print_plain(out, text_at(j, "@timestamp", NULL), 0);
-	if (streq(verdict, "deny"))
-		buf_adds(out, " denied");
-	else if (streq(verdict, "audit"))
-		buf_adds(out, " would be denied:");
-	else if (!streq(type, "llm_call"))
-		add(out, " ", streq(type, "dns") ? verdict : type, "");
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-		if (streq(types[i].name, type))
-			types[i].write(out, j);
-	buf_adds(out, "\n");
-}
-
 /* --- the file --- */
 
 static void take_line(struct reader *r, const char *line, size_t len)
@@ -269,14 +62,15 @@ static void take_line(struct reader *r, const char *line, size_t len)
 	/* What a full disk left of one. */
 	if (json_parse(line, len, "line", &j, &e) < 0 || j->type != JSON_MAP)
 		return;
-	type = text_at(j, "type", NULL);
+	type = event_text_at(j, "type", NULL);
 	r->saw_end |= streq(type, "end");
 	r->saw_stop |= streq(type, "gateway_stopped") || streq(type, "gateway_died");
 	if ((r->o->type && !streq(r->o->type, type)) ||
-	    (r->o->denied && !streq(text_at(j, "verdict", NULL), "deny")))
+	    (r->o->denied && !streq(event_text_at(j, "verdict", NULL), "deny")))
 		return;
 	if (!r->json) {
-		write_text(&r->out, j, type);
+		event_write_text(&r->out, j);
+		buf_adds(&r->out, "\n");
 		return;
 	}
 	buf_add(&r->out, line, len);
@@ -391,13 +185,9 @@ static int follow(struct reader *r, const struct container *c, int fd, struct er
 static int check_options(const struct events_options *o, bool *ret_json, struct err *e)
 {
 	_buf_free_ struct buf names = {};
-	bool known = !o->type;
 
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-		known |= o->type && streq(o->type, types[i].name);
-		buf_addf(&names, "%s%s", i ? ", " : "", types[i].name);
-	}
-	if (!known)
+	event_type_names(&names);
+	if (o->type && !event_type_is_known(o->type))
 		return err_set(e, ERR_USAGE, EINVAL,
 			       "--type '%s': there is none of that name: expected one of %s",
 			       o->type, names.s ? names.s : "");

@@ -400,21 +400,29 @@ static void write_text(const struct shown *s, struct buf *out)
 		write_name(&s->names.v[i], out);
 }
 
-int network_show(const char *root, const char *id, bool json, struct err *e)
+int network_show_text(const char *root, const char *id, bool json, struct buf *out,
+		      struct err *e)
 {
 	_network_view_clear_ struct network_view v = NETWORK_VIEW_EMPTY;
-	_buf_free_ struct buf out = {};
 	struct shown s = {};
 	int r = network_view_open(root, id, &v, e);
 
 	if (r == 0)
 		r = fill(&v, &s, e);
 	if (r == 0 && json) {
-		r = json_write(&shown_type, &s, true, &out, e);
-		buf_adds(&out, "\n");
+		r = json_write(&shown_type, &s, true, out, e);
+		buf_adds(out, "\n");
 	} else if (r == 0) {
-		write_text(&s, &out);
+		write_text(&s, out);
 	}
 	json_clear(&shown_type, &s);
+	return r;
+}
+
+int network_show(const char *root, const char *id, bool json, struct err *e)
+{
+	_buf_free_ struct buf out = {};
+	int r = network_show_text(root, id, json, &out, e);
+
 	return r < 0 ? r : print_text(&out, e);
 }

@@ -32,6 +32,8 @@ const char *network_rule_list(const struct network_rule *rule);
 const char *network_address_text(const struct network_address *a, char *ret);
 
 /* `purple network show` (network_show.c) and `test` (network_test.c). */
+int network_show_text(const char *root, const char *id, bool json, struct buf *out,
+		      struct err *e);
 int network_show(const char *root, const char *id, bool json, struct err *e);
 int network_test(const char *root, const char *id, const char *target, int *ret_status,
 		 struct err *e);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* print_plain() of purple.h. Pure. */
+#include "base/str.h"
+#include "cmd/purple/purple.h"
+
+void print_plain(struct buf *out, const char *text, size_t max)
+{
+	size_t n = 0;
+
+	for (; *text && (!max || n < max); text++, n++) {
+		unsigned char c = (unsigned char)*text, next = (unsigned char)text[1];
+
+		/* U+0080 to U+009F, too: terminals take U+009B for the begin of a sequence. */
+		if (c == 0xc2 && next >= 0x80 && next < 0xa0) {
+			text++;
+		} else if (c >= 0x20 && c != 0x7f) {
+			buf_add(out, text, 1);
+			continue;
+		}
+		buf_adds(out, "?");
+	}
+	if (*text)
+		buf_adds(out, "...");
+}
