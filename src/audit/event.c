@@ -251,6 +251,20 @@ void audit_event_rules(const struct audit_head *h, const char *type,
 	audit_event_close(out);
 }
 
+void audit_event_denials(const struct audit_head *h, const struct audit_rules *rules,
+			 const struct audit_sum *sums, size_t n, struct buf *out)
+{
+	audit_event_begin(out, h, "denials", NULL);
+	buf_adds(out, ",\"denials\":[");
+	for (size_t i = 0; i < n; i++) {
+		buf_addf(out, "%s{\"count\":%" PRIu64, i ? "," : "", sums[i].count);
+		add_rule(out, rules, sums[i].rule);
+		buf_adds(out, "}");
+	}
+	buf_adds(out, "]");
+	audit_event_close(out);
+}
+
 void audit_event_end(const struct audit_head *h, uint64_t denied,
 		     const struct audit_lost *lost, struct buf *out)
 {

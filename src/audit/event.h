@@ -54,6 +54,14 @@ void audit_event_rules(const struct audit_head *h, const char *type,
 void audit_event_end(const struct audit_head *h, uint64_t denied,
 		     const struct audit_lost *lost, struct buf *out);
 
+/* How often a rule denied, also what was not told one by one. */
+struct audit_sum {
+	uint32_t rule;
+	uint64_t count;
+};
+void audit_event_denials(const struct audit_head *h, const struct audit_rules *rules,
+			 const struct audit_sum *sums, size_t n, struct buf *out);
+
 /* "connect", "packet-out"; NULL: none. */
 const char *audit_hook_name(unsigned int hook);
 

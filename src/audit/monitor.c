@@ -42,6 +42,7 @@
 #define BATCH 512 /* events of the ring, before others have their turn */
 #define SECOND 1000000000ull
 #define TICK_MAX (60 * SECOND)
+#define SUMS_MAX 64    /* rules that are told of at the end */
 #define LINGER_MS 1000 /* for the forwarder's last lines */
 
 /* Counts of one generation of the rules. */
@@ -525,11 +526,45 @@ static void drain(struct monitor *m)
 		;
 }
 
+static uint64_t denied_by(const struct counts *c, uint32_t rule)
+{
+	uint32_t index = NETWORK_HITS_INDEX(rule, c->rules);
+	struct network_hits hits;
+
+	return kbpf_map_lookup(c->fd, &index, &hits) == 0 ? hits.denied : 0;
+}
+
+/* Of the rules that hold now: those of before a reload are in the lines alone. */
+static void write_sums(struct monitor *m)
+{
+	const struct counts *c = &m->counts[0];
+	struct audit_sum sums[SUMS_MAX];
+	_buf_free_ struct buf line = {};
+	struct audit_head head;
+	size_t n = 0;
+
+	for (uint32_t i = 0;
+	     c->fd >= 0 && n < SUMS_MAX && i < c->rules + NETWORK_RULES_SPECIAL - 1; i++) {
+		/* The special ones, from NONE down to the one before ALL, stand behind. */
+		uint32_t rule = i < c->rules ? i : NETWORK_RULE_NONE - (i - c->rules);
+		uint64_t count = denied_by(c, rule);
+
+		if (count)
+			sums[n++] = (struct audit_sum){ .rule = rule, .count = count };
+	}
+	if (!n)
+		return;
+	head = head_now(m);
+	audit_event_denials(&head, &m->rules[0], sums, n, &line);
+	audit_log_write(&m->log, &line, true);
+}
+
 static void write_end(struct monitor *m)
 {
 	_buf_free_ struct buf line = {};
 	struct audit_head head;
 
+	write_sums(m);
 	tell_lost(m);
 	m->now.log = m->log.lost;
 	head = head_now(m);

@@ -116,6 +116,7 @@ struct cgroup_stats {
 
 	bool has_pids;
 	uint64_t pids_current, pids_limit;
+	uint64_t pids_peak; /* 0 on kernels before 6.1 */
 
 	bool has_io;
 	LIST_OF(struct cgroup_io_stats) io;

@@ -233,6 +233,9 @@ static int read_pids(const struct cgroup *cg, struct cgroup_stats *s, struct err
 		return 0;
 	s->has_pids = true;
 	s->pids_limit = CGROUP_UNLIMITED;
+	r = read_number(dir, "pids.peak", &s->pids_peak, e);
+	if (r < 0)
+		return r;
 	r = read_number(dir, "pids.current", &s->pids_current, e);
 	return r == 0 ? read_number(dir, "pids.max", &s->pids_limit, e) : r;
 }

@@ -91,6 +91,10 @@ int container_exec(const struct container_exec_request *rq, int *ret_status, str
 /* all: every process of the container's cgroup. */
 int container_kill(const char *root, const char *id, int signum, bool all, struct err *e);
 int container_delete(const char *root, const char *id, bool force, struct err *e);
+/* As above; *record is filled, where a policy held: see record.h. */
+struct run_record;
+int container_delete_recorded(const char *root, const char *id, bool force,
+			      struct run_record *record, struct err *e);
 int container_pause(const char *root, const char *id, struct err *e);
 int container_resume(const char *root, const char *id, struct err *e);
 /*

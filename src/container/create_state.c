@@ -58,8 +58,10 @@ static int fill_policies(struct create *k, struct err *e)
 		    strmap_copy(&from->sections, &to->sections) < 0)
 			return err_oom(e);
 	}
-	st->policy_limits = k->plan.limits;
-	k->plan.limits = NULL;
+	st->policy_limits = take_ptr(&k->plan.limits);
+	st->timeout_seconds = k->plan.timeout_seconds;
+	st->timeout_place = take_ptr(&k->plan.timeout_place);
+	st->memory_place = take_ptr(&k->plan.memory_place);
 	return strv_copy(&k->plan.explanations, &st->explanations) < 0 ? err_oom(e) : 0;
 }
 

@@ -19,6 +19,7 @@
 #include "container/container.h"
 #include "container/gateway.h"
 #include "container/group.h"
+#include "container/history.h"
 #include "container/network.h"
 #include "oci/hooks.h"
 
@@ -81,6 +82,30 @@ static int signal_container(struct container *c, int signum, bool all, struct er
 	return r;
 }
 
+static bool is_meant_to_end(int signum)
+{
+	return signum == SIGTERM || signum == SIGKILL || signum == SIGINT ||
+	       signum == SIGQUIT;
+}
+
+/* Somebody's wish that it ends: who, and how. */
+static void note_wish(const struct container *c, const char *how)
+{
+	_free_ char *user = container_owner_name(getuid());
+	_free_ char *by = user ? str_printf("%s, by %s", how, user) : NULL;
+
+	container_end_note(c, &(struct container_end){ .reason = (char *)END_STOPPED,
+						       .by = by });
+}
+
+static void note_signal(const struct container *c, int signum)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "SIG%s", sigabbrev_np(signum));
+	note_wish(c, text);
+}
+
 int container_kill(const char *root, const char *id, int signum, bool all, struct err *e)
 {
 	_container_close_ struct container c = CONTAINER_EMPTY;
@@ -95,6 +120,8 @@ int container_kill(const char *root, const char *id, int signum, bool all, struc
 	/* With --all, processes may outlive init (a shared pid namespace). */
 	if (!all && (status == CONTAINER_STOPPED || status == CONTAINER_CREATING))
 		return err_set(e, ERR_NOT_RUNNING, ESRCH, "no such process");
+	if (is_meant_to_end(signum))
+		note_signal(&c, signum);
 	return signal_container(&c, signum, all, e);
 }
 
@@ -133,12 +160,31 @@ static void run_poststop(struct container *c, const struct oci_spec *spec)
 			      access(c->st.bundle, X_OK) == 0 ? c->st.bundle : "/");
 }
 
+/* Where a policy held, and the program was started. */
+static bool is_recorded(const struct container *c)
+{
+	return c->st.policies.n > 0 && c->st.pid > 0 &&
+	       faccessat(c->dirfd, "start.sock", F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+}
+
+/* That a run cannot be recorded is no reason to keep what is left of it. */
+static void record_run(const struct container *c, struct run_record *record)
+{
+	struct err e;
+
+	if (!record->id || history_write(record, &e) == 0)
+		return;
+	record->not_kept = strdup(e.msg);
+	log_warn("container %s: %s", c->st.id, e.msg);
+}
+
 /* Everything of a container whose init is dead. What fails is told, the rest is done all the same;
  * the state folder stays when the cgroup does, so that a later delete finds it. */
-static int remove_container(struct container *c, struct err *e)
+static int remove_container(struct container *c, struct run_record *record, struct err *e)
 {
 	_oci_spec_free_ struct oci_spec *spec = load_config(c);
 	int r = group_adopt_pending(c, e);
+	struct err part;
 
 	if (r == 0 && c->st.cgroup)
 		r = cgroup_kill(c->st.cgroup, SIGKILL, e);
@@ -148,6 +194,8 @@ static int remove_container(struct container *c, struct err *e)
 	/* Before its group, which may be another's when it is gone. */
 	if (r == 0)
 		r = container_network_remove(c, e);
+	if (r == 0 && is_recorded(c) && run_record_collect(c, spec, record, &part) < 0)
+		log_warn("the run of container %s is not recorded: %s", c->st.id, part.msg);
 	if (r == 0 && c->st.cgroup)
 		r = cgroup_destroy(c->st.cgroup, e);
 	if (r == 0 && spec)
@@ -155,13 +203,15 @@ static int remove_container(struct container *c, struct err *e)
 	if (r < 0)
 		return r;
 	run_poststop(c, spec);
+	record_run(c, record);
 	r = container_state_remove(c, e);
 	if (r == 0)
 		log_debug("container %s is removed", c->st.id);
 	return r;
 }
 
-int container_delete(const char *root, const char *id, bool force, struct err *e)
+int container_delete_recorded(const char *root, const char *id, bool force,
+			      struct run_record *record, struct err *e)
 {
 	_container_close_ struct container c = CONTAINER_EMPTY;
 	enum container_status status;
@@ -175,7 +225,7 @@ int container_delete(const char *root, const char *id, bool force, struct err *e
 	if (r < 0)
 		return r;
 	if (status == CONTAINER_STOPPED)
-		return remove_container(&c, e);
+		return remove_container(&c, record, e);
 	if (c.st.foreign)
 		return err_set(e, ERR_STATE, EBUSY,
 			       "container %s is another runtime's, and is not stopped: only its "
@@ -186,6 +236,7 @@ int container_delete(const char *root, const char *id, bool force, struct err *e
 			       "cannot delete container %s that is not stopped: %s", id,
 			       container_status_name(status));
 	if (status != CONTAINER_CREATING) {
+		note_wish(&c, "delete --force");
 		r = signal_container(&c, SIGKILL, false, e);
 		/* It may die on its own meanwhile. */
 		if (r < 0 && e->kind != ERR_NOT_RUNNING)
@@ -194,7 +245,14 @@ int container_delete(const char *root, const char *id, bool force, struct err *e
 		if (r < 0)
 			return r;
 	}
-	return remove_container(&c, e);
+	return remove_container(&c, record, e);
+}
+
+int container_delete(const char *root, const char *id, bool force, struct err *e)
+{
+	_run_record_clear_ struct run_record record = {};
+
+	return container_delete_recorded(root, id, force, &record, e);
 }
 
 int container_pause(const char *root, const char *id, struct err *e)

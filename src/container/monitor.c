@@ -7,16 +7,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/list.h"
 #include "network/rules_json.h"
+
+/* More than it lingers for the forwarder's lines. */
+#define END_MS 1500
 
 /* Bound through the folder's descriptor: the path may be long. */
 static int make_socket(const struct container *c, int *ret, struct err *e)
@@ -83,6 +88,15 @@ bool monitor_is_running(const struct container *c)
 
 void monitor_stop(struct container *c)
 {
+	_close_ int fd = -1;
+
+	if (!monitor_is_running(c))
+		return;
+	/* Its last line says what was denied in all; it ends by itself when the container has. */
+	if (!process_is_alive(c->st.pid, c->st.pid_start))
+		fd = (int)syscall(SYS_pidfd_open, c->st.monitor_pid, 0);
+	if (fd >= 0)
+		poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, END_MS);
 	if (monitor_is_running(c))
 		kill(c->st.monitor_pid, SIGKILL);
 }

@@ -10,6 +10,7 @@
 #include "container/budget.h"
 #include "container/console.h"
 #include "container/container.h"
+#include "container/end.h"
 #include "container/notify.h"
 #include "container/run.h"
 #include "container/supervise.h"
@@ -34,11 +35,12 @@ static int watch_oom(const struct container_create_request *rq, struct container
 {
 	int r;
 
-	if (!s->kill_on_oom)
-		return 0;
 	r = container_open(rq->root, rq->id, false, c, e);
-	if (r < 0 || !c->st.cgroup)
+	if (r < 0)
 		return r;
+	s->container = c;
+	if (!s->kill_on_oom || !c->st.cgroup)
+		return 0;
 	s->cgroup = c->st.cgroup;
 	return cgroup_watch_oom(s->cgroup, &s->oom_fd, e);
 }
@@ -64,6 +66,26 @@ static void note_oom(struct supervise *s)
 	if (s->cgroup && cgroup_stats(s->cgroup, &stats, &unused) == 0)
 		s->oom_killed |= stats.oom_kills > 0;
 	s->cgroup = NULL;
+}
+
+/* How the program ended; what was done to it was noted when it was done. */
+static void note_end(struct supervise *s, int status)
+{
+	char by[64], *now = container_end_time();
+	struct container_end x = { .reason = (char *)END_EXITED,
+				   .ended = now,
+				   .status = { true, status } };
+
+	/* Its init exits with that, as shells do. */
+	if (status > 128 && status <= 128 + SIGRTMAX)
+		x.reason = (char *)END_SIGNALED;
+	if (s->killed_by) {
+		snprintf(by, sizeof(by), "SIG%s to purple run", sigabbrev_np(s->killed_by));
+		x.reason = (char *)END_STOPPED;
+		x.by = by;
+	}
+	container_end_note(s->container, &x);
+	free(now);
 }
 
 static int open_notify(const struct container_create_request *rq, struct notify *n,
@@ -116,6 +138,7 @@ int container_run_supervised(struct container_create_request *rq, struct supervi
 		r = container_start(rq->root, rq->id, NULL, e);
 	if (r < 0) {
 		supervise_end(s);
+		s->container = NULL;
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 		remove_failed(rq);
@@ -128,9 +151,13 @@ int container_run_supervised(struct container_create_request *rq, struct supervi
 	/* Before the folder is gone: the end may have come before its reason was read. */
 	if (s->budget)
 		budget_watch_take(s->budget);
+	if (r == 0)
+		note_end(s, *ret_status);
+	s->container = NULL;
 	if (r < 0 || keep)
 		return r;
-	return container_delete(rq->root, rq->id, true, e);
+	return s->record ? container_delete_recorded(rq->root, rq->id, true, s->record, e) :
+			   container_delete(rq->root, rq->id, true, e);
 }
 
 static int run_detached(const struct container_create_request *rq, struct err *e)

@@ -67,6 +67,9 @@ static const struct json_field state_fields[] = {
 	JSON_F(container_state, foreign, "foreign", JSON_BOOL),
 	JSON_F(container_state, usernet_pid, "usernetPid", JSON_I32),
 	JSON_F(container_state, usernet_start, "usernetStart", JSON_U64),
+	JSON_F(container_state, timeout_seconds, "timeoutSeconds", JSON_U64),
+	JSON_F(container_state, timeout_place, "timeoutPlace", JSON_STR),
+	JSON_F(container_state, memory_place, "memoryPlace", JSON_STR),
 	{},
 };
 static const struct json_type state_type = { sizeof(struct container_state), state_fields };

@@ -9,6 +9,7 @@
  *   network.json the rules of its policies for the network, where it has a filter
  *   events.jsonl what the filter denied and the forwarder was asked (monitor.h), and what came of
  *                LLM calls (gateway/events.h)
+ *   end.jsonl    why it ended, or is being ended (end.h)
  *   limit.json   the budget that is spent, where one is (gateway/limit.h)
  *   monitor.sock where who writes that takes requests
  *   gateway.json what its LLM gateway is to do, where it has one
@@ -74,6 +75,9 @@ struct container_state {
 	bool foreign; /* of another runtime: Purple has its network alone (foreign.h) */
 	int32_t usernet_pid; /* usernet.h; 0: none */
 	uint64_t usernet_start;
+	/* Its policies' limits that may end it; the places are "FILE:LINE", for messages. */
+	uint64_t timeout_seconds; /* 0: none */
+	char *timeout_place, *memory_place;
 };
 
 enum container_status {

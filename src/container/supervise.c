@@ -21,6 +21,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "container/budget.h"
+#include "container/end.h"
 #include "container/notify.h"
 
 #define KILL_DELAY_S 10
@@ -236,6 +237,23 @@ static long now_s(void)
 	return ts.tv_sec;
 }
 
+static void note_end(const struct supervise *s, const char *reason, const char *setting,
+		     const char *place)
+{
+	if (s->container)
+		container_end_note(s->container,
+				   &(struct container_end){ .reason = (char *)reason,
+							    .by = (char *)"purple run",
+							    .setting = (char *)setting,
+							    .policy = (char *)place });
+}
+
+static void note_timeout(const struct supervise *s)
+{
+	note_end(s, END_TIMEOUT, "resources.session_timeout_seconds",
+		 s->container ? s->container->st.timeout_place : NULL);
+}
+
 /* Milliseconds for poll(), and the signals of a time-out that is due. */
 static int check_timeout(struct supervise *s, pid_t pid, long start)
 {
@@ -246,8 +264,10 @@ static int check_timeout(struct supervise *s, pid_t pid, long start)
 	left = start + s->timeout_s - now_s();
 	if (left > 0)
 		return left > 3600 ? 3600 * 1000 : (int)left * 1000;
-	if (!s->timed_out)
+	if (!s->timed_out) {
+		note_timeout(s);
 		kill(pid, SIGTERM);
+	}
 	s->timed_out = true;
 	if (left <= -KILL_DELAY_S)
 		kill(pid, SIGKILL);
@@ -259,6 +279,9 @@ static void take_oom(struct supervise *s)
 {
 	struct err unused;
 
+	if (!s->oom_killed)
+		note_end(s, END_OOM, "resources.memory_limit_bytes",
+			 s->container ? s->container->st.memory_place : NULL);
 	s->oom_killed = true;
 	fd_close(&s->oom_fd);
 	cgroup_kill(s->cgroup, SIGKILL, &unused);

@@ -10,7 +10,9 @@
 #include "cgroup/cgroup.h"
 
 struct budget_watch;
+struct container;
 struct notify;
+struct run_record;
 
 struct supervise {
 	int sigfd;
@@ -24,6 +26,8 @@ struct supervise {
 	const struct cgroup *cgroup; /* with kill_on_oom; set by container_run_supervised() */
 	int oom_fd;		     /* cgroup_watch_oom(); -1: none */
 	struct budget_watch *budget; /* of LLM calls; what it says goes to stderr; NULL: not told */
+	const struct container *container; /* why it ends is noted there; NULL: nowhere */
+	struct run_record *record;	   /* of the run, at its end; NULL: nobody asks */
 	struct notify *notify; /* the program's messages to a service manager; NULL: none */
 };
 

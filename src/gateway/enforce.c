@@ -469,11 +469,14 @@ int enforce_wait(struct enforce *f, struct err *e)
 	return r < 0 ? r : watch(f, f->warden, e);
 }
 
-void enforce_end(struct enforce *f, uint64_t calls, uint64_t denied)
+void enforce_end(struct enforce *f, uint64_t calls, uint64_t denied,
+		 const struct gateway_spent *spent)
 {
-	const struct gateway_event x = {
-		.type = GATEWAY_STOPPED, .policy = -1, .calls = calls, .denied = denied
-	};
+	const struct gateway_event x = { .type = GATEWAY_STOPPED,
+					 .policy = -1,
+					 .calls = calls,
+					 .denied = denied,
+					 .spent = spent };
 
 	if (!f)
 		return;

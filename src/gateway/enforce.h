@@ -56,7 +56,8 @@ bool enforce_is_frozen(const struct enforce *f);
 /* What became of a post: NULL is well. */
 void enforce_posted(struct enforce *f, const char *error);
 
-/* The orderly end: a container that is frozen stays so, and that is told. */
-void enforce_end(struct enforce *f, uint64_t calls, uint64_t denied);
+/* The orderly end: a container that is frozen stays so, and that is told. `spent` may be NULL. */
+void enforce_end(struct enforce *f, uint64_t calls, uint64_t denied,
+		 const struct gateway_spent *spent);
 
 #endif

@@ -242,6 +242,44 @@ static void add_budget(struct buf *out, const struct gateway_config *c,
 	buf_adds(out, "}");
 }
 
+static void add_left(struct buf *out, const struct gateway_config *c,
+		     const struct gateway_left *b)
+{
+	_buf_free_ struct buf name = {};
+
+	gateway_budget_name(c, &c->policies.v[b->policy], &name);
+	buf_adds(out, "{\"name\":");
+	json_quote(out, name.s ? name.s : "");
+	out->failed |= name.failed;
+	if (b->has_tokens)
+		buf_addf(out, ",\"tokens\":%" PRId64 ",\"tokens_limit\":%" PRId64,
+			 b->tokens, b->tokens_limit);
+	if (b->has_cost)
+		buf_addf(out,
+			 ",\"cost\":%" PRId64 ",\"cost_text\":\"%s\",\"cost_limit\":%" PRId64
+			 ",\"cost_limit_text\":\"%s\"",
+			 b->cost, money_text(b->cost).s, b->cost_limit,
+			 money_text(b->cost_limit).s);
+	buf_adds(out, "}");
+}
+
+static void add_spent(struct buf *out, const struct gateway_config *c,
+		      const struct gateway_spent *s)
+{
+	if (s->has_tokens)
+		buf_addf(out, ",\"tokens\":%" PRId64, s->tokens);
+	if (s->has_cost)
+		buf_addf(out, ",\"cost\":%" PRId64 ",\"cost_text\":\"%s\"", s->cost,
+			 money_text(s->cost).s);
+	if (s->n == 0)
+		return;
+	for (size_t i = 0; i < s->n; i++) {
+		buf_adds(out, i ? "," : ",\"budgets\":[");
+		add_left(out, c, &s->budgets[i]);
+	}
+	buf_adds(out, "]");
+}
+
 /* --- lines --- */
 
 static void add_members(struct buf *out, const struct gateway_config *c,
@@ -270,6 +308,8 @@ static void add_members(struct buf *out, const struct gateway_config *c,
 	case GATEWAY_STOPPED:
 		buf_addf(out, ",\"calls\":%" PRIu64 ",\"denied\":%" PRIu64, x->calls,
 			 x->denied);
+		if (x->spent)
+			add_spent(out, c, x->spent);
 		break;
 	default:
 		if (is_of_budget(x->type))

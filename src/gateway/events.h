@@ -34,6 +34,21 @@ enum gateway_event_type {
 	GATEWAY_EVENT_TYPES,
 };
 
+/* What all calls of a gateway took, and what that leaves of the budgets. */
+#define GATEWAY_BUDGETS_MAX 8
+struct gateway_spent {
+	bool has_tokens, has_cost; /* log_tokens, log_costs */
+	int64_t tokens, cost;
+	size_t n;
+	struct gateway_left {
+		int policy;		   /* whose budget it is */
+		bool has_tokens, has_cost; /* what it limits */
+		int64_t tokens,
+			tokens_limit; /* charged, and of how many: additions included */
+		int64_t cost, cost_limit;
+	} budgets[GATEWAY_BUDGETS_MAX];
+};
+
 /* Only what belongs to the type is looked at; texts may be NULL: not known. */
 struct gateway_event {
 	enum gateway_event_type type;
@@ -68,6 +83,7 @@ struct gateway_event {
 	const char *error;
 	bool is_frozen;
 	uint64_t denied, calls;
+	const struct gateway_spent *spent; /* with GATEWAY_STOPPED; NULL: not known */
 	struct {
 		uint64_t limited, log; /* lines not written: too many, or no room */
 	} lost;

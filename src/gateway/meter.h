@@ -20,6 +20,7 @@
 #include "gateway/request.h"
 
 struct gateway_event;
+struct gateway_spent;
 struct meter;
 struct meter_call;
 
@@ -129,6 +130,9 @@ int meter_wait_ms(const struct meter *m, struct meter_time now);
  * error of the ledger says "still".
  */
 bool meter_is_spent(struct meter *m, size_t policy, struct meter_time now);
+
+/* What its calls were charged in all, and what budgets have left, as far as the ledger tells. */
+void meter_sum(struct meter *m, struct meter_time now, struct gateway_spent *ret);
 
 /* How many calls are under way. */
 size_t meter_calls(const struct meter *m);

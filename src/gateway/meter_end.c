@@ -433,6 +433,39 @@ static void tell_end(struct meter *m, const struct meter_call *c,
 	meter_tell(m, &x, c);
 }
 
+static int64_t add_up(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
+void meter_sum(struct meter *m, struct meter_time now, struct gateway_spent *ret)
+{
+	*ret = (struct gateway_spent){ .has_tokens = m->logs_tokens,
+				       .has_cost = m->logs_costs,
+				       .tokens = m->spent_tokens,
+				       .cost = m->spent_cost };
+	for (size_t i = 0; i < m->config->policies.n && ret->n < GATEWAY_BUDGETS_MAX; i++) {
+		const struct meter_policy *p = &m->policies[i];
+		struct ledger_state s = {};
+		struct err ignored = {};
+
+		if (p->limit < 0 ||
+		    ledger_look(m->ledger, &p->own, 1, now.real, &s, &ignored) < 0)
+			continue;
+		ret->budgets[ret->n++] = (struct gateway_left){
+			.policy = (int)i,
+			.has_tokens = p->own.has_tokens,
+			.has_cost = p->own.has_cost,
+			.tokens = s.tokens,
+			.tokens_limit = add_up(p->own.tokens, s.tokens_added),
+			.cost = s.cost,
+			.cost_limit = add_up(p->own.cost, s.cost_added),
+		};
+	}
+}
+
 void meter_settle(struct meter *m, struct meter_call *c, const struct llm_answer *a,
 		  enum meter_end end, unsigned int status, struct meter_time now)
 {
@@ -455,6 +488,10 @@ void meter_settle(struct meter *m, struct meter_call *c, const struct llm_answer
 		     now);
 	if (is_final(a) && !a->is_unclear && !late.is_release)
 		learn(m, c, u);
+	if (!late.is_release) {
+		m->spent_tokens = add_up(m->spent_tokens, input_of(u) + u->out);
+		m->spent_cost = add_up(m->spent_cost, late.charge.cost);
+	}
 	tell_end(m, c, a, &late.charge, status, now);
 	m->calls--;
 	free(c);

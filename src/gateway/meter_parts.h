@@ -64,6 +64,7 @@ struct meter {
 	uint64_t usual_out; /* tokens that an answer has, learned */
 	int64_t recovered; /* when the calls of dead gateways were last looked for; mono */
 	size_t calls;
+	int64_t spent_tokens, spent_cost; /* of all that ended */
 	void (*event)(void *ctx, const struct gateway_event *x);
 	void *ctx;
 };

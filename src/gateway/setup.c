@@ -313,16 +313,19 @@ int gateway_make_authority(struct gateway *g, int ca_fd, struct err *e)
 
 int gateway_close(struct gateway *g, struct err *e)
 {
+	struct gateway_spent spent = {};
 	struct ledger *l = g->ledger;
 	struct err late = {};
 
 	/* What it cannot write now is charged in full by who opens the ledger next. */
 	if (g->meter)
 		meter_tick(g->meter, gateway_time(), &late);
+	if (g->meter)
+		meter_sum(g->meter, gateway_time(), &spent);
 	meter_free(g->meter);
 	g->meter = NULL;
 	g->ledger = NULL;
-	enforce_end(g->enforce, g->calls_told, g->denied);
+	enforce_end(g->enforce, g->calls_told, g->denied, &spent);
 	g->enforce = NULL;
 	return l ? ledger_close(l, gateway_time().real, e) : 0;
 }

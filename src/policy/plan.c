@@ -194,6 +194,34 @@ static int plan_add_network(struct policy_plan *plan, const struct policy *admin
 		       policy_network_explain(&plan->network, &plan->explanations, e);
 }
 
+/* Where the tightest limits stand that may end the container. */
+static int plan_note_places(struct policy_plan *plan, const struct policy *admin,
+			    const struct policy *user, struct err *e)
+{
+	const struct policy *policies[] = { admin, user }, *timeout = NULL, *memory = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(policies); i++) {
+		const struct policy *p = policies[i];
+
+		if (p && p->resources.timeout_seconds &&
+		    (!timeout ||
+		     p->resources.timeout_seconds < timeout->resources.timeout_seconds))
+			timeout = p;
+		if (p && p->resources.memory_bytes &&
+		    (!memory || p->resources.memory_bytes < memory->resources.memory_bytes))
+			memory = p;
+	}
+	if (timeout)
+		plan->timeout_place = str_printf("%s:%d", timeout->file,
+						 timeout->resources.timeout_pos.line);
+	if (memory)
+		plan->memory_place = str_printf("%s:%d", memory->file,
+						memory->resources.memory_pos.line);
+	return (timeout && !plan->timeout_place) || (memory && !plan->memory_place) ?
+		       err_oom(e) :
+		       0;
+}
+
 /* Limits for calls that nobody names would be limits of nothing. */
 static bool names_nobody(const struct gateway_config *c)
 {
@@ -307,6 +335,8 @@ static int plan_fill(const struct policy_request *rq, struct policy_plan *plan,
 	if (r == 0 && user.policy)
 		r = plan_merge(plan, &user, admin.policy, rq->bundle, e);
 	if (r == 0)
+		r = plan_note_places(plan, admin.policy, user.policy, e);
+	if (r == 0)
 		r = plan_add_network(plan, admin.policy, user.policy, rq->network_filter, e);
 	if (r == 0)
 		r = plan_add_gateway(plan, admin.policy, user.policy, e);
@@ -412,6 +442,8 @@ static int sandbox_fill(const struct sandbox_request *sandbox, const char *profi
 		r = plan_merge(plan, &admin, NULL, NULL, e);
 	}
 	if (r == 0)
+		r = plan_note_places(plan, admin.policy, own.policy, e);
+	if (r == 0)
 		r = plan_add_network(plan, admin.policy, own.policy, sandbox->network, e);
 	if (r == 0)
 		r = plan_add_gateway(plan, admin.policy, own.policy, e);
@@ -456,5 +488,7 @@ void policy_plan_clear(struct policy_plan *p)
 	if (p->limits)
 		json_clear(&oci_resources_type, p->limits);
 	free(p->limits);
+	free(p->timeout_place);
+	free(p->memory_place);
 	*p = (struct policy_plan){ 0 };
 }

@@ -83,6 +83,8 @@ struct policy_plan {
 	struct oci_resources *limits; /* of the policies alone: what an update may not exceed */
 	/* 0: none. Only policy_plan_sandbox() sets it; whoever runs the plan must keep it. */
 	uint64_t timeout_seconds;
+	/* "FILE:LINE" of the limits that may end it, of the policy that limits most; NULL: none. */
+	char *timeout_place, *memory_place;
 	bool user_network; /* `purple run`: the new network namespace gets a way out, by pasta */
 };
 

@@ -20,7 +20,7 @@ setup() {
 	requires root private_etc podman python3 jq curl node gateway
 	purple_setup
 	clients_install
-	rm -f /var/lib/purple/*
+	rm -rf /var/lib/purple/*
 	provider_start --key-sent "$GATEWAY_KEY"
 	printf '%s\n' "$GATEWAY_KEY" >"$BATS_TEST_TMPDIR/key"
 }

@@ -114,13 +114,14 @@ spends='while :; do call; sleep 0.1; done'
 	ps_has .limit.action stop
 	ps_has .limit.text "the budget of policy agent is spent: 840 of 1000 tokens (ai_policy.budget, /etc/purple/policies/agent.yaml:4)"
 	run "$PURPLE" --root "$PURPLE_ROOT" ps --all
-	assert_contains "[budget spent: stop]"
+	assert_contains "[stopped: its budget was spent (ai_policy.budget, "
 	wait_for 20 is_told '.type == "gateway_stopped"'
 	check_schema "$PURPLE_ROOT/$ID/events.jsonl"
 	assert_equal "$(told '.type == "llm_call"')" 2
 	assert_equal "$(told '.type == "budget_alert" and .budget.percent == 50')" 1
 	assert_equal "$(told '.type == "budget_exceeded" and .budget.action == "stop"')" 1
-	assert_equal "$(told '.type == "gateway_stopped" and .calls == 2 and .denied >= 1')" 1
+	assert_equal "$(told '.type == "gateway_stopped" and .calls == 2 and .denied >= 1 and .tokens == 840 and
+		.budgets[0].tokens == 840 and .budgets[0].tokens_limit == 1000')" 1
 	assert_equal "$(told '.type == "gateway_died"')" 0
 	run "$PURPLE" --root "$PURPLE_ROOT" events "$ID"
 	echo "$output"

@@ -466,7 +466,7 @@ static void a_spent_budget_stops_the_container_and_says_why(void **state)
 	b.has_budget = true;
 	enforce_look(b.enforce);
 	assert_int_equal(count_of(&b, "\"budget_lifted\""), 0);
-	enforce_end(b.enforce, 7, 1);
+	enforce_end(b.enforce, 7, 1, NULL);
 	assert_int_equal(count_of(&b, "\"type\":\"budget_exceeded\""), 1);
 	assert_int_equal(count_of(&b, "\"calls\":7,\"denied\":1"), 1);
 	assert_int_equal(count_of(&b, "gateway_died"), 0);
@@ -518,7 +518,7 @@ static void a_frozen_container_goes_on_when_there_is_budget(void **state)
 	b.has_budget = true;
 	enforce_look(b.enforce);
 	wait_for_text(&b, "cgroup.freeze", "111010");
-	enforce_end(b.enforce, 0, 0);
+	enforce_end(b.enforce, 0, 0, NULL);
 	clear_box(&b);
 }
 
@@ -542,7 +542,7 @@ static void what_cannot_be_done_is_told(void **state)
 	assert_int_equal(gateway_limit_load(b.dirfd, &l, &met, &e), 0);
 	assert_true(met);
 	assert_string_equal(l.failed, "the container has no cgroup that can be frozen");
-	enforce_end(b.enforce, 0, 0);
+	enforce_end(b.enforce, 0, 0, NULL);
 	clear_box(&b);
 }
 
@@ -557,7 +557,7 @@ static void a_policy_that_audits_only_tells(void **state)
 	turn(&b);
 	assert_int_equal(kill(b.init, 0), 0);
 	assert_int_equal(count_of(&b, "\"type\":\"budget_exceeded\""), 1);
-	enforce_end(b.enforce, 0, 0);
+	enforce_end(b.enforce, 0, 0, NULL);
 	clear_box(&b);
 }
 
@@ -624,7 +624,7 @@ static void alerts_run_the_command_and_call_the_webhook(void **state)
 	assert_non_null(strstr(b.posts.v[0], "\"type\":\"budget_alert\""));
 	assert_non_null(strstr(b.posts.v[1], "\"type\":\"budget_exceeded\""));
 	/* It goes on when the gateway has ended. */
-	enforce_end(b.enforce, 0, 0);
+	enforce_end(b.enforce, 0, 0, NULL);
 	wait_for_text(&b, "done", "done\ndone\n");
 	env = read_file(&b, "env");
 	assert_string_equal(env, environment);
@@ -651,7 +651,7 @@ static void a_command_that_fails_is_told(void **state)
 	assert_int_equal(count_of(&b,
 				  "\"action\":\"alert\",\"error\":{\"message\":\"it ended with status 3\"}"),
 			 1);
-	enforce_end(b.enforce, 0, 0);
+	enforce_end(b.enforce, 0, 0, NULL);
 	clear_box(&b);
 }
 

@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "cmd/purple/purple.h"
 #include "container/container.h"
+#include "container/end.h"
 
 #define CLEAN_TRIES 200
 #define CLEAN_PAUSE_NS (50 * 1000 * 1000)
@@ -50,11 +51,25 @@ static bool is_owners(const struct owner *o)
 	return c.st.supervisor == o->pid && c.st.supervisor_start == o->start;
 }
 
+/* Init dies with the supervisor: that is why it ended, whoever killed that one. */
+static void note_end(const struct owner *o)
+{
+	_container_close_ struct container c = CONTAINER_EMPTY;
+	struct err e;
+
+	if (container_open(o->root, o->id, false, &c, &e) == 0 && c.st.pid > 0)
+		container_end_note(&c, &(struct container_end){
+					       .reason = (char *)END_STOPPED,
+					       .detail = (char *)"purple run was killed" });
+}
+
 static void clean(const struct owner *o)
 {
 	const struct timespec pause = { .tv_nsec = CLEAN_PAUSE_NS };
 	struct err e;
 
+	if (is_owners(o))
+		note_end(o);
 	for (int i = 0; i < CLEAN_TRIES; i++) {
 		if (!is_owners(o) || container_delete(o->root, o->id, true, &e) == 0)
 			return;

@@ -109,6 +109,20 @@ static void write_end(struct buf *out, const struct json *j)
 	write_lost(out, j);
 }
 
+static void write_sums(struct buf *out, const struct json *j)
+{
+	const struct json *list = json_get(j, "denials");
+	const char *comma = " in all: ";
+
+	for (size_t i = 0; list && list->type == JSON_LIST && i < list->n; i++) {
+		if (list->items[i]->type != JSON_MAP)
+			continue;
+		add(out, comma, event_text_at(list->items[i], "count", NULL), "");
+		add_rule(out, list->items[i]);
+		comma = "; ";
+	}
+}
+
 static void write_rules(struct buf *out, const struct json *j)
 {
 	const struct json *rules = json_get(j, "rules"), *list;
@@ -179,6 +193,7 @@ static const struct {
 	{ "network", write_network },
 	{ "dns", write_lookup },
 	{ "lost", write_lost },
+	{ "denials", write_sums },
 	{ "start", write_rules },
 	{ "rules", write_rules },
 	{ "end", write_end },

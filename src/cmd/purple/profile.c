@@ -107,6 +107,7 @@ static int show(const char *name, struct err *e)
 		return r;
 	profile_summarize(p, &out);
 	buf_adds(&out, "\n");
+	profile_write_runs(p->name, &out);
 	buf_add(&out, text, len);
 	return print_text(&out, e);
 }

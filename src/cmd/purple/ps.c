@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* purple ps: the containers of the state root. Runs with the caller's privileges, reads only. */
+/*
+ * purple ps: the containers of the state root, and with --all those that were (container/history.h).
+ * Runs with the caller's privileges, reads only.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,20 +10,26 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "cmd/purple/purple.h"
+#include "cmd/purple/summary.h"
 #include "container/container.h"
+#include "container/end.h"
+#include "container/history.h"
 #include "gateway/limit.h"
 
 #define COMMAND_WIDTH 60
 
 struct ps_options {
-	const char *format;
+	const char *format, *last;
 	bool all, quiet;
 };
 
 static const struct option_row rows[] = {
 	OPTION(ps_options, all, "all", 'a', OPTION_FLAG, NULL,
-	       "stopped ones and unfinished ones too"),
+	       "stopped and unfinished ones, and runs that are over, too"),
+	OPTION(ps_options, last, "last", 'n', OPTION_STRING, "N",
+	       "at most so many runs that are over (default: all that are recorded)"),
 	OPTION(ps_options, format, "format", 'f', OPTION_STRING, "FORMAT",
 	       "table (default) or json"),
 	OPTION(ps_options, quiet, "quiet", 'q', OPTION_FLAG, NULL, "print the ids only"),
@@ -35,6 +44,8 @@ struct entry {
 	char *profile;	       /* its policies' names */
 	bool has_limit;
 	struct gateway_limit limit; /* a budget that is spent, and what was done */
+	bool has_end;
+	struct container_end end; /* why it ends, or ended */
 };
 
 static void entry_clear(struct entry *x)
@@ -43,6 +54,7 @@ static void entry_clear(struct entry *x)
 	oci_spec_free(x->spec);
 	free(x->profile);
 	gateway_limit_clear(&x->limit);
+	container_end_clear(&x->end);
 }
 
 static int read_entry(const char *root, const char *id, struct entry *x, struct err *e)
@@ -58,6 +70,9 @@ static int read_entry(const char *root, const char *id, struct entry *x, struct 
 		return r;
 	container_config_load(&x->c, &x->spec, &unused);
 	gateway_limit_load(x->c.dirfd, &x->limit, &x->has_limit, &unused);
+	/* A wish that it ends says nothing before it has. */
+	if (x->status == CONTAINER_STOPPED)
+		container_end_load(&x->c, &x->end, &x->has_end, &unused);
 	for (size_t i = 0; i < x->c.st.policies.n; i++)
 		buf_addf(&names, "%s%s", i ? "," : "", x->c.st.policies.v[i].name);
 	x->profile = strdup(names.s ? names.s : "");
@@ -88,21 +103,36 @@ static void format_age(const char *created, char *ret, size_t size)
 	}
 }
 
+static void write_command(const struct strv *args, struct buf *out)
+{
+	_buf_free_ struct buf words = {};
+
+	for (size_t i = 0; args && i < args->n; i++)
+		buf_addf(&words, "%s%s", i ? " " : "", args->v[i]);
+	print_plain(out, words.s ? words.s : "-", COMMAND_WIDTH);
+}
+
+static void write_reason(const struct container_end *x, struct buf *out)
+{
+	buf_adds(out, " [");
+	summary_end(x, out);
+	buf_adds(out, "]");
+}
+
 static void write_row(const struct entry *x, struct buf *out)
 {
 	const struct oci_process *p = x->spec ? x->spec->process : NULL;
-	_buf_free_ struct buf words = {};
 	char age[32];
 
-	for (size_t i = 0; p && i < p->args.n; i++)
-		buf_addf(&words, "%s%s", i ? " " : "", p->args.v[i]);
 	format_age(x->c.st.created, age, sizeof(age));
 	buf_addf(out, "%-28s %-20s %-9s %-8d %-8s ", x->c.st.id,
 		 x->profile[0] ? x->profile : "-", container_status_name(x->status),
 		 x->status == CONTAINER_STOPPED ? 0 : x->c.st.pid, age);
-	print_plain(out, words.s ? words.s : "-", COMMAND_WIDTH);
+	write_command(p ? &p->args : NULL, out);
 	/* Why it stands still, or has ended. */
-	if (x->has_limit) {
+	if (x->has_end) {
+		write_reason(&x->end, out);
+	} else if (x->has_limit) {
 		buf_adds(out, " [budget spent: ");
 		print_plain(out, x->limit.action, 0);
 		buf_adds(out, "]");
@@ -129,6 +159,25 @@ static void write_limit(const struct gateway_limit *l, struct buf *out)
 	out->failed |= text.failed;
 }
 
+static void write_end(const struct container_end *x, struct buf *out)
+{
+	struct err e;
+
+	buf_adds(out, ",\"end\":");
+	if (json_write(&container_end_type, x, false, out, &e) < 0)
+		out->failed = true;
+}
+
+static void write_strings(const struct strv *l, struct buf *out)
+{
+	buf_adds(out, "[");
+	for (size_t i = 0; l && i < l->n; i++) {
+		buf_adds(out, i ? "," : "");
+		json_quote(out, l->v[i]);
+	}
+	buf_adds(out, "]");
+}
+
 static void write_object(const struct entry *x, struct buf *out)
 {
 	const struct oci_process *p = x->spec ? x->spec->process : NULL;
@@ -144,15 +193,87 @@ static void write_object(const struct entry *x, struct buf *out)
 		 container_status_name(x->status),
 		 x->status == CONTAINER_STOPPED ? 0 : x->c.st.pid);
 	json_quote(out, x->c.st.created ? x->c.st.created : "");
-	buf_adds(out, ",\"command\":[");
-	for (size_t i = 0; p && i < p->args.n; i++) {
-		buf_adds(out, i ? "," : "");
-		json_quote(out, p->args.v[i]);
-	}
-	buf_adds(out, "]");
+	buf_adds(out, ",\"command\":");
+	write_strings(p ? &p->args : NULL, out);
 	if (x->has_limit)
 		write_limit(&x->limit, out);
+	if (x->has_end)
+		write_end(&x->end, out);
 	buf_adds(out, "}");
+}
+
+/* --- runs that are over --- */
+
+static void write_run_row(const struct run_record *x, struct buf *out)
+{
+	_buf_free_ struct buf names = {};
+	char age[32];
+
+	for (size_t i = 0; i < x->policies.n; i++)
+		buf_addf(&names, "%s%s", i ? "," : "", x->policies.v[i]);
+	format_age(x->ended, age, sizeof(age));
+	buf_addf(out, "%-28s %-20s %-9s %-8d %-8s ", x->id, names.s ? names.s : "-",
+		 "ended", 0, age);
+	write_command(&x->command, out);
+	write_reason(x->end, out);
+	buf_adds(out, "\n");
+}
+
+static void write_run_object(const struct run_record *x, struct buf *out)
+{
+	buf_adds(out, "{\"id\":");
+	json_quote(out, x->id);
+	buf_adds(out, ",\"policies\":");
+	write_strings(&x->policies, out);
+	buf_adds(out, ",\"status\":\"ended\",\"pid\":0,\"created\":");
+	json_quote(out, x->started ? x->started : "");
+	buf_adds(out, ",\"ended\":");
+	json_quote(out, x->ended);
+	buf_adds(out, ",\"command\":");
+	write_strings(&x->command, out);
+	write_end(x->end, out);
+	buf_adds(out, "}");
+}
+
+/* What `list` writes into, and how. */
+struct listing {
+	const struct ps_options *o;
+	const char *root;
+	bool json;
+	size_t written;
+	struct buf *out;
+};
+
+static int list_runs(struct listing *l, struct err *e)
+{
+	_strv_free_ struct strv names = {};
+	uint32_t left = UINT32_MAX;
+	int r;
+
+	if (l->o->last && num_u32(l->o->last, &left) < 0)
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "option '--last' needs a number, not '%s'", l->o->last);
+	r = history_list(&names, e);
+	for (size_t i = 0; r == 0 && i < names.n && left > 0; i++) {
+		_run_record_clear_ struct run_record x = {};
+		struct err odd;
+
+		if (history_read(names.v[i], &x, &odd) < 0) {
+			if (odd.kind != ERR_NOT_EXIST)
+				log_warn("%s", odd.msg);
+			continue;
+		}
+		if (!streq_null(x.root, l->root))
+			continue;
+		left--;
+		if (l->json && l->written++)
+			buf_adds(l->out, ",");
+		if (l->json)
+			write_run_object(&x, l->out);
+		else
+			write_run_row(&x, l->out);
+	}
+	return r;
 }
 
 static bool is_listed(const struct ps_options *o, enum container_status s)
@@ -166,17 +287,19 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 {
 	const struct purple_globals *g = global;
 	const struct ps_options *o = opts;
-	bool json;
 	_strv_free_ struct strv ids = {};
 	_buf_free_ struct buf out = {};
-	int r, written = 0;
+	struct listing l = { .o = o, .root = g->root, .out = &out };
+	int r;
 
-	r = format_is_json(o->format, &json, e);
+	r = format_is_json(o->format, &l.json, e);
+	if (r == 0 && o->last && !o->all)
+		r = err_set(e, ERR_USAGE, EINVAL, "--last is for ps --all");
 	if (r == 0)
 		r = container_list_ids(g->root, &ids, e);
 	if (r < 0)
 		return r;
-	if (json)
+	if (l.json)
 		buf_adds(&out, "[");
 	else if (!o->quiet)
 		buf_addf(&out, "%-28s %-20s %-9s %-8s %-8s %s\n", "ID", "PROFILE",
@@ -193,18 +316,21 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 		}
 		if (!is_listed(o, x.status))
 			continue;
-		if (json && written++)
+		if (l.json && l.written++)
 			buf_adds(&out, ",");
-		if (json)
+		if (l.json)
 			write_object(&x, &out);
 		else if (o->quiet)
 			buf_addf(&out, "%s\n", ids.v[i]);
 		else
 			write_row(&x, &out);
 	}
-	if (json)
+	/* Their ids are of no use to a command. */
+	if (o->all && !o->quiet)
+		r = list_runs(&l, e);
+	if (l.json)
 		buf_adds(&out, "]\n");
-	return print_text(&out, e);
+	return r < 0 ? r : print_text(&out, e);
 }
 
 const struct command purple_ps_command = {

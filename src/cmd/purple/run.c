@@ -5,19 +5,24 @@
  * what this process does not take away because it was killed, the cleaner does (cleaner.c).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "cmd/purple/purple.h"
+#include "cmd/purple/summary.h"
 #include "container/budget.h"
+#include "container/record.h"
 #include "container/run.h"
 #include "policy/merge.h"
 
@@ -26,7 +31,7 @@
 #define ID_TRIES 100
 
 struct run_options {
-	const char *profile, *name;
+	const char *profile, *name, *summary, *summary_file;
 	struct strv env;
 	bool tty, no_tty, quiet;
 };
@@ -43,14 +48,18 @@ static const struct option_row rows[] = {
 	OPTION(run_options, no_tty, "no-tty", 'T', OPTION_FLAG, NULL,
 	       "give it no terminal of its own"),
 	OPTION(run_options, quiet, "quiet", 'q', OPTION_FLAG, NULL,
-	       "do not say why Purple ended the agent"),
+	       "print nothing of Purple's own: no denials, no reason of the end, no summary"),
+	OPTION(run_options, summary, "summary", 0, OPTION_STRING, "FORMAT",
+	       "what is printed to stderr at the end: text (default on a terminal), json or none "
+	       "(default elsewhere)"),
+	OPTION(run_options, summary_file, "summary-file", 0, OPTION_STRING, "FILE",
+	       "write the summary to this file as JSON"),
 	{},
 };
 
 /* Where in which policy the limits stand that may end the agent, for messages: "FILE:LINE". */
 struct limit_places {
 	char *timeout, *memory;
-	uint64_t memory_bytes;
 };
 
 static void limit_places_clear(struct limit_places *l)
@@ -103,7 +112,7 @@ static int fill_request(const struct run_options *o, char **args, int n,
 	return r;
 }
 
-/* The last source is the profile: shown by its policy's name, and by a path that stays valid. */
+/* A profile is shown by its policy's name, and by a path that stays valid. */
 static int name_profile(struct policy_source *s, const struct policy *p, struct err *e)
 {
 	_free_ char *path = NULL, *name = strdup(p->name);
@@ -121,42 +130,23 @@ static int name_profile(struct policy_source *s, const struct policy *p, struct 
 	return 0;
 }
 
-static int note_limits(const struct policy_plan *plan, const struct policy *p,
-		       struct limit_places *l, struct err *e)
+static int note_limits(const struct policy_plan *plan, struct limit_places *l, struct err *e)
 {
-	const uint64_t timeout = p->resources.timeout_seconds,
-		       memory = p->resources.memory_bytes;
-
-	if (timeout && timeout == plan->timeout_seconds && !l->timeout) {
-		l->timeout = str_printf("%s:%d", p->file, p->resources.timeout_pos.line);
-		if (!l->timeout)
-			return err_oom(e);
-	}
-	if (memory && (!l->memory || memory < l->memory_bytes)) {
-		free(l->memory);
-		l->memory = str_printf("%s:%d", p->file, p->resources.memory_pos.line);
-		l->memory_bytes = memory;
-		if (!l->memory)
-			return err_oom(e);
-	}
-	return 0;
+	l->timeout = plan->timeout_place ? strdup(plan->timeout_place) : NULL;
+	l->memory = plan->memory_place ? strdup(plan->memory_place) : NULL;
+	return !l->timeout == !plan->timeout_place && !l->memory == !plan->memory_place ?
+		       0 :
+		       err_oom(e);
 }
 
-static int read_sources(struct policy_plan *plan, struct limit_places *ret, struct err *e)
+/* The last source is the profile. */
+static int read_profile(struct policy_plan *plan, struct err *e)
 {
-	int r = 0;
+	struct policy_source *s = &plan->sources.v[plan->sources.n - 1];
+	_policy_free_ struct policy *p = NULL;
+	int r = policy_load(s->path, &p, e);
 
-	for (size_t i = 0; r == 0 && i < plan->sources.n; i++) {
-		struct policy_source *s = &plan->sources.v[i];
-		_policy_free_ struct policy *p = NULL;
-
-		r = policy_load(s->path, &p, e);
-		if (r == 0)
-			r = note_limits(plan, p, ret, e);
-		if (r == 0 && i + 1 == plan->sources.n)
-			r = name_profile(s, p, e);
-	}
-	return r;
+	return r < 0 ? r : name_profile(s, p, e);
 }
 
 /* An id that no state folder has. Making the folder decides; this only keeps people from odds. */
@@ -223,14 +213,11 @@ static int tell_budget(const struct budget_watch *w, char *text, size_t size)
 }
 
 /* Says why Purple, and not the agent itself, ended it. */
-static void tell_end(const struct run_options *o, const struct supervise *s,
-		     const struct limit_places *l)
+static void tell_end(const struct supervise *s, const struct limit_places *l)
 {
 	char text[2048];
 	int n = 0;
 
-	if (o->quiet)
-		return;
 	if (s->timed_out)
 		n = snprintf(text, sizeof(text),
 			     "purple: stopped after %ld s (resources.session_timeout_seconds, %s)\n",
@@ -247,6 +234,105 @@ static void tell_end(const struct run_options *o, const struct supervise *s,
 		n = tell_budget(s->budget, text, sizeof(text));
 	if (n > 0)
 		fd_write_all(STDERR_FILENO, text, strnlen(text, sizeof(text)));
+}
+
+/* --- the summary --- */
+
+enum summary { SUMMARY_REASON, SUMMARY_NONE, SUMMARY_TEXT, SUMMARY_JSON };
+
+static int choose_summary(const struct run_options *o, enum summary *ret, struct err *e)
+{
+	static const struct {
+		const char *name;
+		enum summary value;
+	} formats[] = { { "text", SUMMARY_TEXT },
+			{ "json", SUMMARY_JSON },
+			{ "none", SUMMARY_REASON } };
+
+	*ret = isatty(STDERR_FILENO) ? SUMMARY_TEXT : SUMMARY_REASON;
+	if (o->quiet)
+		*ret = SUMMARY_NONE;
+	if (!o->summary)
+		return 0;
+	if (o->quiet)
+		return err_set(e, ERR_USAGE, EINVAL,
+			       "--quiet and --summary exclude each other");
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+		if (!streq(o->summary, formats[i].name))
+			continue;
+		*ret = formats[i].value;
+		return 0;
+	}
+	return err_set(e, ERR_USAGE, EINVAL,
+		       "--summary '%s': expected text, json or none", o->summary);
+}
+
+static unsigned int terminal_width(void)
+{
+	struct winsize ws;
+
+	return ioctl(STDERR_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_col >= 40 ? ws.ws_col :
+									       80;
+}
+
+static int write_summary_file(const char *path, const struct run_record *x, struct err *e)
+{
+	_buf_free_ struct buf text = {};
+	int r = json_write(&run_record_type, x, true, &text, e);
+
+	buf_adds(&text, "\n");
+	if (r == 0 && text.failed)
+		r = err_oom(e);
+	return r < 0 ? r : fs_write_atomic(AT_FDCWD, path, text.s, text.len, 0644, e);
+}
+
+static void tell_line(const char *text)
+{
+	_buf_free_ struct buf line = {};
+
+	buf_addf(&line, "purple: %s\n", text);
+	if (!line.failed)
+		(void)!fd_write_all(STDERR_FILENO, line.s, line.len);
+}
+
+static void tell_summary(enum summary format, const struct run_record *x)
+{
+	_buf_free_ struct buf text = {};
+	struct err e;
+
+	if (format == SUMMARY_TEXT) {
+		summary_write(x, terminal_width(), &text);
+	} else {
+		if (json_write(&run_record_type, x, false, &text, &e) < 0)
+			return;
+		buf_adds(&text, "\n");
+	}
+	if (!text.failed)
+		(void)!fd_write_all(STDERR_FILENO, text.s, text.len);
+}
+
+/*
+ * The agent's stdout and exit status are its own: nothing that fails here changes them. What cannot be
+ * told for want of a record is told without.
+ */
+static void tell(const struct run_options *o, enum summary format,
+		 const struct supervise *s, const struct limit_places *l)
+{
+	const struct run_record *x = s->record->id ? s->record : NULL;
+	struct err e = {};
+
+	if (format == SUMMARY_TEXT && x)
+		tell_summary(format, x);
+	/* What to do about a budget is in no record. */
+	if (format == SUMMARY_REASON || (!x && format != SUMMARY_NONE) ||
+	    (format == SUMMARY_TEXT && budget_watch_stops(s->budget)))
+		tell_end(s, l);
+	if (format != SUMMARY_NONE && x && x->not_kept)
+		tell_line(x->not_kept);
+	if (o->summary_file && x && write_summary_file(o->summary_file, x, &e) < 0)
+		tell_line(e.msg);
+	if (format == SUMMARY_JSON && x)
+		tell_summary(format, x);
 }
 
 static int supervise(const char *root, const char *id, struct policy_plan *plan,
@@ -280,24 +366,30 @@ static int run_sandbox(const struct purple_globals *g, const struct run_options 
 {
 	__attribute__((cleanup(limit_places_clear))) struct limit_places limits = {};
 	_budget_watch_close_ struct budget_watch budget = BUDGET_WATCH_EMPTY;
+	_run_record_clear_ struct run_record record = {};
 	_supervise_end_ struct supervise s = SUPERVISE_EMPTY;
 	_free_ char *path = NULL, *id = NULL;
-	int r;
+	enum summary format;
+	int r = choose_summary(o, &format, e);
 
 	budget.is_quiet = o->quiet;
 	s.budget = &budget;
-	r = profile_resolve(o->profile, &path, e);
+	s.record = &record;
+	if (r == 0)
+		r = profile_resolve(o->profile, &path, e);
 	if (r == 0)
 		r = policy_plan_sandbox(sandbox, path, &policy_default_dirs, plan, e);
 	if (r == 0)
-		r = read_sources(plan, &limits, e);
+		r = note_limits(plan, &limits, e);
+	if (r == 0)
+		r = read_profile(plan, e);
 	if (r == 0)
 		r = choose_id(o, g->root, plan, &id, e);
 	if (r == 0)
 		r = supervise(g->root, id, plan, &s, ret_status, e);
 	if (r < 0)
 		return explain_ordinary_user(g->root, e);
-	tell_end(o, &s, &limits);
+	tell(o, format, &s, &limits);
 	if (s.timed_out)
 		*ret_status = STATUS_TIMED_OUT;
 	else if (s.oom_killed)
