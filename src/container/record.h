@@ -40,7 +40,7 @@ struct run_budget {
 
 struct run_llm {
 	uint64_t calls, denied;
-	struct opt_i64 tokens, cost; /* not set: the policy lets them not be told */
+	struct opt_i64 tokens, cost; /* not set: not known */
 	bool incomplete; /* the gateway died: what is known of its calls, one by one */
 	LIST_OF(struct run_budget) budgets;
 };

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "audit/warden.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/list.h"
@@ -26,6 +27,7 @@
 #define LOOK_DENIED_MS 5000
 /* Alerts that wait for their turn. */
 #define POSTS_MAX 64
+#define WARDEN_PROVIDER "purple-warden"
 
 struct met {
 	bool is_met;
@@ -197,7 +199,7 @@ static void note_failure(struct enforce *f, uint32_t command, int error)
 
 static void command(struct enforce *f, enum warden_command c)
 {
-	int r = f->warden < 0 ? -ESRCH : warden_tell(f->warden, c);
+	int r = f->warden < 0 ? -ESRCH : warden_tell(f->warden, c, WARDEN_FOR_OTHERS);
 
 	if (r < 0)
 		note_failure(f, c, -r);
@@ -401,14 +403,39 @@ static int watch(const struct enforce *f, int fd, struct err *e)
 	return 0;
 }
 
+/* Runs in the warden. */
+static void tell_of_death(int events_fd, bool is_frozen, const void *arg)
+{
+	const struct gateway_config *config = arg;
+	const struct gateway_event x = {
+		.type = GATEWAY_DIED,
+		.policy = -1,
+		.is_frozen = is_frozen,
+		.error = is_frozen ?
+				 "the gateway died: the container stays frozen, and cannot call "
+				 "an LLM any more (purple-runtime resume thaws it)" :
+				 "the gateway died: the container cannot call an LLM any more",
+	};
+	_buf_free_ struct buf line = {};
+	struct timespec now = {};
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gateway_event_print(config, &x, WARDEN_PROVIDER, 1, now, &line);
+	if (events_fd >= 0 && !line.failed)
+		(void)!write(events_fd, line.s, line.len);
+}
+
 static int start(struct enforce *f, struct err *e)
 {
-	const struct warden_setup w = { .init_fd = f->s.init_fd,
-					.kill_fd = f->s.kill_fd,
-					.freezer_fd = f->s.freezer_fd,
-					.events_fd = f->s.events_fd,
-					.config = f->s.config };
+	struct warden_setup w = WARDEN_SETUP_EMPTY;
 	int r = 0;
+
+	w.init_fd = f->s.init_fd;
+	w.kill_fd = f->s.kill_fd;
+	w.freezer_fd = f->s.freezer_fd;
+	w.on_death = tell_of_death;
+	w.death_fd = f->s.events_fd;
+	w.arg = f->s.config;
 
 	f->met = calloc(f->s.config->policies.n + 1, sizeof(*f->met));
 	if (!f->met)
@@ -483,6 +510,6 @@ void enforce_end(struct enforce *f, uint64_t calls, uint64_t denied,
 	enforce_tick(f);
 	gateway_events_write(&f->events, &x);
 	if (f->warden >= 0)
-		(void)!warden_tell(f->warden, WARDEN_BYE);
+		(void)!warden_tell(f->warden, WARDEN_BYE, WARDEN_FOR_OTHERS);
 	enforce_free(f);
 }

@@ -8,7 +8,6 @@
 #define PURPLE_GATEWAY_ENFORCE_H
 
 #include "gateway/events.h"
-#include "gateway/warden.h"
 
 struct enforce;
 

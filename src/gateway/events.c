@@ -266,11 +266,8 @@ static void add_left(struct buf *out, const struct gateway_config *c,
 static void add_spent(struct buf *out, const struct gateway_config *c,
 		      const struct gateway_spent *s)
 {
-	if (s->has_tokens)
-		buf_addf(out, ",\"tokens\":%" PRId64, s->tokens);
-	if (s->has_cost)
-		buf_addf(out, ",\"cost\":%" PRId64 ",\"cost_text\":\"%s\"", s->cost,
-			 money_text(s->cost).s);
+	buf_addf(out, ",\"tokens\":%" PRId64 ",\"cost\":%" PRId64 ",\"cost_text\":\"%s\"",
+		 s->tokens, s->cost, money_text(s->cost).s);
 	if (s->n == 0)
 		return;
 	for (size_t i = 0; i < s->n; i++) {

@@ -37,7 +37,6 @@ enum gateway_event_type {
 /* What all calls of a gateway took, and what that leaves of the budgets. */
 #define GATEWAY_BUDGETS_MAX 8
 struct gateway_spent {
-	bool has_tokens, has_cost; /* log_tokens, log_costs */
 	int64_t tokens, cost;
 	size_t n;
 	struct gateway_left {

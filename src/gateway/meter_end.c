@@ -442,10 +442,7 @@ static int64_t add_up(int64_t a, int64_t b)
 
 void meter_sum(struct meter *m, struct meter_time now, struct gateway_spent *ret)
 {
-	*ret = (struct gateway_spent){ .has_tokens = m->logs_tokens,
-				       .has_cost = m->logs_costs,
-				       .tokens = m->spent_tokens,
-				       .cost = m->spent_cost };
+	*ret = (struct gateway_spent){ .tokens = m->spent_tokens, .cost = m->spent_cost };
 	for (size_t i = 0; i < m->config->policies.n && ret->n < GATEWAY_BUDGETS_MAX; i++) {
 		const struct meter_policy *p = &m->policies[i];
 		struct ledger_state s = {};

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -24,6 +25,7 @@
 
 #include <cmocka.h>
 
+#include "audit/warden.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/json.h"
@@ -43,6 +45,7 @@ struct box {
 	pid_t init;
 	int init_fd, kill_fd, freezer_fd, events_fd, limit_fd;
 	int warden;
+	struct warden_setup setup; /* what a test sets besides */
 	struct enforce *enforce;
 	bool has_budget;
 	int thaws;
@@ -92,7 +95,7 @@ static char *read_file(struct box *b, const char *name)
 
 static void make_box(struct box *b, bool ignores_term, bool has_kill, const char *freezer)
 {
-	*b = (struct box){ .kill_fd = -1, .warden = -1 };
+	*b = (struct box){ .kill_fd = -1, .warden = -1, .setup = WARDEN_SETUP_EMPTY };
 	strcpy(b->dir, "/tmp/purple-enforce-XXXXXX");
 	assert_non_null(mkdtemp(b->dir));
 	b->dirfd = open(b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -141,16 +144,26 @@ static int end_of_init(struct box *b)
 
 /* --- the warden --- */
 
+static void note_death(int fd, bool is_frozen, const void *arg)
+{
+	const char *text = is_frozen ? "{\"type\":\"gateway_died\",\"frozen\":true}\n" :
+				       "{\"type\":\"gateway_died\",\"frozen\":false}\n";
+
+	/* Its filter of system calls lets this alone be done with a file. */
+	(void)!write(fd, text, strlen(text));
+}
+
 static void start_warden(struct box *b)
 {
-	const struct warden_setup s = { .init_fd = b->init_fd,
-					.kill_fd = b->kill_fd,
-					.freezer_fd = b->freezer_fd,
-					.events_fd = b->events_fd,
-					.config = &b->config,
-					.grace_ms = GRACE_MS };
+	struct warden_setup s = b->setup;
 	struct err e = {};
 
+	s.init_fd = b->init_fd;
+	s.kill_fd = b->kill_fd;
+	s.freezer_fd = b->freezer_fd;
+	s.on_death = note_death;
+	s.death_fd = b->events_fd;
+	s.grace_ms = GRACE_MS;
 	assert_int_equal(warden_start(&s, &b->warden, &e), 0);
 	if (warden_wait(b->warden, &e) < 0)
 		fail_msg("%s", e.msg);
@@ -170,7 +183,7 @@ static int tell(struct box *b, enum warden_command c)
 {
 	struct warden_reply r;
 
-	assert_int_equal(warden_tell(b->warden, c), 0);
+	assert_int_equal(warden_tell(b->warden, c, WARDEN_FOR_OTHERS), 0);
 	r = reply_of(b);
 	assert_int_equal(r.command, c);
 	return r.error;
@@ -245,7 +258,7 @@ static void stop_goes_on_when_the_gateway_dies(void **state)
 
 	make_box(&b, true, false, NULL);
 	start_warden(&b);
-	assert_int_equal(warden_tell(b.warden, WARDEN_STOP), 0);
+	assert_int_equal(warden_tell(b.warden, WARDEN_STOP, WARDEN_FOR_OTHERS), 0);
 	fd_close(&b.warden);
 	assert_int_equal(end_of_init(&b), SIGKILL);
 	clear_box(&b);
@@ -297,7 +310,7 @@ static void an_orderly_end_is_no_death(void **state)
 
 	make_box(&b, false, true, "cgroup.freeze");
 	start_warden(&b);
-	assert_int_equal(warden_tell(b.warden, WARDEN_BYE), 0);
+	assert_int_equal(warden_tell(b.warden, WARDEN_BYE, WARDEN_FOR_OTHERS), 0);
 	fd_close(&b.warden);
 	while (waitpid(-1, NULL, 0) == b.init)
 		;
@@ -320,6 +333,105 @@ static void it_takes_nothing_but_its_messages(void **state)
 	assert_int_equal(tell(&b, (enum warden_command)77), -EINVAL);
 	assert_int_equal(tell(&b, WARDEN_FREEZE), 0);
 	clear_box(&b);
+}
+
+/* The only line of end.jsonl: `reason` and a time. */
+static void check_note(struct box *b, const char *reason)
+{
+	_free_ char *text = read_file(b, "end.jsonl");
+	_json_free_ struct json *j = NULL;
+	struct err e;
+
+	assert_int_equal(json_parse(text, strlen(text), "end.jsonl", &j, &e), 0);
+	assert_string_equal(json_get(j, "reason")->text, reason);
+	assert_int_equal(strlen(json_get(j, "time")->text),
+			 strlen("2026-01-01T00:00:00.000000000Z"));
+	assert_int_equal(json_get(j, "time")->text[4], '-');
+}
+
+static void make_noted_box(struct box *b, bool has_kill)
+{
+	make_box(b, true, has_kill, NULL);
+	b->setup.end_fd = open_file(b, "end.jsonl");
+	b->setup.notes[WARDEN_FOR_TIMEOUT] = "{\"reason\":\"timeout\"";
+	b->setup.notes[WARDEN_FOR_OOM] = "{\"reason\":\"oom\"";
+	b->setup.notes[WARDEN_FOR_AUDIT] = "{\"reason\":\"audit\"";
+	b->setup.notes[WARDEN_FOR_DEATH] = "{\"reason\":\"audit\",\"detail\":\"died\"";
+}
+
+static void clear_noted_box(struct box *b)
+{
+	fd_close(&b->setup.end_fd);
+	clear_box(b);
+}
+
+/* Whether its parent lives or not. */
+static void a_session_has_its_time(void **state)
+{
+	for (int i = 0; i < 2; i++) {
+		struct box b;
+
+		make_noted_box(&b, false);
+		b.setup.timeout_ms = 300;
+		start_warden(&b);
+		if (i)
+			fd_close(&b.warden);
+		assert_int_equal(end_of_init(&b), SIGKILL);
+		check_note(&b, "timeout");
+		clear_noted_box(&b);
+	}
+}
+
+static void spent_memory_ends_all(void **state)
+{
+	int fd = eventfd(0, EFD_CLOEXEC);
+	const uint64_t one = 1;
+	struct box b;
+
+	make_noted_box(&b, true);
+	b.setup.oom_fd = fd;
+	start_warden(&b);
+	fd_close(&b.warden);
+	assert_int_equal(write(fd, &one, sizeof(one)), sizeof(one));
+	wait_for_text(&b, "cgroup.kill", "1");
+	check_note(&b, "oom");
+	close(fd);
+	clear_noted_box(&b);
+}
+
+static void its_parents_death_is_the_end_where_it_is_to_be(void **state)
+{
+	struct box b;
+
+	make_noted_box(&b, false);
+	b.setup.ends_on_death = true;
+	start_warden(&b);
+	fd_close(&b.warden);
+	assert_int_equal(end_of_init(&b), SIGKILL);
+	check_note(&b, "audit");
+	clear_noted_box(&b);
+}
+
+static void the_first_reason_is_the_one(void **state)
+{
+	struct warden_reply r;
+	struct box b;
+
+	make_noted_box(&b, true);
+	start_warden(&b);
+	assert_int_equal(warden_tell(b.warden, WARDEN_KILL, WARDEN_FOR_AUDIT), 0);
+	r = reply_of(&b);
+	assert_int_equal(r.error, 0);
+	wait_for_text(&b, "cgroup.kill", "1");
+	assert_int_equal(warden_tell(b.warden, WARDEN_KILL, WARDEN_FOR_OOM), 0);
+	r = reply_of(&b);
+	assert_int_equal(r.error, 0);
+	/* One that there is not is a reason to end it all the same. */
+	assert_int_equal(warden_tell(b.warden, WARDEN_KILL, (enum warden_reason)99), 0);
+	r = reply_of(&b);
+	assert_int_equal(r.error, 0);
+	check_note(&b, "audit");
+	clear_noted_box(&b);
 }
 
 /* The children of this process but for init. */
@@ -687,6 +799,10 @@ int main(void)
 		cmocka_unit_test(an_orderly_end_is_no_death),
 		cmocka_unit_test(it_takes_nothing_but_its_messages),
 		cmocka_unit_test(it_keeps_one_capability),
+		cmocka_unit_test(a_session_has_its_time),
+		cmocka_unit_test(spent_memory_ends_all),
+		cmocka_unit_test(its_parents_death_is_the_end_where_it_is_to_be),
+		cmocka_unit_test(the_first_reason_is_the_one),
 		cmocka_unit_test(a_spent_budget_stops_the_container_and_says_why),
 		cmocka_unit_test(a_frozen_container_goes_on_when_there_is_budget),
 		cmocka_unit_test(what_cannot_be_done_is_told),

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * See warden.h. A fork of purple-gateway, made while that has no key yet: as nobody with CAP_KILL,
- * or as an ordinary user whose container it is.
+ * See warden.h. A fork of purple-gateway, made while that has no key yet, or of purple-monitor: as
+ * nobody with CAP_KILL, or as an ordinary user whose container it is.
  *
- * What it does once begun it ends, whatever becomes of the gateway: a container that was told to
- * stop is ended after its time. One that is frozen stays frozen when the gateway dies: thawing it
- * would let it go on where nothing measures it. That is told in events.jsonl.
+ * What it does once begun it ends, whatever becomes of its parent: a container that was told to stop
+ * is ended after its time, and a session's time-out holds. One that is frozen stays frozen when the
+ * gateway dies: thawing it would let it go on where nothing measures it. That is told in
+ * events.jsonl.
  */
-#include "gateway/warden.h"
+#include "audit/warden.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,23 +31,25 @@
 #include "base/fd.h"
 #include "base/jail.h"
 #include "base/list.h"
-#include "gateway/events.h"
+#include "base/str.h"
 
 #define GRACE_MS 10000
-#define PROVIDER "purple-warden"
+#define RETRY_MS 1000
+#define NOTE_MAX 2048
+#define DAY_MS (24 * 60 * 60 * 1000)
 
 struct warden {
 	struct warden_setup s;
-	int sock; /* -1: the gateway is gone */
+	int sock; /* -1: the parent is gone */
 	bool is_v1, is_frozen;
 	bool said_bye;
-	bool is_stopping, is_killed;
-	int64_t kill_at;
+	bool is_stopping, is_killed, has_noted;
+	int64_t kill_at, timeout_at; /* of now_ms(); no time-out: 0 */
 };
 
 static const struct jail_limit limits[] = {
 	{ RLIMIT_NPROC, 0 },
-	{ RLIMIT_NOFILE, 2 }, /* so many poll() takes; none can be opened */
+	{ RLIMIT_NOFILE, 3 }, /* so many poll() takes; none can be opened */
 	{ RLIMIT_CORE, 0 },
 	{ RLIMIT_MEMLOCK, 0 },
 #ifndef PURPLE_SANITIZED
@@ -66,7 +69,8 @@ static int64_t now_ms(void)
 {
 	struct timespec t = {};
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	/* As people count a session: a machine that sleeps does not stop it. */
+	clock_gettime(CLOCK_BOOTTIME, &t);
 	return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
 }
 
@@ -101,8 +105,8 @@ static int load_filter(const struct warden *w, struct err *e)
 static int enter_jail(const struct warden *w, struct err *e)
 {
 	const uint64_t kill = 1ULL << CAP_KILL;
-	const int keep[] = { w->sock, w->s.init_fd, w->s.kill_fd, w->s.freezer_fd,
-			     w->s.events_fd };
+	const int keep[] = { w->sock,	  w->s.init_fd, w->s.kill_fd, w->s.freezer_fd,
+			     w->s.oom_fd, w->s.end_fd,	w->s.death_fd };
 	bool is_root = geteuid() == 0;
 	int r = fd_close_all_but(0, keep, ARRAY_SIZE(keep), e);
 
@@ -121,6 +125,27 @@ static int enter_jail(const struct warden *w, struct err *e)
 }
 
 /* --- what it can do --- */
+
+/* In one write, as container/end.h wants it. Once: the first reason is the one. */
+static void note(struct warden *w, enum warden_reason reason)
+{
+	const char *text = reason < WARDEN_REASONS ? w->s.notes[reason] : NULL;
+	struct timespec now = {};
+	char line[NOTE_MAX], when[32];
+	struct tm tm = {};
+	int n;
+
+	if (!text || w->s.end_fd < 0 || w->has_noted)
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
+	n = snprintf(line, sizeof(line), "%s,\"time\":\"%s.%09ldZ\"}\n", text, when,
+		     now.tv_nsec);
+	if (n > 0 && (size_t)n < sizeof(line))
+		(void)!write(w->s.end_fd, line, (size_t)n);
+	w->has_noted = true;
+}
 
 static int signal_init(const struct warden *w, int signum)
 {
@@ -165,12 +190,20 @@ static void kill_all(struct warden *w)
 		(void)!freeze(w, false);
 }
 
-static int stop(struct warden *w)
+static int end_all(struct warden *w, enum warden_reason reason)
+{
+	note(w, reason);
+	kill_all(w);
+	return 0;
+}
+
+static int stop(struct warden *w, enum warden_reason reason)
 {
 	int r;
 
-	if (w->is_stopping)
+	if (w->is_stopping || w->is_killed)
 		return 0;
+	note(w, reason);
 	r = signal_init(w, SIGTERM);
 	if (r < 0 && w->s.kill_fd < 0)
 		return r;
@@ -182,11 +215,13 @@ static int stop(struct warden *w)
 	return 0;
 }
 
-static int obey(struct warden *w, uint32_t command)
+static int obey(struct warden *w, const struct warden_message *m)
 {
-	switch (command) {
+	switch (m->command) {
 	case WARDEN_STOP:
-		return stop(w);
+		return stop(w, m->reason);
+	case WARDEN_KILL:
+		return end_all(w, m->reason);
 	case WARDEN_FREEZE:
 		return w->is_stopping ? -ESRCH : freeze(w, true);
 	case WARDEN_THAW:
@@ -201,26 +236,6 @@ static int obey(struct warden *w, uint32_t command)
 
 /* --- its life --- */
 
-static void tell_of_death(const struct warden *w)
-{
-	const struct gateway_event x = {
-		.type = GATEWAY_DIED,
-		.policy = -1,
-		.is_frozen = w->is_frozen,
-		.error = w->is_frozen ?
-				 "the gateway died: the container stays frozen, and cannot call "
-				 "an LLM any more (purple-runtime resume thaws it)" :
-				 "the gateway died: the container cannot call an LLM any more",
-	};
-	_buf_free_ struct buf line = {};
-	struct timespec now = {};
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	gateway_event_print(w->s.config, &x, PROVIDER, 1, now, &line);
-	if (w->s.events_fd >= 0 && !line.failed)
-		(void)!write(w->s.events_fd, line.s, line.len);
-}
-
 static void read_message(struct warden *w)
 {
 	struct warden_message m;
@@ -234,38 +249,60 @@ static void read_message(struct warden *w)
 		return;
 	}
 	reply.command = n == sizeof(m) ? m.command : 0;
-	reply.error = n == sizeof(m) ? obey(w, m.command) : -EINVAL;
+	reply.error = n == sizeof(m) ? obey(w, &m) : -EINVAL;
 	if (reply.command != WARDEN_BYE)
 		(void)!send(w->sock, &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+/* Milliseconds to what is due next; -1: nothing is. */
 static int time_left(const struct warden *w)
 {
-	int64_t left = w->kill_at - now_ms();
+	int64_t at = w->is_stopping ? w->kill_at : w->timeout_at, left;
 
-	if (!w->is_stopping || w->is_killed)
+	if (w->is_killed || at == 0)
 		return -1;
-	return left > 0 ? (int)left : 0;
+	left = at - now_ms();
+	return left <= 0 ? 0 : left > DAY_MS ? DAY_MS : (int)left;
 }
 
-/* Until the container has ended, or the gateway has and nothing is left to do. */
+static void take_death(struct warden *w)
+{
+	if (w->s.on_death)
+		w->s.on_death(w->s.death_fd, w->is_frozen, w->s.arg);
+	if (w->s.ends_on_death)
+		end_all(w, WARDEN_FOR_DEATH);
+}
+
+/* Until the container has ended, or the parent has and nothing is left to do. */
 static void watch(struct warden *w)
 {
-	while (w->sock >= 0 || (w->is_stopping && !w->is_killed)) {
+	bool had_parent = true;
+
+	while (had_parent || time_left(w) >= 0 || (w->s.oom_fd >= 0 && !w->is_killed)) {
 		struct pollfd p[] = { { .fd = w->sock, .events = POLLIN },
-				      { .fd = w->s.init_fd, .events = POLLIN } };
+				      { .fd = w->s.init_fd, .events = POLLIN },
+				      { .fd = w->s.oom_fd, .events = POLLIN } };
 
 		if (poll(p, ARRAY_SIZE(p), time_left(w)) < 0 && errno != EINTR)
 			_exit(EXIT_FAILURE);
 		if (p[1].revents)
 			return;
-		if (time_left(w) == 0)
+		if (p[2].revents) {
+			end_all(w, WARDEN_FOR_OOM);
+			fd_close(&w->s.oom_fd);
+		}
+		if (time_left(w) == 0 && w->is_stopping)
 			kill_all(w);
+		else if (time_left(w) == 0 && stop(w, WARDEN_FOR_TIMEOUT) < 0)
+			w->timeout_at = now_ms() + RETRY_MS;
 		if (p[0].revents)
 			read_message(w);
+		if (had_parent && w->sock < 0) {
+			had_parent = false;
+			if (!w->said_bye)
+				take_death(w);
+		}
 	}
-	if (!w->said_bye)
-		tell_of_death(w);
 }
 
 /* Which of both freezers a file is of. */
@@ -291,6 +328,7 @@ static void __attribute__((noreturn)) guard(struct warden *w)
 	prctl(PR_SET_NAME, "purple-warden");
 	signal(SIGPIPE, SIG_IGN);
 	w->is_v1 = is_v1_freezer(w->s.freezer_fd);
+	w->timeout_at = w->s.timeout_ms > 0 ? now_ms() + w->s.timeout_ms : 0;
 	/* gmtime_r() reads the time zone's file at its first call. */
 	tzset();
 	if (enter_jail(w, &e) < 0) {
@@ -342,9 +380,9 @@ int warden_wait(int fd, struct err *e)
 		       n > 0 ? text : "it died");
 }
 
-int warden_tell(int fd, enum warden_command command)
+int warden_tell(int fd, enum warden_command command, enum warden_reason reason)
 {
-	const struct warden_message m = { .command = command };
+	const struct warden_message m = { .command = command, .reason = reason };
 
 	if (send(fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL) != sizeof(m))
 		return errno ? -errno : -EIO;
