@@ -19,7 +19,8 @@ extern const struct program purple_program;
 extern const struct command purple_run_command, purple_profile_command,
 	purple_policy_command, purple_explain_command, purple_ps_command,
 	purple_stop_command, purple_doctor_command, purple_network_command,
-	purple_events_command, purple_usage_command, purple_budget_command;
+	purple_events_command, purple_usage_command, purple_budget_command,
+	purple_monitor_command;
 
 /* `purple policy why` (policy_why.c): *ret_status is not 0 when the policy denies it. */
 int policy_why(const char *file, const char *target, int *ret_status, struct err *e);
