@@ -254,6 +254,11 @@ int ledger_db_run(struct ledger *l, enum ledger_sql q, const char *what, struct 
 	return rc == SQLITE_OK ? step(l, q, what, e) : ledger_db_fail(l, rc, what, e);
 }
 
+int ledger_db_next(struct ledger *l, enum ledger_sql q, const char *what, struct err *e)
+{
+	return step(l, q, what, e);
+}
+
 void ledger_db_done(struct ledger *l, enum ledger_sql q)
 {
 	sqlite3_reset(l->statements[q]);

@@ -63,10 +63,12 @@ void ledger_db_close(struct ledger *l);
 
 /*
  * Binds `types` ('i' int64_t, 't' text or NULL, 'n' NULL, without an argument) and runs one step: 1 with a row,
- * of which columns can be read, 0 at the end, -errno. After 1 comes ledger_db_done().
+ * of which columns can be read, 0 at the end, -errno. After 1 comes ledger_db_next() or
+ * ledger_db_done().
  */
 int ledger_db_run(struct ledger *l, enum ledger_sql q, const char *what, struct err *e,
 		  const char *types, ...);
+int ledger_db_next(struct ledger *l, enum ledger_sql q, const char *what, struct err *e);
 void ledger_db_done(struct ledger *l, enum ledger_sql q);
 int64_t ledger_db_i64(struct ledger *l, enum ledger_sql q, int column);
 bool ledger_db_is_null(struct ledger *l, enum ledger_sql q, int column);

@@ -15,9 +15,9 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "container/budget.h"
@@ -231,10 +231,7 @@ static void proxy(struct supervise *s, struct loop *l, const struct pollfd *p)
 
 static long now_s(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return ts.tv_sec;
+	return (long)clock_s(CLOCK_BOOTTIME);
 }
 
 static void note_end(const struct supervise *s, const char *reason, const char *setting,
