@@ -26,23 +26,12 @@ static int become_program(const void *arg, int *report, struct err *e)
 	int r = helper_move_report(report, MONITOR_FD_END, e);
 	char generation[16];
 	const char *const argv[] = { PROGRAM, start->id, generation, NULL };
-	const int fds[MONITOR_FD_END] = {
-		[0] = -1,
-		[1] = -1,
-		[2] = -1,
-		[MONITOR_FD_REPORT] = *report,
-		[MONITOR_FD_INIT] = start->init_fd,
-		[MONITOR_FD_NETNS] = start->netns_fd,
-		[MONITOR_FD_RING] = start->ring_fd,
-		[MONITOR_FD_HITS] = start->hits_fd,
-		[MONITOR_FD_LOG] = start->log_fd,
-		[MONITOR_FD_CONTROL] = start->control_fd,
-		[MONITOR_FD_RULES] = start->rules_fd,
-		[MONITOR_FD_DNS] = start->dns_fd,
-	};
+	int fds[MONITOR_FD_END];
 
 	if (r < 0)
 		return r;
+	memcpy(fds, start->fds, sizeof(fds));
+	fds[MONITOR_FD_REPORT] = *report;
 	snprintf(generation, sizeof(generation), "%u", start->generation);
 	return spawn_exec(&(struct spawn){ .program = PROGRAM,
 					   .argv = argv,
@@ -53,13 +42,20 @@ static int become_program(const void *arg, int *report, struct err *e)
 
 /* --- in the caller --- */
 
+void audit_client_start_init(struct audit_client_start *start, const char *id)
+{
+	*start = (struct audit_client_start){ .id = id };
+	for (size_t i = 0; i < MONITOR_FD_END; i++)
+		start->fds[i] = -1;
+}
+
 int audit_client_begin(const struct audit_client_start *start, struct audit_client *ret,
 		       struct err *e)
 {
 	if (access(PROGRAM, X_OK) < 0)
 		return err_set(e, ERR_UNSUPPORTED, ENOENT,
-			       "what the network filter tells needs the program '%s', which is not "
-			       "there",
+			       "what is recorded of a container needs the program '%s', which is "
+			       "not there",
 			       PROGRAM);
 	return helper_begin(become_program, start, &ret->pid, &ret->report_fd, e);
 }

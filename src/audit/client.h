@@ -16,9 +16,10 @@
 struct audit_client_start {
 	const char *id; /* the container's, for its lines */
 	uint32_t generation;
-	int init_fd, netns_fd, ring_fd, hits_fd, log_fd, control_fd, rules_fd;
-	int dns_fd; /* -1: there is no forwarder */
+	int fds[MONITOR_FD_END]; /* by enum monitor_fd; -1: /dev/null there. Without REPORT */
 };
+/* No descriptors. */
+void audit_client_start_init(struct audit_client_start *start, const char *id);
 
 struct audit_client {
 	pid_t pid;     /* a child of the caller; 0: none */

@@ -45,6 +45,8 @@ void audit_event_begin(struct buf *out, const struct audit_head *h, const char *
 		buf_addf(out, ",\"provider\":\"%s\"", h->provider);
 	if (action)
 		buf_addf(out, ",\"action\":\"%s\"", action);
+	if (h->outcome)
+		buf_addf(out, ",\"outcome\":\"%s\"", h->outcome);
 	if (h->duration)
 		buf_addf(out, ",\"duration\":%" PRIu64, h->duration);
 	buf_adds(out, "},\"container\":{\"id\":");
@@ -90,25 +92,24 @@ static void add_rule(struct buf *out, const struct audit_rules *rules, uint32_t 
 
 /* --- network --- */
 
-static void add_protocol(struct buf *out, const struct network_event *x)
+void audit_add_protocol(struct buf *out, bool is_v6, unsigned int protocol)
 {
-	buf_addf(out, ",\"network\":{\"type\":\"%s\"",
-		 x->family == AF_INET ? "ipv4" : "ipv6");
-	if (x->protocol == IPPROTO_TCP)
+	buf_addf(out, ",\"network\":{\"type\":\"%s\"", is_v6 ? "ipv6" : "ipv4");
+	if (protocol == IPPROTO_TCP)
 		buf_adds(out, ",\"transport\":\"tcp\"");
-	else if (x->protocol == IPPROTO_UDP)
+	else if (protocol == IPPROTO_UDP)
 		buf_adds(out, ",\"transport\":\"udp\"");
-	else if (x->protocol == IPPROTO_ICMP)
+	else if (protocol == IPPROTO_ICMP)
 		buf_adds(out, ",\"transport\":\"icmp\"");
-	else if (x->protocol == IPPROTO_ICMPV6)
+	else if (protocol == IPPROTO_ICMPV6)
 		buf_adds(out, ",\"transport\":\"ipv6-icmp\"");
 	else
-		buf_addf(out, ",\"iana_number\":\"%u\"", x->protocol);
+		buf_addf(out, ",\"iana_number\":\"%u\"", protocol);
 	buf_adds(out, "}");
 }
 
-static void add_end(struct buf *out, const char *which, const struct network_address *a,
-		    unsigned int port, const char *name)
+void audit_add_end(struct buf *out, const char *which, const struct network_address *a,
+		   unsigned int port, const char *name)
 {
 	char text[INET6_ADDRSTRLEN];
 	const char *comma = "";
@@ -140,15 +141,15 @@ static void add_ends(struct buf *out, const struct network_event *x, const char 
 	case NETWORK_HOOK_OPTION:
 		break;
 	case NETWORK_HOOK_BIND:
-		add_end(out, "server", &a, x->port, NULL);
+		audit_add_end(out, "server", &a, x->port, NULL);
 		break;
 	case NETWORK_HOOK_IN:
-		add_end(out, "source", &a, 0, name);
-		add_end(out, "destination", NULL, x->port, NULL);
+		audit_add_end(out, "source", &a, 0, name);
+		audit_add_end(out, "destination", NULL, x->port, NULL);
 		break;
 	default:
-		add_end(out, "destination", &a, x->port, name);
-		add_end(out, "source", NULL, x->local_port, NULL);
+		audit_add_end(out, "destination", &a, x->port, name);
+		audit_add_end(out, "source", NULL, x->local_port, NULL);
 	}
 }
 
@@ -171,7 +172,7 @@ void audit_event_network(const struct audit_head *h, const struct network_event 
 
 	audit_event_begin(out, h, "network", hook ? hook : "unknown");
 	buf_addf(out, ",\"verdict\":\"%s\"", x->verdict == NETWORK_AUDIT ? "audit" : "deny");
-	add_protocol(out, x);
+	audit_add_protocol(out, x->family != AF_INET, x->protocol);
 	add_ends(out, x, name);
 	add_process(out, x);
 	add_rule(out, rules, x->rule);
@@ -224,8 +225,13 @@ static void add_lost(struct buf *out, const struct audit_lost *x)
 {
 	buf_addf(out,
 		 ",\"lost\":{\"full\":%" PRIu64 ",\"limited\":%" PRIu64
-		 ",\"dns\":%" PRIu64 ",\"log\":%" PRIu64 "}",
+		 ",\"dns\":%" PRIu64 ",\"log\":%" PRIu64,
 		 x->full, x->limited, x->dns, x->log);
+	if (x->trace)
+		buf_addf(out, ",\"trace\":%" PRIu64, x->trace);
+	if (x->record)
+		buf_addf(out, ",\"record\":%" PRIu64, x->record);
+	buf_adds(out, "}");
 }
 
 void audit_event_lost(const struct audit_head *h, const struct audit_lost *x, struct buf *out)
@@ -235,10 +241,8 @@ void audit_event_lost(const struct audit_head *h, const struct audit_lost *x, st
 	audit_event_close(out);
 }
 
-void audit_event_rules(const struct audit_head *h, const char *type,
-		       const struct audit_rules *rules, struct buf *out)
+static void add_rules(struct buf *out, const struct audit_rules *rules)
 {
-	audit_event_begin(out, h, type, NULL);
 	buf_addf(out, ",\"rules\":{\"generation\":%u,\"policies\":[", rules->generation);
 	for (size_t i = 0; i < rules->policies.n; i++) {
 		const struct network_policy *p = &rules->policies.v[i];
@@ -248,6 +252,38 @@ void audit_event_rules(const struct audit_head *h, const char *type,
 		buf_addf(out, ",\"enforcement\":\"%s\"}", p->audit ? "audit" : "enforce");
 	}
 	buf_adds(out, "]}");
+}
+
+static void add_logs(struct buf *out, const struct audit_config *c)
+{
+	if (!c->logs.n)
+		return;
+	buf_adds(out, ",\"logs\":[");
+	for (size_t i = 0; i < c->logs.n; i++) {
+		buf_adds(out, i ? ",{\"path\":" : "{\"path\":");
+		json_quote(out, c->logs.v[i].path);
+		buf_adds(out, ",\"ruleset\":");
+		json_quote(out, c->logs.v[i].policy);
+		buf_adds(out, "}");
+	}
+	buf_adds(out, "]");
+}
+
+void audit_event_start(const struct audit_head *h, const struct audit_rules *rules,
+		       const struct audit_config *c, struct buf *out)
+{
+	audit_event_begin(out, h, "start", NULL);
+	if (rules)
+		add_rules(out, rules);
+	add_logs(out, c);
+	audit_event_close(out);
+}
+
+void audit_event_rules(const struct audit_head *h, const struct audit_rules *rules,
+		       struct buf *out)
+{
+	audit_event_begin(out, h, "rules", NULL);
+	add_rules(out, rules);
 	audit_event_close(out);
 }
 
@@ -266,10 +302,30 @@ void audit_event_denials(const struct audit_head *h, const struct audit_rules *r
 }
 
 void audit_event_end(const struct audit_head *h, uint64_t denied,
-		     const struct audit_lost *lost, struct buf *out)
+		     const struct audit_exit *exit, const struct audit_lost *lost,
+		     struct buf *out)
 {
 	audit_event_begin(out, h, "end", NULL);
 	buf_addf(out, ",\"denied\":%" PRIu64, denied);
+	if (exit->is_known && exit->signal)
+		buf_addf(out, ",\"signal\":%u", exit->signal);
+	else if (exit->is_known)
+		buf_addf(out, ",\"exit_code\":%u", exit->code);
 	add_lost(out, lost);
+	audit_event_close(out);
+}
+
+void audit_event_failure(const struct audit_head *h, const char *type, const char *path,
+			 const char *message, struct buf *out)
+{
+	audit_event_begin(out, h, type, NULL);
+	if (path) {
+		buf_adds(out, ",\"log\":{\"file\":{\"path\":");
+		json_quote(out, path);
+		buf_adds(out, "}}");
+	}
+	buf_adds(out, ",\"error\":{\"message\":");
+	json_quote(out, message);
+	buf_adds(out, "}");
 	audit_event_close(out);
 }

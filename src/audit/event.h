@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "audit/config.h"
 #include "audit/dns_line.h"
 #include "audit/rules.h"
 #include "base/str.h"
@@ -20,6 +21,7 @@ struct audit_head {
 	uint64_t sequence; /* from 1: a number that is missing is a line that could not be written */
 	const char *container;
 	const char *provider; /* who writes, and counts so; NULL: the monitor */
+	const char *outcome;  /* "success", "failure"; NULL: neither */
 	uint64_t duration;    /* nanoseconds; 0: none */
 };
 
@@ -34,6 +36,10 @@ void audit_event_close(struct buf *out);
 void audit_event_network(const struct audit_head *h, const struct network_event *x,
 			 const struct audit_rules *rules, const char *name,
 			 struct buf *out);
+/* Parts of it: `transport`, and which end (source, destination, server) an address is of. */
+void audit_add_protocol(struct buf *out, bool is_v6, unsigned int protocol);
+void audit_add_end(struct buf *out, const char *which, const struct network_address *a,
+		   unsigned int port, const char *name);
 void audit_event_dns(const struct audit_head *h, const struct audit_dns *x,
 		     const struct audit_rules *rules, struct buf *out);
 
@@ -43,16 +49,35 @@ struct audit_lost {
 	uint64_t limited; /* denials: too many of a rule */
 	uint64_t dns;	  /* questions, for either reason */
 	uint64_t log;	  /* lines: the file has reached its size, or cannot be written */
+	uint64_t trace;	  /* what was traced: a ring was full, or a table */
+	uint64_t record; /* lines for audit logs: the recorder was too slow, or is not there */
 };
 void audit_event_lost(const struct audit_head *h, const struct audit_lost *x,
 		      struct buf *out);
 
-/* `type` "start": the monitor begins; "rules": there are others from here on. */
-void audit_event_rules(const struct audit_head *h, const char *type,
-		       const struct audit_rules *rules, struct buf *out);
+/*
+ * The monitor begins. `rules`: whose hold for the network, NULL: there is no filter; `c`: the logs
+ * that there are.
+ */
+void audit_event_start(const struct audit_head *h, const struct audit_rules *rules,
+		       const struct audit_config *c, struct buf *out);
+/* There are other rules from here on. */
+void audit_event_rules(const struct audit_head *h, const struct audit_rules *rules,
+		       struct buf *out);
+
+/* How init ended, where that is known. */
+struct audit_exit {
+	bool is_known;
+	uint32_t code, signal; /* signal 0: none */
+};
 /* The container has ended. `denied`: all of it; `lost`: of its whole life. */
 void audit_event_end(const struct audit_head *h, uint64_t denied,
-		     const struct audit_lost *lost, struct buf *out);
+		     const struct audit_exit *exit, const struct audit_lost *lost,
+		     struct buf *out);
+
+/* What must not be: `type` "log_failed" of a log at `path`, "recorder_died". */
+void audit_event_failure(const struct audit_head *h, const char *type, const char *path,
+			 const char *message, struct buf *out);
 
 /* How often a rule denied, also what was not told one by one. */
 struct audit_sum {

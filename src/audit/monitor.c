@@ -2,245 +2,75 @@
 /*
  * See monitor.h. Runs in purple-monitor: monitor_make() as root, the rest as nobody.
  *
- * Theory of operation. The kernel's ring and the forwarder's socket never wait for us: who is slow
- * here loses events, which are counted there, and the counts are told in lines of type "lost". So
- * one loop with poll() does it all, without threads. Events of connections that hang go to the
- * cutter before they are written. After something has happened the counts are looked at a second
- * later, and less often while they go on changing; a container that is quiet costs nothing.
+ * Theory of operation. One loop with poll() does it all, without threads: what is asked of us
+ * (monitor_requests.c), the network filter's ring and the forwarder's lines (monitor_network.c), the
+ * rings of what is traced (monitor_trace.c), the control group's limits (cgroup_watch.h). Each of
+ * them may be absent. Nobody waits for us: who is slow here loses events, which are counted where
+ * they are lost, and the counts are told in lines of type "lost". After something has happened the
+ * counts are looked at a second later, and less often while they go on changing; a container that is
+ * quiet costs nothing.
+ *
+ * Lines go to events.jsonl and, of an audited container, to its recorder (monitor_lines.c), which is
+ * a child: it has the right to write the logs, and parses nothing of the container's. Where that one
+ * dies, or cannot write a log that must be written, the container ends: nothing that an audited
+ * container does goes unrecorded.
  */
 #include "audit/monitor.h"
 
 #include <errno.h>
-#include <malloc.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <bpf/libbpf.h>
-
 #include "audit/cutter.h"
-#include "audit/event.h"
-#include "audit/log.h"
 #include "audit/monitor_jail.h"
-#include "audit/names.h"
-#include "audit/pace.h"
+#include "audit/monitor_parts.h"
 #include "audit/protocol.h"
+#include "base/clock.h"
 #include "base/fd.h"
-#include "base/helper.h"
 #include "base/jail.h"
 #include "network/bpf.h"
-#include "network/cut.h"
 
-#define RULES_MAX (64u << 20)
-#define SETS_MAX 3 /* of rules: events of older ones may still come */
-#define CLIENTS_MAX 4
-#define FORWARDERS_MAX 4
-#define BATCH 512 /* events of the ring, before others have their turn */
-#define SECOND 1000000000ull
-#define TICK_MAX (60 * SECOND)
-#define SUMS_MAX 64    /* rules that are told of at the end */
-#define LINGER_MS 1000 /* for the forwarder's last lines */
+#define FLUSH_MS 5000 /* for the recorder's last lines */
 
-/* Counts of one generation of the rules. */
-struct counts {
-	int fd; /* map of hits; -1: none */
-	uint32_t generation, rules;
-	struct network_hits last;
-};
-
-struct forwarder {
-	int fd;
-	uint32_t generation;
-};
-
-struct monitor {
-	const char *id;
-	struct audit_log log;
-	struct audit_names *names;
-	struct ring_buffer *ring;
-	int batch;
-	int cut_sock, cutter;
-	struct audit_rules rules[SETS_MAX]; /* the latest first */
-	struct counts counts[2];	    /* likewise */
-	struct forwarder forwarders[FORWARDERS_MAX];
-	int clients[CLIENTS_MAX];
-	uint64_t denied;
-	struct audit_lost told, now; /* in lines of before; all */
-	struct pace ends, cuts, lookups, refusals;
-	uint64_t tick_at, tick_pause; /* 0: nothing to look at */
-	bool said_full;
-	uint32_t generation;
-};
-
-static uint64_t now_ns(clockid_t clock)
+bool monitor_fd_is_there(int fd)
 {
-	struct timespec t = {};
+	struct stat st;
 
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
-}
-
-/* --- lines --- */
-
-/* `at`: CLOCK_BOOTTIME */
-static struct audit_head head_of(struct monitor *m, uint64_t at)
-{
-	uint64_t real = now_ns(CLOCK_REALTIME) - now_ns(CLOCK_BOOTTIME) + at;
-
-	return (struct audit_head){
-		.time = { .tv_sec = (time_t)(real / SECOND),
-			  .tv_nsec = (long)(real % SECOND) },
-		.sequence = ++m->log.sequence,
-		.container = m->id,
-	};
-}
-
-static struct audit_head head_now(struct monitor *m)
-{
-	return head_of(m, now_ns(CLOCK_BOOTTIME));
-}
-
-static const struct audit_rules *rules_of(const struct monitor *m, uint32_t generation)
-{
-	for (size_t i = 0; i < SETS_MAX; i++)
-		if (m->rules[i].generation == generation)
-			return &m->rules[i];
-	return NULL;
-}
-
-/* Something was told: what was not is looked at soon. */
-static void expect_tick(struct monitor *m)
-{
-	if (!m->tick_at)
-		m->tick_at = now_ns(CLOCK_BOOTTIME) + m->tick_pause;
-}
-
-/* --- the ring --- */
-
-static int on_event(void *arg, void *data, size_t size)
-{
-	struct monitor *m = arg;
-	_buf_free_ struct buf line = {};
-	struct network_event x;
-	struct network_address a;
-	struct audit_head head;
-
-	if (size < sizeof(x))
-		return 0;
-	memcpy(&x, data, sizeof(x));
-	if (x.hook == NETWORK_HOOK_OUT && x.protocol == IPPROTO_TCP) {
-		/*
-		 * Not waited for, and not more than so many, each of which goes through all sockets
-		 * of the host: what is still denied a second later comes again.
-		 */
-		if (x.verdict == NETWORK_DENY && pace_allows(&m->ends, x.time))
-			(void)!send(m->cutter, &x, sizeof(x), MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (!pace_allows(&m->cuts, x.time)) {
-			m->now.limited += x.count;
-			return m->batch-- > 0 ? 0 : -EAGAIN;
-		}
-	}
-	memcpy(a.bytes, x.address, sizeof(a.bytes));
-	head = head_of(m, x.time);
-	audit_event_network(&head, &x, rules_of(m, x.generation),
-			    audit_names_find(m->names, &a), &line);
-	audit_log_write(&m->log, &line, false);
-	return m->batch-- > 0 ? 0 : -EAGAIN;
-}
-
-/* False: there may be more. */
-static bool read_ring(struct monitor *m)
-{
-	m->batch = BATCH;
-	expect_tick(m);
-	return ring_buffer__consume(m->ring) != -EAGAIN;
-}
-
-/* --- the forwarder --- */
-
-static void write_lookup(struct monitor *m, const struct forwarder *f,
-			 const struct audit_dns *x)
-{
-	uint64_t now = now_ns(CLOCK_BOOTTIME);
-	_buf_free_ struct buf line = {};
-	struct audit_head head;
-
-	for (size_t i = 0; i < x->answer_count; i++)
-		audit_names_add(m->names, &x->answers[i], x->name);
-	m->now.dns += x->lost + x->limited;
-	if (!pace_allows(streq(x->verdict, "allow") ? &m->lookups : &m->refusals, now)) {
-		m->now.dns++;
-		return;
-	}
-	head = head_of(m, now);
-	audit_event_dns(&head, x, rules_of(m, f->generation), &line);
-	audit_log_write(&m->log, &line, false);
-}
-
-/* False: there is no more now, or never. */
-static bool read_line(struct monitor *m, struct forwarder *f)
-{
-	char line[AUDIT_DNS_LINE_MAX];
-	struct audit_dns x;
-	ssize_t n = recv(f->fd, line, sizeof(line), MSG_DONTWAIT | MSG_TRUNC);
-
-	if (n < 0 && errno == EINTR)
-		return true;
-	if (n <= 0) {
-		if (n == 0 || errno != EAGAIN)
-			fd_close(&f->fd);
-		return false;
-	}
-	expect_tick(m);
-	if ((size_t)n <= sizeof(line) && audit_dns_parse(line, (size_t)n, &x))
-		write_lookup(m, f, &x);
-	else
-		m->now.dns++;
-	return true;
+	return fstat(fd, &st) == 0 && !S_ISCHR(st.st_mode);
 }
 
 /* --- counts --- */
 
-static void read_counts(struct monitor *m, struct counts *c)
-{
-	uint32_t index = NETWORK_HITS_INDEX(NETWORK_RULE_ALL, c->rules);
-	struct network_hits hits;
-
-	if (c->fd < 0 || kbpf_map_lookup(c->fd, &index, &hits) < 0)
-		return;
-	m->denied += hits.denied - c->last.denied;
-	m->now.full += hits.lost - c->last.lost;
-	m->now.limited += hits.limited - c->last.limited;
-	c->last = hits;
-}
-
-/* Whether there is something new to say; it is said. The last line of all has the sums. */
-static bool tell_lost(struct monitor *m)
+bool monitor_tell_lost(struct monitor *m)
 {
 	struct audit_lost x;
 	_buf_free_ struct buf line = {};
 	struct audit_head head;
 
-	for (size_t i = 0; i < ARRAY_SIZE(m->counts); i++)
-		read_counts(m, &m->counts[i]);
+	monitor_network_count(m);
+	monitor_trace_count_lost(m);
 	m->now.log = m->log.lost;
+	m->now.record = m->record.lost;
 	x = (struct audit_lost){ .full = m->now.full - m->told.full,
 				 .limited = m->now.limited - m->told.limited,
 				 .dns = m->now.dns - m->told.dns,
-				 .log = m->now.log - m->told.log };
-	if (!x.full && !x.limited && !x.dns && !x.log)
+				 .log = m->now.log - m->told.log,
+				 .trace = m->now.trace - m->told.trace,
+				 .record = m->now.record - m->told.record };
+	if (!x.full && !x.limited && !x.dns && !x.log && !x.trace && !x.record)
 		return false;
 	/* Once more when the file is full, and then at the end. */
-	if (m->said_full)
+	if (m->said_full && !m->record.config.logs.n)
 		return true;
-	head = head_now(m);
+	head = monitor_head_now(m);
 	audit_event_lost(&head, &x, &line);
 	m->said_full = m->log.size + line.len >= m->log.max;
-	if (audit_log_write(&m->log, &line, x.log > 0))
+	if (monitor_tell(m, 0, &line, x.log > 0) || m->record.config.logs.n)
 		m->told = m->now;
 	return true;
 }
@@ -248,7 +78,7 @@ static bool tell_lost(struct monitor *m)
 static void tick(struct monitor *m)
 {
 	m->tick_at = 0;
-	if (!tell_lost(m)) {
+	if (!monitor_tell_lost(m)) {
 		m->tick_pause = SECOND;
 		return;
 	}
@@ -257,195 +87,101 @@ static void tick(struct monitor *m)
 		m->tick_pause = TICK_MAX;
 }
 
-/* --- rules --- */
+/* --- limits --- */
 
-/* A reload that failed goes back to the rules of before: what they had counted is known. */
-static void use_counts(struct monitor *m, int fd, uint32_t generation, uint32_t rules)
+static void tell_limits(struct monitor *m, bool all)
 {
-	struct counts c = { .fd = fd, .generation = generation, .rules = rules };
+	struct cgroup_hit hit;
 
-	read_counts(m, &m->counts[1]);
-	if (m->counts[1].fd >= 0 && m->counts[1].generation == generation &&
-	    generation < m->counts[0].generation)
-		c.last = m->counts[1].last;
-	fd_close(&m->counts[1].fd);
-	m->counts[1] = m->counts[0];
-	m->counts[0] = c;
-}
+	while (cgroup_watch_next(&m->group, clock_ns(CLOCK_BOOTTIME), all, &hit)) {
+		_buf_free_ struct buf line = {};
+		struct audit_head head = monitor_head_now(m);
 
-/* From here on `hits` is the monitor's. */
-static int use_rules(struct monitor *m, int text_fd, int hits, uint32_t generation,
-		     struct err *e)
-{
-	_buf_free_ struct buf line = {};
-	_free_ char *text = NULL;
-	_close_ int map = hits;
-	struct audit_rules rules;
-	struct audit_head head;
-	size_t len;
-	int r = fd_read_all(text_fd, RULES_MAX, &text, &len, e);
-
-	if (r == 0)
-		r = audit_rules_parse(text, len, generation, &rules, e);
-	if (r < 0)
-		return r;
-	audit_rules_clear(&m->rules[SETS_MAX - 1]);
-	memmove(m->rules + 1, m->rules, (SETS_MAX - 1) * sizeof(m->rules[0]));
-	m->rules[0] = rules;
-	use_counts(m, take_fd(&map), generation, (uint32_t)rules.rules.n);
-	/* Many rules were much more text. */
-	free(take_ptr(&text));
-#ifdef __GLIBC__
-	malloc_trim(0);
-#endif
-	head = head_now(m);
-	audit_event_rules(&head, m->counts[1].fd < 0 ? "start" : "rules", &m->rules[0],
-			  &line);
-	audit_log_write(&m->log, &line, false);
-	return 0;
-}
-
-/* --- requests --- */
-
-static int use_forwarder(struct monitor *m, int fd, struct err *e)
-{
-	for (size_t i = 0; i < FORWARDERS_MAX; i++) {
-		if (m->forwarders[i].fd >= 0)
-			continue;
-		m->forwarders[i] = (struct forwarder){ fd, m->rules[0].generation };
-		return 0;
+		cgroup_hit_print(&head, &hit, &line);
+		monitor_tell(m, AUDIT_RESOURCE, &line, false);
 	}
-	return err_set(e, ERR_STATE, EBUSY, "too many forwarders");
 }
 
-static int obey(struct monitor *m, const struct monitor_request *rq,
-		int fds[MONITOR_REQUEST_FDS], struct err *e)
+static void read_group(struct monitor *m)
 {
-	int r;
+	cgroup_watch_read(&m->group, clock_ns(CLOCK_BOOTTIME));
+	tell_limits(m, false);
+}
 
-	if (rq->type == MONITOR_RULES && fds[0] >= 0 && fds[1] >= 0)
-		return use_rules(m, fds[0], take_fd(&fds[1]), rq->generation, e);
-	if (rq->type == MONITOR_DNS && fds[0] >= 0 && fds[1] < 0) {
-		r = use_forwarder(m, fds[0], e);
-		if (r == 0)
-			fds[0] = -1;
-		return r;
+static int open_group(struct monitor *m, struct err *e)
+{
+	static const int fds[] = { MONITOR_FD_GROUP, MONITOR_FD_MEMORY, MONITOR_FD_PIDS,
+				   MONITOR_FD_CPU };
+	int dirs[ARRAY_SIZE(fds)], r = 0;
+	bool any = false;
+
+	m->group = (struct cgroup_watch)CGROUP_WATCH_EMPTY;
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		dirs[i] = monitor_fd_is_there(fds[i]) ? fds[i] : -1;
+		any |= dirs[i] >= 0;
 	}
-	return err_set(e, ERR_INTERNAL, EPROTO, "an odd request");
+	if (any)
+		r = cgroup_watch_open(&(struct cgroup_watch_dirs){ dirs[0], dirs[1],
+								   dirs[2], dirs[3] },
+				      &m->group, e);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		close(fds[i]);
+	return r;
 }
 
-/* The descriptors beside a message; -1: none. More than expected is none at all. */
-static void take_fds(struct msghdr *msg, int fds[MONITOR_REQUEST_FDS])
+/* --- an audited container that cannot be recorded --- */
+
+/* What it did not do by itself: it ends, at once. */
+static void end_unrecorded(struct monitor *m)
 {
-	struct cmsghdr *c = CMSG_FIRSTHDR(msg);
-	int all[MONITOR_REQUEST_FDS];
-	size_t n;
+	const char *why = m->record.is_gone ? "who writes its audit log has died" :
+					      "its audit log cannot be written";
 
-	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+	if (m->is_ended || !audit_config_stops(&m->record.config) ||
+	    !(m->record.is_gone || m->record.is_failing))
 		return;
-	n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	if (n > MONITOR_REQUEST_FDS)
-		return;
-	memcpy(all, CMSG_DATA(c), n * sizeof(int));
-	for (size_t i = 0; i < n; i++)
-		fds[i] = all[i];
-}
-
-static void read_client(struct monitor *m, int client)
-{
-	union {
-		char buf[CMSG_SPACE(MONITOR_REQUEST_FDS * sizeof(int))];
-		struct cmsghdr align;
-	} control = {};
-	struct monitor_request rq = {};
-	struct iovec iov = { .iov_base = &rq, .iov_len = sizeof(rq) };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control.buf,
-			      .msg_controllen = sizeof(control.buf) };
-	int fds[MONITOR_REQUEST_FDS] = { -1, -1 };
-	struct err e = {};
-	ssize_t n = recvmsg(client, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	int r;
-
-	if (n <= 0)
-		return;
-	take_fds(&msg, fds);
-	if (n != sizeof(rq) || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
-		rq.type = 0;
-	r = obey(m, &rq, fds, &e);
-	for (size_t i = 0; i < MONITOR_REQUEST_FDS; i++)
-		fd_close(&fds[i]);
-	helper_report(client, r < 0 ? &e : NULL);
-}
-
-static void accept_client(struct monitor *m)
-{
-	int fd = accept4(MONITOR_FD_CONTROL, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	for (size_t i = 0; fd >= 0 && i < CLIENTS_MAX; i++)
-		if (m->clients[i] < 0)
-			m->clients[i] = take_fd(&fd);
-	/* Who finds no place sees that at once. */
-	fd_close(&fd);
+	m->is_ended = true;
+	if (fd_write_all(MONITOR_FD_KILL, "1", 1) < 0)
+		why = "it cannot be recorded any more, and cannot be ended";
+	monitor_tell_failure(m, "audit_stopped", NULL, why);
 }
 
 /* --- life --- */
 
-static int keep_quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
-{
-	return 0;
-}
-
-int monitor_make(const char *id, uint32_t generation, bool has_dns, struct monitor **ret,
-		 struct err *e)
+int monitor_make(const char *id, uint32_t generation, struct monitor **ret, struct err *e)
 {
 	struct monitor *m = calloc(1, sizeof(*m));
+	int r;
 
 	if (!m)
 		return err_oom(e);
-	*m = (struct monitor){
-		.id = id,
-		.generation = generation,
-		.log = { .fd = MONITOR_FD_LOG, .max = AUDIT_LOG_MAX },
-		.cut_sock = -1,
-		.cutter = -1,
-		.counts = { { .fd = -1 }, { .fd = -1 } },
-		.ends = { .burst = 500, .pause = SECOND / 50 },
-		.cuts = { .burst = NETWORK_EVENTS_BURST, .pause = NETWORK_EVENTS_PAUSE },
-		.lookups = { .burst = 300, .pause = SECOND / 5 },
-		.refusals = { .burst = 300, .pause = SECOND / 10 },
-		.tick_pause = SECOND,
-		.names = audit_names_make(),
-	};
+	m->id = id;
+	m->log = (struct audit_log){ .fd = MONITOR_FD_LOG, .max = AUDIT_LOG_MAX };
+	m->tick_pause = SECOND;
 	for (size_t i = 0; i < CLIENTS_MAX; i++)
 		m->clients[i] = -1;
-	for (size_t i = 0; i < FORWARDERS_MAX; i++)
-		m->forwarders[i].fd = -1;
-	if (has_dns)
-		m->forwarders[0] = (struct forwarder){ MONITOR_FD_DNS, generation };
-	if (!m->names)
-		return err_oom(e);
-	m->cut_sock = network_cut_open(MONITOR_FD_NETNS, e);
-	if (m->cut_sock < 0)
-		return m->cut_sock;
-	libbpf_set_print(keep_quiet);
-	m->ring = ring_buffer__new(MONITOR_FD_RING, on_event, m, NULL);
-	if (!m->ring)
-		return err_sys(e, "cannot read the ring of the network filter");
 	/* gmtime_r() reads the time zone's file at its first call. */
 	tzset();
-	*ret = m;
-	return 0;
+	r = monitor_network_make(m, generation, e);
+	if (r == 0)
+		r = open_group(m, e);
+	if (r == 0)
+		r = monitor_record_make(m, e);
+	if (r == 0)
+		r = monitor_trace_make(m, e);
+	if (r == 0)
+		*ret = m;
+	return r;
 }
 
 /* Whichever of them there is, of however many rules. */
 static int probe_counts(void *arg)
 {
+	const struct monitor *m = arg;
 	struct network_hits hits;
 	uint32_t index = 0;
 
-	return kbpf_map_lookup(MONITOR_FD_HITS, &index, &hits);
+	return m->network.is_on ? kbpf_map_lookup(MONITOR_FD_HITS, &index, &hits) : 0;
 }
 
 int monitor_enter_jail(struct monitor *m, struct err *e)
@@ -455,108 +191,130 @@ int monitor_enter_jail(struct monitor *m, struct err *e)
 	if (r == 0)
 		r = jail_drop_bounding(e);
 	if (r == 0)
-		r = audit_cutter_start(m->cut_sock, &m->cutter, e);
-	/* Of no use without the capability. */
-	fd_close(&m->cut_sock);
-	close(MONITOR_FD_NETNS);
+		r = monitor_network_enter_jail(m, e);
 	if (r == 0)
-		r = monitor_jail_enter(probe_counts, NULL, e);
-	return r < 0 ? r : audit_cutter_wait(m->cutter, e);
+		r = monitor_jail_enter(probe_counts, m, e);
+	if (r == 0 && m->network.is_on)
+		r = audit_cutter_wait(m->network.cutter, e);
+	return r < 0 ? r : monitor_record_wait(m, e);
 }
 
-/* What is waited for: these two, and behind them the forwarders and the clients. */
-enum { WAIT_INIT, WAIT_RING, WAIT_CONTROL, WAIT_OTHERS };
-#define WAIT_MAX (WAIT_OTHERS + FORWARDERS_MAX + CLIENTS_MAX)
+/* What is waited for: these, and behind them the control group, the forwarders and the clients. */
+enum {
+	WAIT_INIT,
+	WAIT_CONTROL,
+	WAIT_RING,
+	WAIT_URGENT,
+	WAIT_BULK,
+	WAIT_REPORTS,
+	WAIT_LINES,
+	WAIT_GROUP,
+	WAIT_FORWARDERS = WAIT_GROUP + CGROUP_WATCH_WAKERS,
+	WAIT_CLIENTS = WAIT_FORWARDERS + FORWARDERS_MAX,
+	WAIT_MAX = WAIT_CLIENTS + CLIENTS_MAX,
+};
+
+static void sooner(uint64_t *due, uint64_t at)
+{
+	if (at && (!*due || at < *due))
+		*due = at;
+}
+
+static int time_left(struct monitor *m)
+{
+	uint64_t due = m->tick_at, now = clock_ns(CLOCK_BOOTTIME);
+
+	sooner(&due, cgroup_watch_due(&m->group));
+	sooner(&due, monitor_trace_due(m));
+	if (!due)
+		return -1;
+	return due > now ? (int)((due - now) / 1000000) + 1 : 0;
+}
 
 static int wait_for(struct monitor *m, struct pollfd p[WAIT_MAX], struct err *e)
 {
-	uint64_t now = now_ns(CLOCK_BOOTTIME);
-	int left = -1, r;
+	const struct monitor_record *r = &m->record;
+	bool is_behind = r->sent < r->pending.len;
+	int n;
 
 	p[WAIT_INIT] = (struct pollfd){ .fd = MONITOR_FD_INIT, .events = POLLIN };
-	p[WAIT_RING] = (struct pollfd){ .fd = MONITOR_FD_RING, .events = POLLIN };
 	p[WAIT_CONTROL] = (struct pollfd){ .fd = MONITOR_FD_CONTROL, .events = POLLIN };
+	p[WAIT_RING] = (struct pollfd){ .fd = m->network.is_on ? MONITOR_FD_RING : -1,
+					.events = POLLIN };
+	p[WAIT_URGENT] = (struct pollfd){ .fd = m->trace.is_on ? MONITOR_FD_URGENT : -1,
+					  .events = POLLIN };
+	p[WAIT_BULK] = (struct pollfd){ .fd = m->trace.is_on && !monitor_record_is_full(m) ?
+						      m->trace.bulk_wait :
+						      -1,
+					.events = POLLIN };
+	p[WAIT_REPORTS] = (struct pollfd){ .fd = r->recorder.report_fd, .events = POLLIN };
+	p[WAIT_LINES] = (struct pollfd){ .fd = is_behind ? r->recorder.lines_fd : -1,
+					 .events = POLLOUT };
+	cgroup_watch_poll(&m->group, p + WAIT_GROUP);
 	for (size_t i = 0; i < FORWARDERS_MAX; i++)
-		p[WAIT_OTHERS + i] = (struct pollfd){ .fd = m->forwarders[i].fd,
-						      .events = POLLIN };
+		p[WAIT_FORWARDERS + i] = (struct pollfd){ .fd = m->network.forwarders[i].fd,
+							  .events = POLLIN };
 	for (size_t i = 0; i < CLIENTS_MAX; i++)
-		p[WAIT_OTHERS + FORWARDERS_MAX + i] = (struct pollfd){ .fd = m->clients[i],
-								       .events = POLLIN };
-	if (m->tick_at)
-		left = m->tick_at > now ? (int)((m->tick_at - now) / 1000000) + 1 : 0;
-	r = poll(p, WAIT_MAX, left);
-	return r < 0 && errno != EINTR ? err_sys(e, "cannot wait for events") : 0;
+		p[WAIT_CLIENTS + i] = (struct pollfd){ .fd = m->clients[i],
+						       .events = POLLIN };
+	n = poll(p, WAIT_MAX, time_left(m));
+	return n < 0 && errno != EINTR ? err_sys(e, "cannot wait for events") : 0;
 }
 
 static void read_all(struct monitor *m, const struct pollfd p[WAIT_MAX])
 {
 	/* Names first: what was asked for comes before who goes there. */
 	for (size_t i = 0; i < FORWARDERS_MAX; i++)
-		for (int n = 0; p[WAIT_OTHERS + i].revents && n < BATCH; n++)
-			if (!read_line(m, &m->forwarders[i]))
+		for (int n = 0; p[WAIT_FORWARDERS + i].revents && n < BATCH; n++)
+			if (!monitor_network_read_line(m, i))
 				break;
 	if (p[WAIT_RING].revents)
-		read_ring(m);
-	for (size_t i = 0; i < CLIENTS_MAX; i++) {
-		if (!p[WAIT_OTHERS + FORWARDERS_MAX + i].revents)
-			continue;
-		read_client(m, m->clients[i]);
-		fd_close(&m->clients[i]);
-	}
-	if (p[WAIT_CONTROL].revents)
-		accept_client(m);
-}
-
-/* What is left when the container is gone; the forwarder ends at the same time as we do. */
-static void drain(struct monitor *m)
-{
-	uint64_t until = now_ns(CLOCK_BOOTTIME) + LINGER_MS * 1000000ull;
-
-	for (size_t i = 0; i < FORWARDERS_MAX; i++) {
-		while (m->forwarders[i].fd >= 0 && now_ns(CLOCK_BOOTTIME) < until) {
-			struct pollfd p = { .fd = m->forwarders[i].fd, .events = POLLIN };
-
-			if (!read_line(m, &m->forwarders[i]) && m->forwarders[i].fd >= 0)
-				poll(&p, 1, LINGER_MS / 10);
+		monitor_network_read(m);
+	if (p[WAIT_URGENT].revents)
+		monitor_trace_read_urgent(m);
+	if (p[WAIT_BULK].revents)
+		monitor_trace_wake(m);
+	for (size_t i = 0; i < CGROUP_WATCH_WAKERS; i++) {
+		if (p[WAIT_GROUP + i].revents) {
+			read_group(m);
+			break;
 		}
 	}
-	/* It has a time of its own: a forwarder that hangs takes nothing from what was denied. */
-	until = now_ns(CLOCK_BOOTTIME) + LINGER_MS * 1000000ull;
-	while (!read_ring(m) && now_ns(CLOCK_BOOTTIME) < until)
-		;
+	for (size_t i = 0; i < CLIENTS_MAX; i++)
+		if (p[WAIT_CLIENTS + i].revents)
+			monitor_read_client(m, i);
+	if (p[WAIT_CONTROL].revents)
+		monitor_accept(m);
+	if (p[WAIT_REPORTS].revents)
+		monitor_record_hear(m);
 }
 
-static uint64_t denied_by(const struct counts *c, uint32_t rule)
+/* What is due by the clock, and what the recorder takes. */
+static void do_due(struct monitor *m)
 {
-	uint32_t index = NETWORK_HITS_INDEX(rule, c->rules);
-	struct network_hits hits;
+	uint64_t now = clock_ns(CLOCK_BOOTTIME), group = cgroup_watch_due(&m->group);
 
-	return kbpf_map_lookup(c->fd, &index, &hits) == 0 ? hits.denied : 0;
+	monitor_trace_tick(m);
+	if (group && group <= now)
+		read_group(m);
+	if (m->tick_at && m->tick_at <= now)
+		tick(m);
+	monitor_record_push(m);
+	end_unrecorded(m);
 }
 
-/* Of the rules that hold now: those of before a reload are in the lines alone. */
-static void write_sums(struct monitor *m)
+static void write_usage(struct monitor *m)
 {
-	const struct counts *c = &m->counts[0];
-	struct audit_sum sums[SUMS_MAX];
 	_buf_free_ struct buf line = {};
 	struct audit_head head;
-	size_t n = 0;
 
-	for (uint32_t i = 0;
-	     c->fd >= 0 && n < SUMS_MAX && i < c->rules + NETWORK_RULES_SPECIAL - 1; i++) {
-		/* The special ones, from NONE down to the one before ALL, stand behind. */
-		uint32_t rule = i < c->rules ? i : NETWORK_RULE_NONE - (i - c->rules);
-		uint64_t count = denied_by(c, rule);
-
-		if (count)
-			sums[n++] = (struct audit_sum){ .rule = rule, .count = count };
-	}
-	if (!n)
+	if (!m->group.is_on)
 		return;
-	head = head_now(m);
-	audit_event_denials(&head, &m->rules[0], sums, n, &line);
-	audit_log_write(&m->log, &line, true);
+	cgroup_watch_read(&m->group, clock_ns(CLOCK_BOOTTIME));
+	tell_limits(m, true);
+	head = monitor_head_now(m);
+	cgroup_usage_print(&m->group, &head, &line);
+	monitor_tell(m, AUDIT_RESOURCE, &line, true);
 }
 
 static void write_end(struct monitor *m)
@@ -564,31 +322,51 @@ static void write_end(struct monitor *m)
 	_buf_free_ struct buf line = {};
 	struct audit_head head;
 
-	write_sums(m);
-	tell_lost(m);
+	monitor_network_tell_sums(m);
+	monitor_tell_lost(m);
 	m->now.log = m->log.lost;
-	head = head_now(m);
-	audit_event_end(&head, m->denied, &m->now, &line);
-	audit_log_write(&m->log, &line, true);
+	m->now.record = m->record.lost;
+	head = monitor_head_now(m);
+	audit_event_end(&head, m->network.denied, &m->trace.exit, &m->now, &line);
+	monitor_tell(m, 0, &line, true);
+}
+
+static void write_start(struct monitor *m)
+{
+	_buf_free_ struct buf line = {};
+	struct audit_head head;
+
+	/* With rules, monitor_use_rules() writes it. */
+	if (m->network.is_on)
+		return;
+	head = monitor_head_now(m);
+	audit_event_start(&head, NULL, &m->record.config, &line);
+	monitor_tell(m, 0, &line, false);
 }
 
 int monitor_run(struct monitor *m, struct err *e)
 {
 	struct pollfd p[WAIT_MAX] = {};
-	int r = use_rules(m, MONITOR_FD_RULES, MONITOR_FD_HITS, m->generation, e);
+	int r;
 
-	close(MONITOR_FD_RULES);
+	write_start(m);
+	r = monitor_network_begin(m, e);
+	if (m->group.is_on)
+		read_group(m);
 	while (r == 0 && !p[WAIT_INIT].revents) {
 		r = wait_for(m, p, e);
 		if (r < 0)
 			break;
 		read_all(m, p);
-		if (m->tick_at && m->tick_at <= now_ns(CLOCK_BOOTTIME))
-			tick(m);
+		do_due(m);
 	}
 	if (r == 0) {
-		drain(m);
+		/* Before the group is gone with its figures. */
+		write_usage(m);
+		monitor_trace_drain(m);
+		monitor_network_drain(m);
 		write_end(m);
+		monitor_record_finish(m, FLUSH_MS);
 	}
 	return r;
 }

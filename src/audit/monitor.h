@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The monitor of one container: it reads the ring of its network filter and the lines of its
- * forwarder, and writes events.jsonl (event.h). See monitor.c.
+ * The monitor of one container: it reads the ring of its network filter, the lines of its forwarder,
+ * what is traced of it and what befalls its control group, and writes events.jsonl and, by its
+ * recorder, the logs of audited policies (event.h). See monitor.c.
  */
 #ifndef PURPLE_AUDIT_MONITOR_H
 #define PURPLE_AUDIT_MONITOR_H
@@ -14,12 +15,11 @@
 struct monitor;
 
 /* With the descriptors of enum monitor_fd, as root. `id`: of the container, borrowed. */
-int monitor_make(const char *id, uint32_t generation, bool has_dns, struct monitor **ret,
-		 struct err *e);
+int monitor_make(const char *id, uint32_t generation, struct monitor **ret, struct err *e);
 /*
  * From here on the process is nobody's, without capabilities (but CAP_BPF where the kernel, before
- * 5.19, lets nobody else read a map), in an empty file system, without children but the one that
- * ends connections, and with few system calls: another one kills it.
+ * 5.19, lets nobody else read a map), in an empty file system, without children but those that end
+ * connections and record, and with few system calls: another one kills it.
  */
 int monitor_enter_jail(struct monitor *m, struct err *e);
 /* Until the container's init has ended. */

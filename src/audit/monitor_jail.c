@@ -28,7 +28,8 @@ static const struct jail_limit limits[] = {
 
 static const int calls[] = {
 	SCMP_SYS(accept4), SCMP_SYS(brk),	   SCMP_SYS(clock_gettime),
-	SCMP_SYS(close),   SCMP_SYS(exit),	   SCMP_SYS(exit_group),
+	SCMP_SYS(close),   SCMP_SYS(epoll_pwait),  SCMP_SYS(epoll_wait),
+	SCMP_SYS(exit),	   SCMP_SYS(exit_group),   SCMP_SYS(pread64),
 	SCMP_SYS(futex),   SCMP_SYS(getrandom),	   SCMP_SYS(madvise),
 	SCMP_SYS(mremap),  SCMP_SYS(munmap),	   SCMP_SYS(poll),
 	SCMP_SYS(ppoll),   SCMP_SYS(read),	   SCMP_SYS(recvfrom),

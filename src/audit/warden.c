@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "base/build.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/jail.h"
 #include "base/list.h"
@@ -65,13 +66,10 @@ static const int calls[] = {
 	SCMP_SYS(write),  SCMP_SYS(rt_sigreturn),
 };
 
+/* As people count a session: a machine that sleeps does not stop it. */
 static int64_t now_ms(void)
 {
-	struct timespec t = {};
-
-	/* As people count a session: a machine that sleeps does not stop it. */
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
+	return clock_ms(CLOCK_BOOTTIME);
 }
 
 /* --- the jail --- */

@@ -306,6 +306,19 @@ int cgroup_stats(const struct cgroup *cg, struct cgroup_stats *ret, struct err *
 void cgroup_stats_clear(struct cgroup_stats *s);
 #define _cgroup_stats_clear_ __attribute__((cleanup(cgroup_stats_clear)))
 
+/* Its directories, for who reads limits and figures without a right to open them: -1 where there is
+ * none. *ret is to be CGROUP_DIRS_EMPTY, and closed also after a failure. */
+struct cgroup_dirs {
+	int unified;	       /* in the cgroup2 mount */
+	int memory, pids, cpu; /* of the v1 controllers */
+};
+#define CGROUP_DIRS_EMPTY      \
+	{                      \
+		-1, -1, -1, -1 \
+	}
+int cgroup_dirs_open(const struct cgroup *cg, struct cgroup_dirs *ret, struct err *e);
+void cgroup_dirs_close(struct cgroup_dirs *d);
+
 /* --- out of memory (oom.c) --- */
 
 /*

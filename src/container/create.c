@@ -38,6 +38,7 @@ static void create_clear(struct create *k)
 	netdevices_clear(&k->netdevices);
 	container_network_clear(&k->network);
 	container_gateway_clear(&k->gateway);
+	container_audit_clear(&k->audit);
 	strmap_free(&k->init.cgroup_view.v1);
 	fd_close(&k->sync_fd);
 	fd_close(&k->cgroup_fd);
@@ -71,7 +72,15 @@ static int make_network(struct create *k, struct undo *u, struct err *e)
 		k->network.own_names = &k->gateway.intercept.hosts;
 		k->network.own_address = k->gateway.config->intercept_address;
 	}
+	k->network.audit = &k->audit;
 	return container_network_make(&k->network, &k->plan, &k->c, k->cgroup_fd, e);
+}
+
+/* After the network: the filter's verdict is in what is traced. */
+static int make_audit(struct create *k, struct undo *u, struct err *e)
+{
+	undo_push(u, create_undo_audit, k);
+	return container_audit_make(&k->audit, &k->c, k->spec, k->cgroup_fd, e);
 }
 
 static int make_rdt(struct create *k, struct undo *u, struct err *e)
@@ -283,6 +292,9 @@ static int spawn_init(struct create *k, struct undo *u, struct err *e)
 	if (r == 0)
 		r = container_network_begin(&k->network, &k->c, &k->ns, k->pid,
 					    init_waits_for_hooks(&k->init), e);
+	/* With a stage in between, it is not init that was started. */
+	if (r == 0 && !k->ns.needs_stage)
+		r = container_audit_begin(&k->audit, &k->c, k->pid, e);
 	undo_push(u, create_undo_gateway, k);
 	if (r == 0)
 		r = begin_gateway(k, e);
@@ -336,6 +348,8 @@ static int guide_init(struct create *k, struct undo *u, struct err *e)
 		r = sync_expect(k->sync_fd, SYNC_READY, NULL, e);
 	if (r == 0)
 		r = container_network_enter(&k->network, &k->plan, &k->c, k->pid, e);
+	if (r == 0)
+		r = container_audit_begin(&k->audit, &k->c, k->pid, e);
 	if (r == 0 && k->gateway.config && !k->gateway.is_begun)
 		r = container_gateway_needs_netns(&k->gateway) ?
 			    begin_gateway_there(k, e) :
@@ -365,6 +379,8 @@ static int commit(struct create *k, struct err *e)
 	if (r == 0)
 		r = container_network_wait(&k->network, e);
 	if (r == 0)
+		r = container_audit_wait(&k->audit, e);
+	if (r == 0)
 		r = container_gateway_wait(&k->gateway, e);
 	if (r == 0 && k->rq->pidfd_socket)
 		r = pidfd_send(k->pid, k->rq->pidfd_socket, "standard", e);
@@ -389,6 +405,7 @@ int container_create(const struct container_create_request *rq, pid_t *ret_pid,
 		.netdevices = NETDEVICES_EMPTY,
 		.network = CONTAINER_NETWORK_EMPTY,
 		.gateway = CONTAINER_GATEWAY_EMPTY,
+		.audit = CONTAINER_AUDIT_EMPTY,
 		.init = { .sync_fd = -1,
 			  .start_fd = -1,
 			  .console_fd = -1,
@@ -405,11 +422,15 @@ int container_create(const struct container_create_request *rq, pid_t *ret_pid,
 	if (r == 0)
 		r = container_gateway_prepare(&k.gateway, &k.plan, e);
 	if (r == 0)
+		r = container_audit_prepare(&k.audit, &k.plan, k.bundle, e);
+	if (r == 0)
 		r = create_make_state(&k, &u, e);
 	if (r == 0)
 		r = make_cgroup(&k, &u, e);
 	if (r == 0)
 		r = make_network(&k, &u, e);
+	if (r == 0)
+		r = make_audit(&k, &u, e);
 	if (r == 0)
 		r = make_rdt(&k, &u, e);
 	if (r == 0)

@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "container/attributes.h"
+#include "container/audit.h"
 #include "container/container.h"
 #include "container/gateway.h"
 #include "container/init.h"
@@ -42,6 +43,7 @@ struct create {
 	struct netdevices netdevices;
 	struct container_network network;
 	struct container_gateway gateway;
+	struct container_audit audit;
 	pid_t holder; /* see cgroup_create_unit(); 0: none */
 	bool in_cgroup;
 	bool hooks_began; /* poststop hooks are to undo what those of create did */
@@ -64,6 +66,7 @@ void create_undo_state(void *arg);
 void create_undo_hooks(void *arg);
 void create_undo_cgroup(void *arg);
 void create_undo_network(void *arg);
+void create_undo_audit(void *arg);
 void create_undo_gateway(void *arg);
 void create_undo_rdt(void *arg);
 void create_undo_netdevices(void *arg);

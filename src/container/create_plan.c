@@ -55,7 +55,8 @@ static int load_plan(struct create *k, struct err *e)
 				     .admin_chosen_by = rq->admin_chosen_by,
 				     .dirs = &policy_default_dirs,
 				     .network_filter = true,
-				     .gateway = true };
+				     .gateway = true,
+				     .audit = true };
 	int r;
 
 	if (rq->plan) {

@@ -51,6 +51,14 @@ void create_undo_network(void *arg)
 	container_network_remove(&k->c, &unused);
 }
 
+void create_undo_audit(void *arg)
+{
+	struct create *k = arg;
+	struct err unused;
+
+	container_audit_remove(&k->c, &unused);
+}
+
 void create_undo_gateway(void *arg)
 {
 	struct create *k = arg;

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "container/attributes.h"
+#include "container/audit.h"
 #include "container/container.h"
 #include "container/gateway.h"
 #include "container/group.h"
@@ -194,6 +195,8 @@ static int remove_container(struct container *c, struct run_record *record, stru
 	/* Before its group, which may be another's when it is gone. */
 	if (r == 0)
 		r = container_network_remove(c, e);
+	if (r == 0)
+		r = container_audit_remove(c, e);
 	if (r == 0 && is_recorded(c) && run_record_collect(c, spec, record, &part) < 0)
 		log_warn("the run of container %s is not recorded: %s", c->st.id, part.msg);
 	if (r == 0 && c->st.cgroup)

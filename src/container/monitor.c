@@ -18,10 +18,13 @@
 
 #include "base/fd.h"
 #include "base/list.h"
+#include "container/audit.h"
 #include "network/rules_json.h"
 
 /* More than it lingers for the forwarder's lines. */
 #define END_MS 1500
+/* And than it waits for its log. */
+#define AUDITED_END_MS 8000
 
 /* Bound through the folder's descriptor: the path may be long. */
 static int make_socket(const struct container *c, int *ret, struct err *e)
@@ -39,44 +42,112 @@ static int make_socket(const struct container *c, int *ret, struct err *e)
 	return 0;
 }
 
-int monitor_begin(struct container *c, const struct network_filter *f, int init_fd,
-		  int netns_fd, bool has_forwarder, struct audit_client *ret,
-		  int *ret_events_fd, struct err *e)
-{
-	_close_ int log = -1, control = -1, ours = -1, theirs = -1, rules = -1;
-	int fds[2], r;
+/* What it is given; closed when it has it. */
+struct handed {
+	int log, control, rules, config, kill, dns;
+	struct cgroup_dirs dirs;
+};
+#define HANDED_EMPTY                                      \
+	{                                                 \
+		-1, -1, -1, -1, -1, -1, CGROUP_DIRS_EMPTY \
+	}
 
-	rules = network_policies_open(c->dirfd, e);
-	if (rules < 0)
-		return rules;
-	r = container_open_events(c, &log, e);
-	if (r == 0)
-		r = make_socket(c, &control, e);
-	if (r < 0)
-		return r;
-	if (has_forwarder) {
+static void handed_close(struct handed *h)
+{
+	fd_close(&h->log);
+	fd_close(&h->control);
+	fd_close(&h->rules);
+	fd_close(&h->config);
+	fd_close(&h->kill);
+	fd_close(&h->dns);
+	cgroup_dirs_close(&h->dirs);
+}
+
+static int open_network(struct container *c, struct monitor_network_start *n,
+			struct handed *h, struct audit_client_start *start, struct err *e)
+{
+	int fds[2];
+
+	h->rules = network_policies_open(c->dirfd, e);
+	if (h->rules < 0)
+		return h->rules;
+	n->events_fd = -1;
+	if (n->has_forwarder) {
 		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
 			return err_sys(e, "cannot make a socket pair");
-		ours = fds[0];
-		theirs = fds[1];
+		n->events_fd = fds[0];
+		h->dns = fds[1];
 	}
-	r = audit_client_begin(
-		&(struct audit_client_start){ .id = c->st.id,
-					      .generation = f->config.generation,
-					      .init_fd = init_fd,
-					      .netns_fd = netns_fd,
-					      .ring_fd = f->maps[NETWORK_MAP_RINGS],
-					      .hits_fd = f->maps[NETWORK_MAP_HITS],
-					      .log_fd = log,
-					      .control_fd = control,
-					      .rules_fd = rules,
-					      .dns_fd = theirs },
-		ret, e);
-	if (r < 0)
+	start->generation = n->filter->config.generation;
+	start->fds[MONITOR_FD_NETNS] = n->netns_fd;
+	start->fds[MONITOR_FD_RING] = n->filter->maps[NETWORK_MAP_RINGS];
+	start->fds[MONITOR_FD_HITS] = n->filter->maps[NETWORK_MAP_HITS];
+	start->fds[MONITOR_FD_RULES] = h->rules;
+	start->fds[MONITOR_FD_DNS] = h->dns;
+	return 0;
+}
+
+static int open_audit(struct container *c, const struct container_audit *a,
+		      struct handed *h, struct audit_client_start *start, struct err *e)
+{
+	int r = 0;
+
+	h->config = openat(c->dirfd, AUDIT_CONFIG_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (h->config < 0)
+		return err_sys(e, "cannot open '%s/" AUDIT_CONFIG_FILE "'", c->dir);
+	if (c->st.cgroup)
+		r = cgroup_open_kill(c->st.cgroup, &h->kill, e);
+	if (r == 0 && h->kill < 0 && audit_config_stops(a->config))
+		return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
+			       "a container that ends when it cannot be recorded needs a group with "
+			       "cgroup.kill (Linux 5.14), and it has none");
+	if (r == 0 && c->st.cgroup && (audit_config_levels(a->config) & AUDIT_RESOURCE))
+		r = cgroup_dirs_open(c->st.cgroup, &h->dirs, e);
+	start->fds[MONITOR_FD_AUDIT] = h->config;
+	start->fds[MONITOR_FD_OTHERS] = a->others_fd;
+	start->fds[MONITOR_FD_KILL] = h->kill;
+	start->fds[MONITOR_FD_URGENT] = a->trace.urgent;
+	start->fds[MONITOR_FD_BULK] = a->trace.bulk;
+	start->fds[MONITOR_FD_STATS] = a->trace.stats;
+	start->fds[MONITOR_FD_COUNTS] = a->trace.counts;
+	start->fds[MONITOR_FD_GROUP] = h->dirs.unified;
+	start->fds[MONITOR_FD_MEMORY] = h->dirs.memory;
+	start->fds[MONITOR_FD_PIDS] = h->dirs.pids;
+	start->fds[MONITOR_FD_CPU] = h->dirs.cpu;
+	return r;
+}
+
+int monitor_begin(struct container *c, struct container_audit *audit,
+		  struct monitor_network_start *network, int init_fd,
+		  struct audit_client *ret, struct err *e)
+{
+	__attribute__((cleanup(handed_close))) struct handed h = HANDED_EMPTY;
+	struct audit_client_start start;
+	int r;
+
+	audit_client_start_init(&start, c->st.id);
+	r = container_open_events(c, &h.log, e);
+	if (r == 0)
+		r = make_socket(c, &h.control, e);
+	if (r == 0 && network)
+		r = open_network(c, network, &h, &start, e);
+	if (r == 0 && audit && audit->config)
+		r = open_audit(c, audit, &h, &start, e);
+	start.fds[MONITOR_FD_INIT] = init_fd;
+	start.fds[MONITOR_FD_LOG] = h.log;
+	start.fds[MONITOR_FD_CONTROL] = h.control;
+	if (r == 0)
+		r = audit_client_begin(&start, ret, e);
+	if (r < 0) {
+		if (network)
+			fd_close(&network->events_fd);
 		return r;
+	}
 	c->st.monitor_pid = ret->pid;
 	c->st.monitor_start = process_start_time(ret->pid);
-	*ret_events_fd = take_fd(&ours);
+	/* Its alone: it sees by that when all others are gone. */
+	if (audit)
+		fd_close(&audit->others_fd);
 	return 0;
 }
 
@@ -84,6 +155,11 @@ bool monitor_is_running(const struct container *c)
 {
 	return c->st.monitor_pid > 0 &&
 	       process_is_alive(c->st.monitor_pid, c->st.monitor_start);
+}
+
+static bool is_audited(const struct container *c)
+{
+	return faccessat(c->dirfd, AUDIT_CONFIG_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 void monitor_stop(struct container *c)
@@ -96,7 +172,8 @@ void monitor_stop(struct container *c)
 	if (!process_is_alive(c->st.pid, c->st.pid_start))
 		fd = (int)syscall(SYS_pidfd_open, c->st.monitor_pid, 0);
 	if (fd >= 0)
-		poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, END_MS);
+		poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1,
+		     is_audited(c) ? AUDITED_END_MS : END_MS);
 	if (monitor_is_running(c))
 		kill(c->st.monitor_pid, SIGKILL);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The container's purple-monitor: who reads what its network filter and its forwarder tell, writes
- * it to events.jsonl in the state folder, and ends connections that are denied (audit/monitor.h).
- * One for each container with network rules; it ends with the container.
+ * The container's purple-monitor: who reads what its network filter and its forwarder tell, and what
+ * is traced of it, writes it to events.jsonl in the state folder and to its audit logs, and ends
+ * connections that are denied (audit/monitor.h). One for each container with network rules, or that
+ * is audited; it ends with the container.
  */
 #ifndef PURPLE_CONTAINER_MONITOR_H
 #define PURPLE_CONTAINER_MONITOR_H
@@ -13,19 +14,27 @@
 #include "network/filter.h"
 #include "network/rules.h"
 
+struct container_audit;
+
 /* In the state folder. */
 #define MONITOR_LOG CONTAINER_EVENTS
 #define MONITOR_SOCKET "monitor.sock"
 
+/* What it is to read of the network; network.json is in the state folder. */
+struct monitor_network_start {
+	const struct network_filter *filter;
+	int netns_fd;
+	bool has_forwarder;
+	int events_fd; /* returned: where the forwarder is to write; -1: there is none */
+};
 /*
- * Starts it; network.json is in the state folder. `init_fd`: pidfd of the container's init.
- * *ret_events_fd: where the forwarder is to write, -1 unless `has_forwarder`. Notes its process in
- * c->st; on failure nothing is left but files of the state folder. It is ready after
- * audit_client_wait(), which may come much later.
+ * Starts it. `audit` and `network` may be NULL: nothing of theirs is recorded. `init_fd`: pidfd of the
+ * container's init. Notes its process in c->st; on failure nothing is left but files of the state
+ * folder. It is ready after audit_client_wait(), which may come much later.
  */
-int monitor_begin(struct container *c, const struct network_filter *f, int init_fd,
-		  int netns_fd, bool has_forwarder, struct audit_client *ret,
-		  int *ret_events_fd, struct err *e);
+int monitor_begin(struct container *c, struct container_audit *audit,
+		  struct monitor_network_start *network, int init_fd,
+		  struct audit_client *ret, struct err *e);
 void monitor_stop(struct container *c);
 bool monitor_is_running(const struct container *c);
 

@@ -135,24 +135,29 @@ static bool has_forwarder(const struct container_network *n)
 static int begin_helpers(struct container_network *n, struct container *c, int netns,
 			 pid_t init, struct err *e)
 {
-	_close_ int pidfd = (int)syscall(SYS_pidfd_open, init, 0), events = -1;
+	struct monitor_network_start start = { .filter = &n->filter,
+					       .netns_fd = netns,
+					       .has_forwarder = has_forwarder(n),
+					       .events_fd = -1 };
+	_close_ int pidfd = (int)syscall(SYS_pidfd_open, init, 0);
 	int r;
 
 	if (pidfd < 0)
 		return err_sys(e, "cannot open the container's init");
-	r = monitor_begin(c, &n->filter, pidfd, netns, has_forwarder(n), &n->monitor,
-			  &events, e);
+	r = monitor_begin(c, n->audit, &start, pidfd, &n->monitor, e);
 	if (r < 0 || !has_forwarder(n))
 		return r;
-	return network_dns_begin(
+	r = network_dns_begin(
 		&(struct network_dns_start){ .netns_fd = netns,
 					     .init_fd = pidfd,
 					     .names_fd = n->filter.maps[NETWORK_MAP_NAMES],
-					     .events_fd = events,
+					     .events_fd = start.events_fd,
 					     .tables = &n->tables,
 					     .own_names = n->own_names,
 					     .own_address = n->own_address },
 		true, &n->dns, e);
+	fd_close(&start.events_fd);
+	return r;
 }
 
 int container_netns_of(pid_t pid, struct err *e)

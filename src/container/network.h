@@ -17,12 +17,15 @@
 #include "network/wire.h"
 #include "policy/plan.h"
 
+struct container_audit;
+
 /* What create has of it. */
 struct container_network {
 	const char *policy; /* the first one's name; NULL: there are no rules */
 	/* What the forwarder answers by itself (dns_client.h); NULL: nothing. The caller's. */
 	const struct strv *own_names;
 	const char *own_address;
+	struct container_audit *audit; /* what else the monitor records; NULL: nothing. The caller's */
 	struct network_tables tables;
 	struct network_filter filter;
 	struct network_dns dns; /* pid > 0: begun, and not the container's yet */

@@ -80,6 +80,9 @@ int run_record_collect(const struct container *c, const struct oci_spec *spec,
 struct json;
 void run_record_take_event(struct run_record *x, const struct container *c,
 			   const struct json *event);
+/* The denial that it tells, with a count of 0, for json_clear(). False: it tells none. */
+bool run_denial_read(const struct container *c, const struct json *event,
+		     struct run_denial *ret);
 /* All lines of the file. */
 int run_record_take_events(struct run_record *x, const struct container *c, struct err *e);
 

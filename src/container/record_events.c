@@ -174,57 +174,78 @@ static char *command_of(const struct run_denial *d, const struct container *c,
 	return NULL;
 }
 
+/* Whether `have` is what shortened() made of the text. */
+static bool is_text(const char *have, const char *text)
+{
+	if (!text || !*text)
+		return !have || !*have;
+	return have && strncmp(have, text, TEXT_MAX) == 0;
+}
+
 static bool is_of(const struct run_denial *d, const struct json *j, const char *type,
 		  const char *verdict)
 {
-	const char *rule = text_at(j, "rule", "name");
-	_free_ char *cut = shortened(rule ? rule : "");
-
 	return streq(d->type, type) && streq(d->verdict, verdict) &&
-	       streq(d->rule, cut ? cut : "") &&
-	       streq_null(d->reference, text_at(j, "rule", "reference")) &&
-	       streq_null(d->policy, text_at(j, "rule", "ruleset"));
+	       is_text(d->rule, text_at(j, "rule", "name")) &&
+	       is_text(d->reference, text_at(j, "rule", "reference")) &&
+	       is_text(d->policy, text_at(j, "rule", "ruleset"));
 }
 
-static void fill_denial(struct run_denial *d, const struct container *c,
-			const struct json *j, const char *type, const char *verdict)
+/* NULL: it is no denial. */
+static const char *verdict_of(const struct json *j)
 {
-	const char *rule = text_at(j, "rule", "name");
-	_buf_free_ struct buf target = {};
+	const char *verdict = text_at(j, "verdict", NULL);
 
+	return verdict && (streq(verdict, "deny") || streq(verdict, "audit")) ? verdict :
+										NULL;
+}
+
+bool run_denial_read(const struct container *c, const struct json *j, struct run_denial *ret)
+{
+	const char *type = j->type == JSON_MAP ? text_at(j, "type", NULL) : NULL;
+	const char *verdict = type ? verdict_of(j) : NULL;
+	_buf_free_ struct buf target = {};
+	struct run_denial d = {};
+
+	if (!verdict)
+		return false;
 	describe_target(j, &target);
-	d->type = strdup(type);
-	d->verdict = strdup(verdict);
-	d->rule = shortened(rule);
-	if (!d->rule)
-		d->rule = strdup("");
-	d->reference = shortened(text_at(j, "rule", "reference"));
-	d->policy = shortened(text_at(j, "rule", "ruleset"));
-	d->target = shortened(target.s);
-	if (d->type && d->verdict && d->rule)
-		d->command = command_of(d, c, j);
+	d.type = strdup(type);
+	d.verdict = strdup(verdict);
+	d.rule = shortened(text_at(j, "rule", "name"));
+	if (!d.rule)
+		d.rule = strdup("");
+	d.reference = shortened(text_at(j, "rule", "reference"));
+	d.policy = shortened(text_at(j, "rule", "ruleset"));
+	d.target = shortened(target.s);
+	if (!d.type || !d.verdict || !d.rule) {
+		json_clear(&run_denial_type, &d);
+		return false;
+	}
+	d.command = command_of(&d, c, j);
+	*ret = d;
+	return true;
 }
 
 static void count_denial(struct run_record *x, const struct container *c,
 			 const struct json *j, const char *type, const char *verdict)
 {
 	uint64_t n = number_at(j, "count", NULL, 1);
-	struct run_denial *d = NULL;
+	struct run_denial fresh, *d = NULL;
 
 	*(streq(verdict, "audit") ? &x->audited : &x->denied) += n;
 	for (size_t i = 0; i < x->denials.n && !d; i++)
 		if (is_of(&x->denials.v[i], j, type, verdict))
 			d = &x->denials.v[i];
-	if (!d && x->denials.n < DENIALS_MAX && (d = list_add(&x->denials)))
-		fill_denial(d, c, j, type, verdict);
-	if (!d)
-		return;
-	if (!d->type || !d->verdict || !d->rule) {
-		json_clear(&run_denial_type, d);
-		x->denials.n--;
-		return;
+	if (!d && x->denials.n < DENIALS_MAX && run_denial_read(c, j, &fresh)) {
+		d = list_add(&x->denials);
+		if (d)
+			*d = fresh;
+		else
+			json_clear(&run_denial_type, &fresh);
 	}
-	d->count += n;
+	if (d)
+		d->count += n;
 }
 
 /* What rules denied in all: the lines have of it what was told one by one. */
@@ -330,8 +351,8 @@ void run_record_take_event(struct run_record *x, const struct container *c,
 
 	if (!type)
 		return;
-	verdict = text_at(j, "verdict", NULL);
-	if (verdict && (streq(verdict, "deny") || streq(verdict, "audit")))
+	verdict = verdict_of(j);
+	if (verdict)
 		count_denial(x, c, j, type, verdict);
 	if (str_has_prefix(type, "llm_") || str_has_prefix(type, "gateway_"))
 		take_llm(x, j, type);

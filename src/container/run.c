@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "container/alerts.h"
 #include "container/budget.h"
 #include "container/console.h"
 #include "container/container.h"
@@ -132,6 +133,8 @@ int container_run_supervised(struct container_create_request *rq, struct supervi
 		r = watch_oom(rq, &c, s, e);
 	if (r == 0)
 		r = watch_budget(rq, s, e);
+	if (r == 0 && s->alerts)
+		r = alerts_open(s->alerts, s->container, e);
 	if (r == 0)
 		r = open_notify(rq, &notify, s, e);
 	if (r == 0)
@@ -156,8 +159,12 @@ int container_run_supervised(struct container_create_request *rq, struct supervi
 	s->container = NULL;
 	if (r < 0 || keep)
 		return r;
-	return s->record ? container_delete_recorded(rq->root, rq->id, true, s->record, e) :
-			   container_delete(rq->root, rq->id, true, e);
+	r = s->record ? container_delete_recorded(rq->root, rq->id, true, s->record, e) :
+			container_delete(rq->root, rq->id, true, e);
+	/* What its monitor told last: the file is open still. */
+	if (s->alerts)
+		supervise_tell_alerts(s);
+	return r;
 }
 
 static int run_detached(const struct container_create_request *rq, struct err *e)

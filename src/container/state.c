@@ -57,6 +57,7 @@ static const struct json_field state_fields[] = {
 	JSON_F(container_state, supervisor, "supervisor", JSON_I32),
 	JSON_F(container_state, supervisor_start, "supervisorStart", JSON_U64),
 	JSON_F(container_state, network_filter, "networkFilter", JSON_STR),
+	JSON_F(container_state, trace, "trace", JSON_STR),
 	JSON_F(container_state, network_generation, "networkGeneration", JSON_U32),
 	JSON_F(container_state, dns_pid, "dnsPid", JSON_I32),
 	JSON_F(container_state, dns_start, "dnsStart", JSON_U64),

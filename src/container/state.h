@@ -11,7 +11,8 @@
  *                LLM calls (gateway/events.h)
  *   end.jsonl    why it ended, or is being ended (end.h)
  *   limit.json   the budget that is spent, where one is (gateway/limit.h)
- *   monitor.sock where who writes that takes requests
+ *   audit.json   what is recorded of it and where, where a policy is audited (audit/config.h)
+ *   monitor.sock where who writes events.jsonl takes requests
  *   gateway.json what its LLM gateway is to do, where it has one
  *   trust        certificates and more that the container sees of it (intercept.h)
  *   llm.jsonl    prompts and answers, where a policy asks for them
@@ -63,6 +64,7 @@ struct container_state {
 	int32_t supervisor; /* `purple run`: pid of the process in front of it; 0: none */
 	uint64_t supervisor_start;
 	char *network_filter; /* its name (network/filter.h); NULL: none */
+	char *trace; /* by what name it is traced (audit/trace.h); NULL: it is not */
 	/* Of the filter that network.json and dns_pid are of; 0: 1. A reload that was killed has left
 	 * another one. */
 	uint32_t network_generation;

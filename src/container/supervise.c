@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "container/alerts.h"
 #include "container/budget.h"
 #include "container/end.h"
 #include "container/notify.h"
@@ -309,6 +310,15 @@ static void take_budget(struct supervise *s)
 		(void)!fd_write_all(STDERR_FILENO, text.s, text.len);
 }
 
+void supervise_tell_alerts(struct supervise *s)
+{
+	_buf_free_ struct buf text = {};
+
+	alerts_take(s->alerts, s->raw ? "\r\n" : "\n", &text);
+	if (text.len && !text.failed)
+		(void)!fd_write_all(STDERR_FILENO, text.s, text.len);
+}
+
 int supervise_wait(struct supervise *s, pid_t pid, int *ret_status, struct err *e)
 {
 	_free_ struct loop *l = calloc(1, sizeof(*l));
@@ -321,14 +331,15 @@ int supervise_wait(struct supervise *s, pid_t pid, int *ret_status, struct err *
 	if (reap(pid, ret_status))
 		goto done;
 	for (;;) {
-		struct pollfd p[7] = {
+		struct pollfd p[8] = {
 			{ .fd = s->sigfd, .events = POLLIN },
 			{ .fd = -1, .events = POLLIN },
 			{ .fd = -1 },
 			{ .fd = s->oom_fd, .events = POLLIN },
 			{ .fd = -1, .events = POLLOUT },
 			{ .fd = s->notify ? s->notify->sock : -1, .events = POLLIN },
-			{ .fd = s->budget ? s->budget->fd : -1, .events = POLLIN }
+			{ .fd = s->budget ? s->budget->fd : -1, .events = POLLIN },
+			{ .fd = s->alerts ? s->alerts->fd : -1, .events = POLLIN }
 		};
 		int timeout = check_timeout(s, pid, start);
 
@@ -352,6 +363,8 @@ int supervise_wait(struct supervise *s, pid_t pid, int *ret_status, struct err *
 			take_notify(s);
 		if (p[6].revents)
 			take_budget(s);
+		if (p[7].revents)
+			supervise_tell_alerts(s);
 		if (take_signals(s, pid, ret_status))
 			break;
 		proxy(s, l, p);

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "cgroup/cgroup.h"
 
+struct alerts;
 struct budget_watch;
 struct container;
 struct notify;
@@ -26,6 +27,7 @@ struct supervise {
 	const struct cgroup *cgroup; /* with kill_on_oom; set by container_run_supervised() */
 	int oom_fd;		     /* cgroup_watch_oom(); -1: none */
 	struct budget_watch *budget; /* of LLM calls; what it says goes to stderr; NULL: not told */
+	struct alerts *alerts; /* what it is denied goes to stderr; NULL: it is not told */
 	const struct container *container; /* why it ends is noted there; NULL: nowhere */
 	struct run_record *record;	   /* of the run, at its end; NULL: nobody asks */
 	struct notify *notify; /* the program's messages to a service manager; NULL: none */
@@ -44,6 +46,9 @@ int supervise_terminal(struct supervise *s, int master, struct err *e);
 
 /* Until pid, a child of the caller, ends. *ret_status is its exit code, 128+n for a signal. */
 int supervise_wait(struct supervise *s, pid_t pid, int *ret_status, struct err *e);
+
+/* What it was denied since the last time, to stderr. */
+void supervise_tell_alerts(struct supervise *s);
 
 /* Restores the terminal. Safe to call at any time, and twice. */
 void supervise_end(struct supervise *s);

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * purple-monitor: writes what the network filter and the forwarder of one container tell. Started by
- * the runtime (audit/client.c) with all that it needs as descriptors (enum monitor_fd), and the
- * container's id and the generation of its rules as arguments; lives as long as the container's
- * init. Of use to nobody else.
+ * purple-monitor: writes what the network filter and the forwarder of one container tell, what is
+ * traced of it and which limits it hits: to events.jsonl, and by a child (audit/recorder.h) to the
+ * logs of audited policies. Started by the runtime (audit/client.c) with all that it needs as
+ * descriptors (enum monitor_fd), and the container's id and the generation of its rules as
+ * arguments; lives as long as the container's init. Of use to nobody else.
  *
- * Runs in the host's namespaces. Opens the ring as root, then gives everything up
- * (audit/monitor_jail.c), but for a child that keeps CAP_NET_ADMIN (audit/cutter.c), and only then
- * reads what others have a hand in.
+ * Runs in the host's namespaces. Opens rings and the control group's files as root, then gives
+ * everything up (audit/monitor_jail.c), but for a child that keeps CAP_NET_ADMIN (audit/cutter.c)
+ * and one that can write the logs, and only then reads what others have a hand in.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "audit/monitor.h"
@@ -24,7 +24,6 @@
 
 static int prepare(char **argv, int argc, struct monitor **ret, struct err *e)
 {
-	struct stat st;
 	uint32_t generation;
 	int r;
 
@@ -40,9 +39,7 @@ static int prepare(char **argv, int argc, struct monitor **ret, struct err *e)
 	(void)!setsid();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
-	if (fstat(MONITOR_FD_DNS, &st) < 0)
-		return err_sys(e, "descriptor %d", MONITOR_FD_DNS);
-	r = monitor_make(argv[1], generation, S_ISSOCK(st.st_mode), ret, e);
+	r = monitor_make(argv[1], generation, ret, e);
 	return r < 0 ? r : monitor_enter_jail(*ret, e);
 }
 

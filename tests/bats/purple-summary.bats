@@ -172,6 +172,31 @@ has_detail() {
 	assert_contains ", 4 denied: exited with status"
 }
 
+@test "purple run tells denials as they happen, with rule and command, and not more than is readable" {
+	profile <<<$'network:\n  allow_outgoing: ["203.0.113.1"]\n  blocked_ips: [192.0.2.0/24]'
+	local line
+	line=$(grep -n blocked_ips p.yaml | cut -d: -f1)
+	"$PURPLE" --root "$PURPLE_ROOT" run --profile ./p.yaml --name "$ID" -- \
+		bash -c ': >/dev/tcp/192.0.2.1/443; exec sleep 1000' >out 2>err </dev/null 3>&- &
+	SUPERVISOR=$!
+	# While it runs.
+	wait_for 10 grep -q "^purple: denied: " err
+	kill -0 "$SUPERVISOR"
+	grep -q "^purple: denied: the connection with 192.0.2.1:443: .*192.0.2.0/24 (./p.yaml:$line:[0-9]*); see: purple policy why /.*/p.yaml 192.0.2.1:443$" err
+	[[ ! -s out ]]
+	purple_ stop "$ID"
+	wait "$SUPERVISOR" || true
+	# One that ends at once is told of all the same; many are told by their number.
+	sandbox -- bash -c 'for ((i = 1; i < 60; i++)); do : >/dev/tcp/192.0.2.$i/443; done'
+	assert_says "purple: denied: the connection with 192.0.2.1:443"
+	(($(grep -c "^purple: denied" <<<"$stderr") < 40))
+	sandbox --quiet -- bash -c ': >/dev/tcp/192.0.2.1/443' 
+	assert_lacks "purple: denied"
+	# In the terminal's raw mode a line begins where lines begin.
+	run script -qec "'$PURPLE' --root '$PURPLE_ROOT' run -p ./p.yaml --name $ID -- bash -c ': >/dev/tcp/192.0.2.1/443; sleep 1'" /dev/null
+	assert_contains $'192.0.2.1:443\r\n'
+}
+
 @test "the newest thousand runs are kept, and a folder that cannot be used changes nothing but a warning" {
 	local i
 	mkdir -m 0700 "$runs"

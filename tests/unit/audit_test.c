@@ -177,18 +177,40 @@ static void test_odd_events(void **state)
 static void test_other_lines(void **state)
 {
 	struct audit_rules rules = read_rules();
-	struct audit_lost lost = { 1, 2, 3, 4 };
+	struct audit_lost lost = { 1, 2, 3, 4, 0, 0 }, all = { 1, 2, 3, 4, 5, 6 };
+	struct audit_exit unknown = {}, code = { true, 3, 0 }, signal = { true, 0, 9 };
+	struct audit_log_config log = { .policy = "p", .path = "/l" };
+	struct audit_config none = {}, audited = { .logs = { .v = &log, .n = 1 } };
 	struct audit_head h = head();
 	struct buf b = {};
 
-	audit_event_rules(&h, "start", &rules, &b);
+	audit_event_start(&h, &rules, &none, &b);
 	check_line(&b, HEAD("start",
 			    "") ",\"rules\":{\"generation\":4,\"policies\":[{\"name\":\"first\",\"enforcement\":\"enforce\"},"
 				"{\"name\":\"second\",\"enforcement\":\"audit\"}]}}");
+	audit_event_rules(&h, &rules, &b);
+	check_line(&b, NULL);
+	audit_event_start(&h, NULL, &audited, &b);
+	check_line(&b, HEAD("start", "") ",\"logs\":[{\"path\":\"/l\",\"ruleset\":\"p\"}]}");
+	audit_event_failure(&h, "log_failed", "/l", "no \"room\"", &b);
+	check_line(&b, HEAD("log_failed",
+			    "") ",\"log\":{\"file\":{\"path\":\"/l\"}},\"error\":{\"message\":"
+				"\"no \\\"room\\\"\"}}");
+	audit_event_failure(&h, "recorder_died", NULL, "it died", &b);
+	check_line(&b, NULL);
 	audit_event_lost(&h, &lost, &b);
 	check_line(&b, HEAD("lost",
 			    "") ",\"lost\":{\"full\":1,\"limited\":2,\"dns\":3,\"log\":4}}");
-	audit_event_end(&h, 9, &lost, &b);
+	audit_event_lost(&h, &all, &b);
+	check_line(&b, HEAD("lost", "") ",\"lost\":{\"full\":1,\"limited\":2,\"dns\":3,\"log\":4,"
+					"\"trace\":5,\"record\":6}}");
+	audit_event_end(&h, 9, &code, &lost, &b);
+	check_line(&b, HEAD("end", "") ",\"denied\":9,\"exit_code\":3,\"lost\":{\"full\":1,"
+				       "\"limited\":2,\"dns\":3,\"log\":4}}");
+	audit_event_end(&h, 9, &signal, &lost, &b);
+	check_line(&b, HEAD("end", "") ",\"denied\":9,\"signal\":9,\"lost\":{\"full\":1,"
+				       "\"limited\":2,\"dns\":3,\"log\":4}}");
+	audit_event_end(&h, 9, &unknown, &lost, &b);
 	check_line(&b,
 		   HEAD("end",
 			"") ",\"denied\":9,\"lost\":{\"full\":1,\"limited\":2,\"dns\":3,\"log\":4}}");

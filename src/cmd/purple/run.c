@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "cmd/purple/purple.h"
 #include "cmd/purple/summary.h"
+#include "container/alerts.h"
 #include "container/budget.h"
 #include "container/record.h"
 #include "container/run.h"
@@ -101,6 +102,7 @@ static int fill_request(const struct run_options *o, char **args, int n,
 	ret->rootless = geteuid() != 0;
 	ret->network = !ret->rootless;
 	ret->gateway = !ret->rootless;
+	ret->audit = !ret->rootless;
 	ret->rootfs = "rootfs";
 	for (int i = 0; i < n; i++)
 		if (strv_add(&ret->args, args[i]) < 0)
@@ -366,6 +368,7 @@ static int run_sandbox(const struct purple_globals *g, const struct run_options 
 {
 	__attribute__((cleanup(limit_places_clear))) struct limit_places limits = {};
 	_budget_watch_close_ struct budget_watch budget = BUDGET_WATCH_EMPTY;
+	_alerts_close_ struct alerts alerts = ALERTS_EMPTY;
 	_run_record_clear_ struct run_record record = {};
 	_supervise_end_ struct supervise s = SUPERVISE_EMPTY;
 	_free_ char *path = NULL, *id = NULL;
@@ -375,6 +378,7 @@ static int run_sandbox(const struct purple_globals *g, const struct run_options 
 	budget.is_quiet = o->quiet;
 	s.budget = &budget;
 	s.record = &record;
+	s.alerts = o->quiet ? NULL : &alerts;
 	if (r == 0)
 		r = profile_resolve(o->profile, &path, e);
 	if (r == 0)

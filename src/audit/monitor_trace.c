@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is traced of the container: two rings of the kernel's (bpf/audit.h), and a table of system
+ * calls. Runs in purple-monitor: monitor_trace_make() as root, the rest as nobody.
+ *
+ * Neither ring waits for us. The urgent one wakes us at each event; the bulk one when we sleep on
+ * it, and else at each eighth that fills: while there is something in it, it is looked at every
+ * LOOK_NS. When the recorder is behind, the bulk ring is left alone: what it cannot hold is counted
+ * by the kernel, and told as lost.
+ */
+#include "audit/monitor_parts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "audit/protocol.h"
+#include "base/clock.h"
+#include "base/fd.h"
+
+#define LOOK_NS (SECOND / 20)
+#define COUNT_NS (5 * SECOND)
+
+/* --- lines --- */
+
+static struct audit_head trace_head(struct monitor *m, uint64_t at)
+{
+	/* Numbers of their own: events.jsonl has none of these lines. */
+	return monitor_head_numbered(m, at, ++m->trace.sequence);
+}
+
+/* The filter has told of it, with its rule. */
+static bool is_told_already(const struct monitor *m, const struct trace_head *h)
+{
+	return m->network.is_on && (h->type == TRACE_CONNECT || h->type == TRACE_BIND) &&
+	       ((const struct trace_socket *)(const void *)h)->verdict ==
+		       TRACE_VERDICT_DENIED;
+}
+
+static void note_exit(struct monitor *m, const struct trace_exit *x)
+{
+	for (size_t i = 0; m->trace.calls && i < TRACE_COUNTS_MAX; i++)
+		if (m->trace.counts[i].what >> 32 == x->head.pid)
+			m->trace.calls[i].is_over = true;
+	if (x->head.pid == m->trace.init_pid)
+		m->trace.exit = (struct audit_exit){ true, x->code, x->signal };
+}
+
+static void tell_event(struct monitor *m, const void *data, size_t size)
+{
+	const struct trace_head *h = data;
+	struct buf *line = &m->trace.line;
+	struct audit_head head;
+	uint32_t levels;
+
+	if (!trace_event_is_whole(data, size)) {
+		m->now.trace++;
+		return;
+	}
+	if (h->type == TRACE_EXIT && !(h->flags & TRACE_THREAD))
+		note_exit(m, data);
+	if (is_told_already(m, h))
+		return;
+	line->len = 0;
+	head = trace_head(m, h->time);
+	trace_event_print(&head, data, line, &levels);
+	monitor_record(m, levels, line);
+	if (line->failed) {
+		buf_free(line);
+		*line = (struct buf){};
+	}
+}
+
+static int on_urgent(void *arg, void *data, size_t size)
+{
+	struct monitor *m = arg;
+
+	tell_event(m, data, size);
+	return m->trace.batch-- > 0 ? 0 : -EAGAIN;
+}
+
+static int on_bulk(void *arg, void *data, size_t size)
+{
+	struct monitor *m = arg;
+
+	tell_event(m, data, size);
+	return m->trace.batch-- > 0 && !monitor_record_is_full(m) ? 0 : -EAGAIN;
+}
+
+/* --- rings --- */
+
+bool monitor_trace_read_urgent(struct monitor *m)
+{
+	if (!m->trace.is_on)
+		return true;
+	m->trace.batch = BATCH;
+	monitor_expect_tick(m);
+	return ring_buffer__consume(m->trace.urgent) != -EAGAIN;
+}
+
+/* Sleeps on the ring, if nothing has come meanwhile. */
+static void fall_asleep(struct monitor *m)
+{
+	struct monitor_trace *t = &m->trace;
+
+	__atomic_store_n(&t->stats->waiting, 1, __ATOMIC_SEQ_CST);
+	t->is_asleep = true;
+	t->batch = BATCH;
+	if (ring_buffer__consume(t->bulk) != 0)
+		t->is_asleep = false;
+}
+
+bool monitor_trace_read_bulk(struct monitor *m)
+{
+	struct monitor_trace *t = &m->trace;
+	int n;
+
+	if (!t->is_on || monitor_record_is_full(m))
+		return true;
+	monitor_expect_tick(m);
+	t->is_asleep = false;
+	t->batch = BATCH;
+	n = ring_buffer__consume(t->bulk);
+	t->look_at = clock_ns(CLOCK_BOOTTIME) + LOOK_NS;
+	if (n == 0)
+		fall_asleep(m);
+	return n != -EAGAIN;
+}
+
+void monitor_trace_wake(struct monitor *m)
+{
+	struct epoll_event unused;
+
+	/* Edges: it is not ready again before the next wake-up, however much is left in it. */
+	(void)!epoll_wait(m->trace.bulk_wait, &unused, 1, 0);
+	monitor_trace_read_bulk(m);
+}
+
+/* --- counts of system calls --- */
+
+/* The difference to what was told, of the elements that changed, by process. */
+static int by_process(const void *a, const void *b)
+{
+	const struct trace_count *x = a, *y = b;
+
+	return x->what < y->what ? -1 : x->what > y->what;
+}
+
+static size_t take_counts(struct monitor_trace *t)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < TRACE_COUNTS_MAX; i++) {
+		struct trace_count now = {
+			.what = __atomic_load_n(&t->counts[i].what, __ATOMIC_RELAXED),
+			.calls = __atomic_load_n(&t->counts[i].calls, __ATOMIC_RELAXED),
+			.failed = __atomic_load_n(&t->counts[i].failed, __ATOMIC_RELAXED),
+		};
+		struct monitor_calls *last = &t->calls[i];
+
+		if (now.what && (now.calls != last->calls || now.failed != last->failed))
+			t->changed[n++] = (struct trace_count){ now.what,
+								now.calls - last->calls,
+								now.failed - last->failed };
+		last->calls = now.calls;
+		last->failed = now.failed;
+		if (!last->is_over)
+			continue;
+		*last = (struct monitor_calls){};
+		t->counts[i].calls = t->counts[i].failed = 0;
+		__atomic_store_n(&t->counts[i].what, 0, __ATOMIC_RELEASE);
+	}
+	return n;
+}
+
+/* A call of a process may stand in more than one element. */
+static size_t merge_counts(struct trace_count *v, size_t n)
+{
+	size_t k = 0;
+
+	qsort(v, n, sizeof(*v), by_process);
+	for (size_t i = 0; i < n; i++) {
+		if (k > 0 && v[k - 1].what == v[i].what) {
+			v[k - 1].calls += v[i].calls;
+			v[k - 1].failed += v[i].failed;
+		} else {
+			v[k++] = v[i];
+		}
+	}
+	return k;
+}
+
+static void tell_counts(struct monitor *m)
+{
+	struct monitor_trace *t = &m->trace;
+	size_t n = merge_counts(t->changed, take_counts(t)), from = 0;
+
+	for (size_t i = 1; i <= n; i++) {
+		struct audit_head head;
+		struct trace_calls_line x;
+
+		if (i < n && t->changed[i].what >> 32 == t->changed[from].what >> 32)
+			continue;
+		x = (struct trace_calls_line){ (uint32_t)(t->changed[from].what >> 32),
+					       t->changed + from, i - from };
+		head = trace_head(m, clock_ns(CLOCK_BOOTTIME));
+		t->line.len = 0;
+		trace_event_calls(&head, &x, t->arch, &t->line);
+		monitor_record(m, AUDIT_COUNTS, &t->line);
+		from = i;
+	}
+}
+
+/* --- time --- */
+
+uint64_t monitor_trace_due(struct monitor *m)
+{
+	struct monitor_trace *t = &m->trace;
+	uint64_t due = 0;
+
+	if (!t->is_on)
+		return 0;
+	if (!t->is_asleep && !monitor_record_is_full(m))
+		due = t->look_at;
+	if (t->calls && (!due || t->count_at < due))
+		due = t->count_at;
+	return due;
+}
+
+void monitor_trace_tick(struct monitor *m)
+{
+	struct monitor_trace *t = &m->trace;
+	uint64_t now = clock_ns(CLOCK_BOOTTIME);
+
+	if (!t->is_on)
+		return;
+	if (!t->is_asleep && t->look_at <= now)
+		monitor_trace_read_bulk(m);
+	if (t->calls && t->count_at <= now) {
+		tell_counts(m);
+		t->count_at = now + COUNT_NS;
+	}
+}
+
+void monitor_trace_count_lost(struct monitor *m)
+{
+	struct monitor_trace *t = &m->trace;
+	uint64_t lost = 0;
+
+	if (!t->is_on)
+		return;
+	for (size_t i = 0; i < TRACE_TYPES; i++)
+		lost += __atomic_load_n(&t->stats->lost[i], __ATOMIC_RELAXED);
+	lost += __atomic_load_n(&t->stats->uncounted, __ATOMIC_RELAXED);
+	m->now.trace += lost - t->lost;
+	t->lost = lost;
+}
+
+/* The container is gone: nothing comes any more. */
+void monitor_trace_drain(struct monitor *m)
+{
+	uint64_t until = clock_ns(CLOCK_BOOTTIME) + 2 * SECOND;
+
+	if (!m->trace.is_on)
+		return;
+	while (!monitor_trace_read_urgent(m) && clock_ns(CLOCK_BOOTTIME) < until)
+		monitor_record_push(m);
+	while (clock_ns(CLOCK_BOOTTIME) < until &&
+	       (monitor_record_is_full(m) || !monitor_trace_read_bulk(m)))
+		monitor_record_push(m);
+	if (m->trace.calls)
+		tell_counts(m);
+}
+
+/* --- life --- */
+
+static void *map_shared(int fd, size_t size, struct err *e)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *p = mmap(NULL, (size + page - 1) / page * page, PROT_READ | PROT_WRITE,
+		       MAP_SHARED, fd, 0);
+
+	if (p != MAP_FAILED)
+		return p;
+	err_sys(e, "cannot map the counts of what is traced");
+	return NULL;
+}
+
+/* As the host sees it: the container's events have the host's numbers. */
+static uint32_t pid_of(int pidfd)
+{
+	char path[64], text[512], *at;
+	_close_ int fd = -1;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	at = strstr(text, "\nPid:");
+	return at ? (uint32_t)strtoul(at + strlen("\nPid:"), NULL, 10) : 0;
+}
+
+static int make_counts(struct monitor *m, struct err *e)
+{
+	struct monitor_trace *t = &m->trace;
+
+	if (!(audit_config_levels(&m->record.config) & AUDIT_COUNTS) ||
+	    !monitor_fd_is_there(MONITOR_FD_COUNTS))
+		return 0;
+	t->counts = map_shared(MONITOR_FD_COUNTS,
+			       TRACE_COUNTS_MAX * sizeof(struct trace_count), e);
+	if (!t->counts)
+		return -e->code;
+	t->calls = calloc(TRACE_COUNTS_MAX, sizeof(*t->calls));
+	t->changed = calloc(TRACE_COUNTS_MAX, sizeof(*t->changed));
+	t->count_at = clock_ns(CLOCK_BOOTTIME) + COUNT_NS;
+	return t->calls && t->changed ? 0 : err_oom(e);
+}
+
+int monitor_trace_make(struct monitor *m, struct err *e)
+{
+	struct monitor_trace *t = &m->trace;
+
+	if (!monitor_fd_is_there(MONITOR_FD_URGENT))
+		return 0;
+	t->is_on = true;
+	t->init_pid = pid_of(MONITOR_FD_INIT);
+	t->arch = seccomp_arch_native();
+	t->stats = map_shared(MONITOR_FD_STATS, sizeof(*t->stats), e);
+	if (!t->stats)
+		return -e->code;
+	t->urgent = ring_buffer__new(MONITOR_FD_URGENT, on_urgent, m, NULL);
+	t->bulk = ring_buffer__new(MONITOR_FD_BULK, on_bulk, m, NULL);
+	if (!t->urgent || !t->bulk)
+		return err_sys(e, "cannot read the rings of what is traced");
+	t->bulk_wait = epoll_create1(EPOLL_CLOEXEC);
+	if (t->bulk_wait < 0 ||
+	    epoll_ctl(t->bulk_wait, EPOLL_CTL_ADD, MONITOR_FD_BULK,
+		      &(struct epoll_event){ .events = EPOLLIN | EPOLLET }) < 0)
+		return err_sys(e, "cannot wait for the ring of what is traced");
+	return make_counts(m, e);
+}
