@@ -30,8 +30,10 @@
 #include "audit/monitor_jail.h"
 #include "audit/monitor_parts.h"
 #include "audit/protocol.h"
+#include "audit/warden.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/helper.h"
 #include "base/jail.h"
 #include "network/bpf.h"
 
@@ -141,9 +143,74 @@ static void end_unrecorded(struct monitor *m)
 	    !(m->record.is_gone || m->record.is_failing))
 		return;
 	m->is_ended = true;
+	/* Who notes the reason does it; nobody else's death is waited for. */
+	if (m->warden >= 0)
+		(void)!warden_tell(m->warden, WARDEN_KILL, WARDEN_FOR_AUDIT);
 	if (fd_write_all(MONITOR_FD_KILL, "1", 1) < 0)
 		why = "it cannot be recorded any more, and cannot be ended";
 	monitor_tell_failure(m, "audit_stopped", NULL, why);
+}
+
+/* --- limits that end it --- */
+
+static int is_there_or_none(int fd)
+{
+	return monitor_fd_is_there(fd) ? fd : -1;
+}
+
+static int read_limits(struct audit_limits *l, struct warden_setup *ret, struct err *e)
+{
+	int r = audit_limits_read(MONITOR_FD_LIMITS, l, e);
+
+	if (r < 0)
+		return r;
+	*ret = (struct warden_setup)WARDEN_SETUP_EMPTY;
+	ret->init_fd = MONITOR_FD_INIT;
+	ret->kill_fd = is_there_or_none(MONITOR_FD_KILL);
+	ret->freezer_fd = is_there_or_none(MONITOR_FD_FREEZER);
+	ret->oom_fd = is_there_or_none(MONITOR_FD_OOM);
+	ret->end_fd = is_there_or_none(MONITOR_FD_ENDED);
+	audit_limits_fill(l, ret);
+	return 0;
+}
+
+/* Between jail_drop_bounding() and the jail. */
+static int start_warden(struct monitor *m, struct err *e)
+{
+	struct warden_setup setup;
+	int r;
+
+	if (!monitor_fd_is_there(MONITOR_FD_LIMITS))
+		return 0;
+	r = read_limits(&m->limits, &setup, e);
+	return r < 0 ? r : warden_start(&setup, &m->warden, e);
+}
+
+bool monitor_is_warden(void)
+{
+	return monitor_fd_is_there(MONITOR_FD_LIMITS) &&
+	       !monitor_fd_is_there(MONITOR_FD_RING) &&
+	       !monitor_fd_is_there(MONITOR_FD_AUDIT);
+}
+
+int monitor_be_warden(struct err *e)
+{
+	struct audit_limits limits;
+	struct warden_setup setup;
+	struct warden *w = NULL;
+	int r = read_limits(&limits, &setup, e);
+
+	if (r == 0)
+		r = jail_enter_empty_root(e);
+	if (r == 0)
+		r = warden_become(&setup, MONITOR_FD_REPORT, &w, e);
+	if (r < 0)
+		return r;
+	if (helper_report(MONITOR_FD_REPORT, NULL) < 0)
+		_exit(EXIT_FAILURE);
+	close(MONITOR_FD_REPORT);
+	warden_serve(w);
+	_exit(EXIT_SUCCESS);
 }
 
 /* --- life --- */
@@ -158,6 +225,7 @@ int monitor_make(const char *id, uint32_t generation, struct monitor **ret, stru
 	m->id = id;
 	m->log = (struct audit_log){ .fd = MONITOR_FD_LOG, .max = AUDIT_LOG_MAX };
 	m->tick_pause = SECOND;
+	m->warden = -1;
 	for (size_t i = 0; i < CLIENTS_MAX; i++)
 		m->clients[i] = -1;
 	/* gmtime_r() reads the time zone's file at its first call. */
@@ -191,11 +259,15 @@ int monitor_enter_jail(struct monitor *m, struct err *e)
 	if (r == 0)
 		r = jail_drop_bounding(e);
 	if (r == 0)
+		r = start_warden(m, e);
+	if (r == 0)
 		r = monitor_network_enter_jail(m, e);
 	if (r == 0)
 		r = monitor_jail_enter(probe_counts, m, e);
 	if (r == 0 && m->network.is_on)
 		r = audit_cutter_wait(m->network.cutter, e);
+	if (r == 0 && m->warden >= 0)
+		r = warden_wait(m->warden, e);
 	return r < 0 ? r : monitor_record_wait(m, e);
 }
 
@@ -367,6 +439,8 @@ int monitor_run(struct monitor *m, struct err *e)
 		monitor_network_drain(m);
 		write_end(m);
 		monitor_record_finish(m, FLUSH_MS);
+		if (m->warden >= 0)
+			(void)!warden_tell(m->warden, WARDEN_BYE, WARDEN_FOR_OTHERS);
 	}
 	return r;
 }

@@ -22,6 +22,11 @@ int monitor_make(const char *id, uint32_t generation, struct monitor **ret, stru
  * connections and record, and with few system calls: another one kills it.
  */
 int monitor_enter_jail(struct monitor *m, struct err *e);
+/* Where there is nothing to read, and limits alone are to be kept (audit/limits.h): the process becomes
+ * a warden in a jail of its own, and does not return once it has said that it is ready. */
+bool monitor_is_warden(void);
+int monitor_be_warden(struct err *e);
+
 /* Until the container's init has ended. */
 int monitor_run(struct monitor *m, struct err *e);
 

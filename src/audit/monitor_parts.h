@@ -11,6 +11,7 @@
 #include "audit/cgroup_watch.h"
 #include "audit/config.h"
 #include "audit/event.h"
+#include "audit/limits.h"
 #include "audit/log.h"
 #include "audit/names.h"
 #include "audit/pace.h"
@@ -104,6 +105,8 @@ struct monitor {
 	uint64_t tick_at, tick_pause; /* 0: nothing to look at */
 	bool said_full;
 	bool is_ended; /* by us */
+	struct audit_limits limits;
+	int warden; /* audit/warden.h; -1: there is none */
 };
 
 /* --- lines --- */

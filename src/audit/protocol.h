@@ -25,6 +25,11 @@ enum monitor_fd {
 	MONITOR_FD_AUDIT,  /* [] audit.json: read to its end */
 	MONITOR_FD_OTHERS, /* [] SOCK_SEQPACKET: records of others (audit/recorder.h) */
 	MONITOR_FD_KILL,   /* [] cgroup.kill */
+	/* Of its limits: audit/limits.h. Where they are all that there is, it is a warden alone. */
+	MONITOR_FD_LIMITS,  /* [] read to its end */
+	MONITOR_FD_FREEZER, /* [] cgroup.freeze, or v1's freezer.state */
+	MONITOR_FD_OOM,	    /* [] see cgroup_watch_oom() */
+	MONITOR_FD_ENDED,   /* [] end.jsonl, for appending */
 	/* Of what is traced: struct trace of audit/trace.h, all or none. */
 	MONITOR_FD_URGENT, /* [] */
 	MONITOR_FD_BULK,   /* [] */

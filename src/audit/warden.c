@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -24,6 +25,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -100,11 +102,11 @@ static int load_filter(const struct warden *w, struct err *e)
 	return r < 0 ? err_errno(e, r, "cannot set the filter of system calls") : 0;
 }
 
-static int enter_jail(const struct warden *w, struct err *e)
+static int enter_jail(const struct warden *w, int keep_fd, struct err *e)
 {
 	const uint64_t kill = 1ULL << CAP_KILL;
-	const int keep[] = { w->sock,	  w->s.init_fd, w->s.kill_fd, w->s.freezer_fd,
-			     w->s.oom_fd, w->s.end_fd,	w->s.death_fd };
+	const int keep[] = { w->sock,	  w->s.init_fd, w->s.kill_fd,  w->s.freezer_fd,
+			     w->s.oom_fd, w->s.end_fd,	w->s.death_fd, keep_fd };
 	bool is_root = geteuid() == 0;
 	int r = fd_close_all_but(0, keep, ARRAY_SIZE(keep), e);
 
@@ -274,7 +276,7 @@ static void take_death(struct warden *w)
 /* Until the container has ended, or the parent has and nothing is left to do. */
 static void watch(struct warden *w)
 {
-	bool had_parent = true;
+	bool had_parent = w->sock >= 0;
 
 	while (had_parent || time_left(w) >= 0 || (w->s.oom_fd >= 0 && !w->is_killed)) {
 		struct pollfd p[] = { { .fd = w->sock, .events = POLLIN },
@@ -308,8 +310,12 @@ static bool is_v1_freezer(int fd)
 {
 	char path[64], target[4096];
 	const char *name;
+	struct statfs fs;
 	ssize_t n;
 
+	/* Where there is no /proc. */
+	if (fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == CGROUP_SUPER_MAGIC)
+		return true;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	n = fd < 0 ? -1 : readlink(path, target, sizeof(target) - 1);
 	if (n <= 0)
@@ -319,17 +325,22 @@ static bool is_v1_freezer(int fd)
 	return name && streq(name, "/freezer.state");
 }
 
-static void __attribute__((noreturn)) guard(struct warden *w)
+static int begin(struct warden *w, int keep_fd, struct err *e)
 {
-	struct err e = {};
-
 	prctl(PR_SET_NAME, "purple-warden");
 	signal(SIGPIPE, SIG_IGN);
 	w->is_v1 = is_v1_freezer(w->s.freezer_fd);
 	w->timeout_at = w->s.timeout_ms > 0 ? now_ms() + w->s.timeout_ms : 0;
 	/* gmtime_r() reads the time zone's file at its first call. */
 	tzset();
-	if (enter_jail(w, &e) < 0) {
+	return enter_jail(w, keep_fd, e);
+}
+
+static void __attribute__((noreturn)) guard(struct warden *w)
+{
+	struct err e = {};
+
+	if (begin(w, -1, &e) < 0) {
 		(void)!send(w->sock, e.msg, strlen(e.msg), MSG_NOSIGNAL);
 		_exit(EXIT_FAILURE);
 	}
@@ -337,6 +348,26 @@ static void __attribute__((noreturn)) guard(struct warden *w)
 		_exit(EXIT_FAILURE);
 	watch(w);
 	_exit(EXIT_SUCCESS);
+}
+
+int warden_become(const struct warden_setup *s, int keep_fd, struct warden **ret,
+		  struct err *e)
+{
+	struct warden *w = calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return err_oom(e);
+	*w = (struct warden){ .s = *s, .sock = -1 };
+	r = begin(w, keep_fd, e);
+	if (r == 0)
+		*ret = w;
+	return r;
+}
+
+void warden_serve(struct warden *w)
+{
+	watch(w);
 }
 
 int warden_start(const struct warden_setup *s, int *ret_fd, struct err *e)
@@ -350,6 +381,8 @@ int warden_start(const struct warden_setup *s, int *ret_fd, struct err *e)
 		return err_sys(e, "cannot make a socket pair");
 	ours = fds[0];
 	theirs = fds[1];
+	if (fcntl(ours, F_SETFL, O_NONBLOCK) < 0)
+		return err_sys(e, "cannot set a socket up");
 	pid = fork();
 	if (pid < 0)
 		return err_sys(e, "cannot fork");
@@ -366,13 +399,14 @@ int warden_wait(int fd, struct err *e)
 	char text[sizeof(e->msg)];
 	ssize_t n;
 
-	do
-		n = recv(fd, text, sizeof(text) - 1, 0);
-	while (n < 0 && errno == EINTR);
+	/* The caller may have few system calls by now: these are among them. */
+	do {
+		n = poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, -1);
+		if (n == 1)
+			n = recv(fd, text, sizeof(text) - 1, 0);
+	} while (n < 0 && (errno == EINTR || errno == EAGAIN));
 	if (n == 1 && text[0] == '\0')
-		return fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ?
-			       err_sys(e, "cannot set a socket up") :
-			       0;
+		return 0;
 	text[n > 0 ? n : 0] = '\0';
 	return err_set(e, ERR_KERNEL, EIO, "cannot start who stops the container: %s",
 		       n > 0 ? text : "it died");

@@ -76,6 +76,15 @@ struct warden_setup {
 int warden_start(const struct warden_setup *s, int *ret_fd, struct err *e);
 /* It is in its jail, and listens. */
 int warden_wait(int fd, struct err *e);
+/*
+ * Without a parent: the caller itself becomes it, and keeps `keep_fd` besides. warden_serve() returns
+ * when the container has ended.
+ */
+struct warden;
+int warden_become(const struct warden_setup *s, int keep_fd, struct warden **ret,
+		  struct err *e);
+void warden_serve(struct warden *w);
+
 /* 0 or -errno. Does not wait. */
 int warden_tell(int fd, enum warden_command command, enum warden_reason reason);
 

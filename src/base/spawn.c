@@ -11,7 +11,7 @@
 #include "base/list.h"
 #include "base/signals.h"
 
-#define FDS_MAX 24
+#define FDS_MAX 32
 
 /* Copies out of each other's way first: one may be where another is to be. */
 static int place(const struct spawn *s, size_t n, int null, struct err *e)

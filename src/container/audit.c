@@ -29,7 +29,9 @@ void container_audit_clear(struct container_audit *a)
 
 static int named(const struct container_audit *a, int r, struct err *e)
 {
-	return r < 0 ? err_wrap(e, "policy %s: audit", a->config->logs.v[0].policy) : r;
+	return r < 0 && a->config ?
+		       err_wrap(e, "policy %s: audit", a->config->logs.v[0].policy) :
+		       r;
 }
 
 int container_audit_prepare(struct container_audit *a, struct policy_plan *plan,
@@ -136,7 +138,8 @@ int container_audit_begin(struct container_audit *a, struct container *c, pid_t 
 {
 	_close_ int pidfd = -1;
 
-	if (!a->config || c->st.network_filter || a->monitor.pid > 0)
+	if ((!a->config && !monitor_keeps_limits(c)) || c->st.network_filter ||
+	    a->monitor.pid > 0)
 		return 0;
 	pidfd = (int)syscall(SYS_pidfd_open, init, 0);
 	if (pidfd < 0)
@@ -146,7 +149,7 @@ int container_audit_begin(struct container_audit *a, struct container *c, pid_t 
 
 int container_audit_wait(struct container_audit *a, struct err *e)
 {
-	return a->config ? named(a, audit_client_wait(&a->monitor, e), e) : 0;
+	return named(a, audit_client_wait(&a->monitor, e), e);
 }
 
 int container_audit_remove(struct container *c, struct err *e)

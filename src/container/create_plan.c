@@ -56,7 +56,8 @@ static int load_plan(struct create *k, struct err *e)
 				     .dirs = &policy_default_dirs,
 				     .network_filter = true,
 				     .gateway = true,
-				     .audit = true };
+				     .audit = true,
+				     .timeout = geteuid() == 0 && !userns_is_nested() };
 	int r;
 
 	if (rq->plan) {

@@ -16,9 +16,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "audit/limits.h"
 #include "base/fd.h"
 #include "base/list.h"
 #include "container/audit.h"
+#include "container/end.h"
 #include "network/rules_json.h"
 
 /* More than it lingers for the forwarder's lines. */
@@ -44,12 +46,12 @@ static int make_socket(const struct container *c, int *ret, struct err *e)
 
 /* What it is given; closed when it has it. */
 struct handed {
-	int log, control, rules, config, kill, dns;
+	int log, control, rules, config, kill, dns, limits, freezer, oom, ended;
 	struct cgroup_dirs dirs;
 };
-#define HANDED_EMPTY                                      \
-	{                                                 \
-		-1, -1, -1, -1, -1, -1, CGROUP_DIRS_EMPTY \
+#define HANDED_EMPTY                                                      \
+	{                                                                 \
+		-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, CGROUP_DIRS_EMPTY \
 	}
 
 static void handed_close(struct handed *h)
@@ -60,6 +62,10 @@ static void handed_close(struct handed *h)
 	fd_close(&h->config);
 	fd_close(&h->kill);
 	fd_close(&h->dns);
+	fd_close(&h->limits);
+	fd_close(&h->freezer);
+	fd_close(&h->oom);
+	fd_close(&h->ended);
 	cgroup_dirs_close(&h->dirs);
 }
 
@@ -95,9 +101,7 @@ static int open_audit(struct container *c, const struct container_audit *a,
 	h->config = openat(c->dirfd, AUDIT_CONFIG_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (h->config < 0)
 		return err_sys(e, "cannot open '%s/" AUDIT_CONFIG_FILE "'", c->dir);
-	if (c->st.cgroup)
-		r = cgroup_open_kill(c->st.cgroup, &h->kill, e);
-	if (r == 0 && h->kill < 0 && audit_config_stops(a->config))
+	if (h->kill < 0 && audit_config_stops(a->config))
 		return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
 			       "a container that ends when it cannot be recorded needs a group with "
 			       "cgroup.kill (Linux 5.14), and it has none");
@@ -105,7 +109,6 @@ static int open_audit(struct container *c, const struct container_audit *a,
 		r = cgroup_dirs_open(c->st.cgroup, &h->dirs, e);
 	start->fds[MONITOR_FD_AUDIT] = h->config;
 	start->fds[MONITOR_FD_OTHERS] = a->others_fd;
-	start->fds[MONITOR_FD_KILL] = h->kill;
 	start->fds[MONITOR_FD_URGENT] = a->trace.urgent;
 	start->fds[MONITOR_FD_BULK] = a->trace.bulk;
 	start->fds[MONITOR_FD_STATS] = a->trace.stats;
@@ -117,6 +120,111 @@ static int open_audit(struct container *c, const struct container_audit *a,
 	return r;
 }
 
+/* --- limits --- */
+
+/* A line of end.jsonl that lacks its time and its end. */
+static char *make_note(const char *reason, const char *detail, const char *setting,
+		       const char *place)
+{
+	const struct container_end x = { .reason = (char *)reason,
+					 .detail = (char *)detail,
+					 .by = (char *)"purple-monitor",
+					 .setting = (char *)setting,
+					 .policy = (char *)place };
+	_buf_free_ struct buf text = {};
+	struct err ignored;
+
+	if (json_write(&container_end_type, &x, false, &text, &ignored) < 0 ||
+	    text.failed || text.len == 0)
+		return NULL;
+	text.s[--text.len] = '\0';
+	return take_ptr(&text.s);
+}
+
+/* Where `purple run` stands in front of it, that keeps its time and its memory. */
+static bool has_own_keeper(const struct container *c)
+{
+	return c->st.supervisor > 0;
+}
+
+static bool has_oom_to_watch(const struct container *c)
+{
+	return c->st.memory_place && c->st.cgroup && !has_own_keeper(c) &&
+	       strmap_get(&c->st.cgroup->v1, "memory");
+}
+
+static bool has_timeout(const struct container *c)
+{
+	return c->st.timeout_seconds && !has_own_keeper(c);
+}
+
+bool monitor_keeps_limits(const struct container *c)
+{
+	return has_timeout(c) || has_oom_to_watch(c);
+}
+
+static int fill_limits(const struct container *c, const struct container_audit *a,
+		       struct audit_limits *l, struct err *e)
+{
+	const char *place = NULL;
+
+	if (has_timeout(c)) {
+		l->timeout_seconds = c->st.timeout_seconds;
+		l->timeout_note = make_note(END_TIMEOUT, NULL,
+					    "resources.session_timeout_seconds",
+					    c->st.timeout_place);
+	}
+	if (has_oom_to_watch(c))
+		l->oom_note = make_note(END_OOM, NULL, "resources.memory_limit_bytes",
+					c->st.memory_place);
+	if (a && a->config && audit_config_stops(a->config)) {
+		place = a->config->logs.v[0].place;
+		l->ends_on_death = true;
+		l->audit_note = make_note(END_AUDIT, "its log cannot be written",
+					  "audit.on_log_failure", place);
+		l->death_note = make_note(END_AUDIT, "who records it died",
+					  "audit.on_log_failure", place);
+	}
+	return (has_timeout(c) && !l->timeout_note) ||
+			       (has_oom_to_watch(c) && !l->oom_note) ||
+			       (l->ends_on_death && (!l->audit_note || !l->death_note)) ?
+		       err_oom(e) :
+		       0;
+}
+
+static int open_limits(struct container *c, const struct container_audit *a,
+		       struct handed *h, struct audit_client_start *start, struct err *e)
+{
+	_audit_limits_clear_ struct audit_limits l = {};
+	int r = fill_limits(c, a, &l, e);
+
+	if (r < 0 || !audit_limits_are_set(&l))
+		return r;
+	h->limits = audit_limits_write(&l, e);
+	r = h->limits < 0 ? h->limits : container_end_open(c, &h->ended, e);
+	if (r == 0 && c->st.cgroup)
+		r = cgroup_open_freezer(c->st.cgroup, &h->freezer, e);
+	if (r == 0 && l.oom_note)
+		r = cgroup_watch_oom(c->st.cgroup, &h->oom, e);
+	start->fds[MONITOR_FD_LIMITS] = h->limits;
+	start->fds[MONITOR_FD_FREEZER] = h->freezer;
+	start->fds[MONITOR_FD_OOM] = h->oom;
+	start->fds[MONITOR_FD_ENDED] = h->ended;
+	return r;
+}
+
+static int begin_warden(struct container *c, struct audit_client_start *start,
+			struct audit_client *ret, struct err *e)
+{
+	int r = audit_client_begin(start, ret, e);
+
+	if (r < 0)
+		return r;
+	c->st.warden_pid = ret->pid;
+	c->st.warden_start = process_start_time(ret->pid);
+	return 0;
+}
+
 int monitor_begin(struct container *c, struct container_audit *audit,
 		  struct monitor_network_start *network, int init_fd,
 		  struct audit_client *ret, struct err *e)
@@ -126,14 +234,21 @@ int monitor_begin(struct container *c, struct container_audit *audit,
 	int r;
 
 	audit_client_start_init(&start, c->st.id);
-	r = container_open_events(c, &h.log, e);
+	start.fds[MONITOR_FD_INIT] = init_fd;
+	r = c->st.cgroup ? cgroup_open_kill(c->st.cgroup, &h.kill, e) : 0;
+	start.fds[MONITOR_FD_KILL] = h.kill;
+	if (r == 0)
+		r = open_limits(c, audit, &h, &start, e);
+	if (r == 0 && !network && !(audit && audit->config))
+		return begin_warden(c, &start, ret, e);
+	if (r == 0)
+		r = container_open_events(c, &h.log, e);
 	if (r == 0)
 		r = make_socket(c, &h.control, e);
 	if (r == 0 && network)
 		r = open_network(c, network, &h, &start, e);
 	if (r == 0 && audit && audit->config)
 		r = open_audit(c, audit, &h, &start, e);
-	start.fds[MONITOR_FD_INIT] = init_fd;
 	start.fds[MONITOR_FD_LOG] = h.log;
 	start.fds[MONITOR_FD_CONTROL] = h.control;
 	if (r == 0)
@@ -166,6 +281,8 @@ void monitor_stop(struct container *c)
 {
 	_close_ int fd = -1;
 
+	if (c->st.warden_pid > 0 && process_is_alive(c->st.warden_pid, c->st.warden_start))
+		kill(c->st.warden_pid, SIGKILL);
 	if (!monitor_is_running(c))
 		return;
 	/* Its last line says what was denied in all; it ends by itself when the container has. */

@@ -35,6 +35,12 @@ struct monitor_network_start {
 int monitor_begin(struct container *c, struct container_audit *audit,
 		  struct monitor_network_start *network, int init_fd,
 		  struct audit_client *ret, struct err *e);
+/*
+ * Whether it is to be started though nothing is read, since it keeps limits: a session's time-out, and
+ * what the kernel does not do of itself when memory is spent. Without all else it is a warden alone
+ * (audit/limits.h), which is not c->st.monitor_pid but c->st.warden_pid.
+ */
+bool monitor_keeps_limits(const struct container *c);
 void monitor_stop(struct container *c);
 bool monitor_is_running(const struct container *c);
 

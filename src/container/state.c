@@ -68,6 +68,8 @@ static const struct json_field state_fields[] = {
 	JSON_F(container_state, foreign, "foreign", JSON_BOOL),
 	JSON_F(container_state, usernet_pid, "usernetPid", JSON_I32),
 	JSON_F(container_state, usernet_start, "usernetStart", JSON_U64),
+	JSON_F(container_state, warden_pid, "wardenPid", JSON_I32),
+	JSON_F(container_state, warden_start, "wardenStart", JSON_U64),
 	JSON_F(container_state, timeout_seconds, "timeoutSeconds", JSON_U64),
 	JSON_F(container_state, timeout_place, "timeoutPlace", JSON_STR),
 	JSON_F(container_state, memory_place, "memoryPlace", JSON_STR),
@@ -195,7 +197,7 @@ static int check_state(const struct container_state *st, const char *id, struct 
 		return err_set(e, ERR_STATE, EINVAL, "state.json: is of container '%s'",
 			       st->id ? st->id : "");
 	if (st->pid < 0 || st->supervisor < 0 || st->dns_pid < 0 || st->usernet_pid < 0 ||
-	    st->monitor_pid < 0 || st->gateway_pid < 0)
+	    st->monitor_pid < 0 || st->gateway_pid < 0 || st->warden_pid < 0)
 		return err_set(e, ERR_STATE, EINVAL, "state.json: a pid is negative");
 	return st->cgroup ? cgroup_check(st->cgroup, e) : 0;
 }

@@ -77,6 +77,8 @@ struct container_state {
 	bool foreign; /* of another runtime: Purple has its network alone (foreign.h) */
 	int32_t usernet_pid; /* usernet.h; 0: none */
 	uint64_t usernet_start;
+	int32_t warden_pid; /* who keeps its limits, where no monitor does (monitor.h); 0: none */
+	uint64_t warden_start;
 	/* Its policies' limits that may end it; the places are "FILE:LINE", for messages. */
 	uint64_t timeout_seconds; /* 0: none */
 	char *timeout_place, *memory_place;

@@ -4,7 +4,8 @@
  * traced of it and which limits it hits: to events.jsonl, and by a child (audit/recorder.h) to the
  * logs of audited policies. Started by the runtime (audit/client.c) with all that it needs as
  * descriptors (enum monitor_fd), and the container's id and the generation of its rules as
- * arguments; lives as long as the container's init. Of use to nobody else.
+ * arguments; lives as long as the container's init. Of use to nobody else. Where there are limits to
+ * be kept and nothing else, it is their warden (audit/warden.h) and no more.
  *
  * Runs in the host's namespaces. Opens rings and the control group's files as root, then gives
  * everything up (audit/monitor_jail.c), but for a child that keeps CAP_NET_ADMIN (audit/cutter.c)
@@ -39,6 +40,8 @@ static int prepare(char **argv, int argc, struct monitor **ret, struct err *e)
 	(void)!setsid();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
+	if (monitor_is_warden())
+		return monitor_be_warden(e);
 	r = monitor_make(argv[1], generation, ret, e);
 	return r < 0 ? r : monitor_enter_jail(*ret, e);
 }

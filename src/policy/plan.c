@@ -128,16 +128,23 @@ static bool is_kubernetes_sandbox(const struct strmap *annotations)
 	return false;
 }
 
-/* Nothing outlives `create` that could end a container after a time. */
-static int refuse_timeout(const struct policy *p, struct err *e)
+/* Where nobody outlives `create` who could end the container after a time. */
+static int plan_add_timeout(struct policy_plan *plan, const struct policy *p,
+			    bool is_kept, struct err *e)
 {
-	if (!p->resources.timeout_seconds)
+	uint64_t t = p ? p->resources.timeout_seconds : 0;
+
+	if (!t)
 		return 0;
-	return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
-		       POLICY_AT
-		       "resources.session_timeout_seconds holds in 'purple run' only: this "
-		       "version of Purple does not watch containers of an engine",
-		       policy_at(p, p->resources.timeout_pos));
+	if (!is_kept)
+		return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
+			       POLICY_AT
+			       "resources.session_timeout_seconds holds in 'purple run', and under "
+			       "engines that root of the host runs with Purple's own runtime",
+			       policy_at(p, p->resources.timeout_pos));
+	if (!plan->timeout_seconds || t < plan->timeout_seconds)
+		plan->timeout_seconds = t;
+	return 0;
 }
 
 /* What the caller carries out. */
@@ -326,10 +333,10 @@ static int plan_fill(const struct policy_request *rq, struct policy_plan *plan,
 		r = choose(rq->dirs, first, POLICY_BY_DEFAULT, request_has(rq), &admin, e);
 	if (r == 0 && wanted && !(first && streq(first, wanted)))
 		r = choose_by_annotation(&settings, rq, wanted, &user, e);
-	if (r == 0 && admin.policy)
-		r = refuse_timeout(admin.policy, e);
-	if (r == 0 && user.policy)
-		r = refuse_timeout(user.policy, e);
+	if (r == 0)
+		r = plan_add_timeout(plan, admin.policy, rq->timeout, e);
+	if (r == 0)
+		r = plan_add_timeout(plan, user.policy, rq->timeout, e);
 	if (r == 0 && admin.policy)
 		r = plan_merge(plan, &admin, NULL, rq->bundle, e);
 	if (r == 0 && user.policy)

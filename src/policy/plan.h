@@ -31,6 +31,7 @@ struct policy_request {
 	 * with `plain`, by purple-network-hook, which is among the configuration's hooks. */
 	bool network_filter;
 	bool gateway; /* policy_plan.gateway is carried out */
+	bool timeout; /* policy_plan.timeout_seconds is kept */
 	bool audit;   /* policy_plan.audit is carried out */
 	bool plain; /* for another runtime: policy_make_plain() of plain.h, at the end */
 };
@@ -81,7 +82,7 @@ struct policy_plan {
 	/* What is recorded, the administrator's policy first; no logs: nothing. */
 	struct audit_config audit;
 	struct oci_resources *limits; /* of the policies alone: what an update may not exceed */
-	/* 0: none. Only policy_plan_sandbox() sets it; whoever runs the plan must keep it. */
+	/* 0: none. Whoever runs the plan must keep it. */
 	uint64_t timeout_seconds;
 	/* "FILE:LINE" of the limits that may end it, of the policy that limits most; NULL: none. */
 	char *timeout_place, *memory_place;
@@ -96,8 +97,7 @@ struct policy_plan {
  * `kubernetes: true` (find.h says why only there).
  *
  * ERR_POLICY or ERR_UNSUPPORTED when a policy is unknown, wrong, not selectable or not
- * enforceable: also for session_timeout_seconds, since nothing watches a container that an engine
- * started.
+ * enforceable: also for session_timeout_seconds where the caller does not keep it.
  */
 int policy_plan_make(const struct oci_spec *spec, const struct policy_request *rq,
 		     struct policy_plan *ret, struct err *e);
