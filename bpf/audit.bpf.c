@@ -33,6 +33,7 @@
 #include "audit/sockets.h"
 
 #define MAX_ERRNO 4095
+#define NO_NUMBER 0xffffffffu
 #define COUNT_TRIES 16 /* places in `counts` where a call of a process may stand */
 
 static __always_inline bool has_call(const struct trace_calls *calls, __u32 number)
@@ -144,6 +145,9 @@ int trace_return(unsigned long long *ctx)
 		return 0;
 	failed = result < 0 && result >= -MAX_ERRNO;
 	number_of(regs, &call);
+	/* The end of a signal handler: its result is whatever was interrupted. */
+	if (call.number == NO_NUMBER)
+		return 0;
 	if (call.kind == CALL_OTHER && !failed && !(c->wants & TRACE_COUNTS))
 		return 0;
 	group = find_group(c);
@@ -219,15 +223,23 @@ int trace_bind6(struct bpf_sock_addr *ctx)
 }
 
 /*
- * Never attached: run by the runtime in itself, to learn how deep its own group lies; where it is
- * in a cgroup namespace nothing else says so.
+ * Never attached: run by the runtime in itself, to learn what nothing else says: how deep its group
+ * lies, in a cgroup namespace too, and which file the kernel has it run from.
  */
 SEC("raw_tp/sys_exit")
-int trace_level(void *ctx)
+int trace_look(void *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
+	struct inode *inode = own_inode(task);
+	__u32 zero = 0;
+	struct trace_self *s = bpf_map_lookup_elem(&self, &zero);
 
-	return task->cgroups->dfl_cgrp->level;
+	if (!s)
+		return 0;
+	s->level = task->cgroups->dfl_cgrp->level;
+	s->inode = BPF_CORE_READ(inode, i_ino);
+	s->device = BPF_CORE_READ(inode, i_sb, s_dev);
+	return 1;
 }
 
 char trace_license[] SEC("license") = "GPL";

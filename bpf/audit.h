@@ -54,6 +54,11 @@ enum trace_type {
 #define TRACE_RAISED 32u   /* TRACE_EXEC: set-uid, set-gid, or capabilities of the file */
 #define TRACE_THREAD 64u   /* TRACE_EXIT: of a thread alone, which seccomp killed */
 #define TRACE_CREATED 128u /* TRACE_OPEN: it was not there before */
+/*
+ * Of the runtime itself, which sets the container up, or a process that joins it: it runs from the
+ * runtime's file, and has not executed another program since it was forked.
+ */
+#define TRACE_SETUP 256u
 
 /*
  * Ids are the host's, also of users; `*_inside`: as seen in the container's pid namespace, 0:
@@ -222,11 +227,19 @@ struct trace_group {
 	__u32 wants;
 	__u32 level; /* of the group below the root of cgroup2 */
 	__u32 pid_level; /* of the container's pid namespace below the host's; TRACE_INNERMOST */
-	__u32 reserved;
+	__u32 device; /* of the runtime's file, as the kernel has it; with `inode` */
+	__u64 inode;
 	struct trace_calls denied;	/* whatever the arguments are */
 	struct trace_calls denied_some; /* with some arguments */
 };
 #define TRACE_INNERMOST 0xffffffffu /* the one that the process is in */
+
+/* The one element of `self`: what trace_look() has seen of the process that ran it. */
+struct trace_self {
+	__u64 inode; /* of its file */
+	__u32 device;
+	__u32 level; /* of its group below the root of cgroup2 */
+};
 
 /* The one element of `control`: what all that is in `groups` comes to. */
 struct trace_control {

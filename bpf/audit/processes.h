@@ -3,6 +3,8 @@
 #ifndef PURPLE_BPF_AUDIT_PROCESSES_H
 #define PURPLE_BPF_AUDIT_PROCESSES_H
 
+#include <asm/errno.h>
+
 #include "audit/calls.h"
 #include "audit/files.h"
 #include "audit/privileges.h"
@@ -72,7 +74,7 @@ static __always_inline bool is_last(void)
 	__u32 one = 1;
 
 	return task->signal->live.counter == 0 &&
-	       bpf_map_update_elem(&gone, &key, &one, BPF_NOEXIST) == 0;
+	       bpf_map_update_elem(&gone, &key, &one, BPF_NOEXIST) != -EEXIST;
 }
 
 static __always_inline void say_times(struct trace_exit *x)

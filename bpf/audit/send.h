@@ -6,6 +6,7 @@
 #include "audit/maps.h"
 
 #define SECOND 1000000000ull
+#define PF_FORKNOEXEC 0x40 /* in task_struct.flags */
 
 static __always_inline const struct trace_control *get_control(void)
 {
@@ -89,6 +90,24 @@ static __always_inline void say_numbers(struct trace_head *h, struct task_struct
 		h->parent_inside = number;
 }
 
+/* The file that the process runs from. Without memory, at its end, none. */
+static __always_inline struct inode *own_inode(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, mm, exe_file, f_inode);
+}
+
+static __always_inline bool is_setting_up(const struct trace_group *group,
+					  struct task_struct *task)
+{
+	struct inode *inode;
+
+	if (!(task->flags & PF_FORKNOEXEC))
+		return false;
+	inode = own_inode(task);
+	return inode && BPF_CORE_READ(inode, i_ino) == group->inode &&
+	       BPF_CORE_READ(inode, i_sb, s_dev) == group->device;
+}
+
 static __always_inline void fill_head(struct trace_head *h,
 				      const struct trace_group *group, enum trace_type type)
 {
@@ -98,7 +117,7 @@ static __always_inline void fill_head(struct trace_head *h,
 	const struct cred *cred = task->cred;
 
 	h->type = type;
-	h->flags = 0;
+	h->flags = is_setting_up(group, task) ? TRACE_SETUP : 0;
 	h->time = bpf_ktime_get_boot_ns();
 	h->started = leader->start_boottime;
 	h->cgroup = bpf_get_current_cgroup_id();

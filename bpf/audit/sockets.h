@@ -54,7 +54,10 @@ static __always_inline bool is_known(const struct trace_group *group,
 	__u32 one = 1;
 
 	__builtin_memcpy(key.address, x->address, sizeof(key.address));
-	return bpf_map_update_elem(&destinations, &key, &one, BPF_NOEXIST) < 0;
+	if (bpf_map_lookup_elem(&destinations, &key))
+		return true;
+	bpf_map_update_elem(&destinations, &key, &one, BPF_ANY);
+	return false;
 }
 
 /*

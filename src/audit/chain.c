@@ -99,10 +99,14 @@ void chain_add(struct buf *out, struct chain_link *last, const char *writer,
 	buf_adds(out, "\n");
 }
 
-/*
- * From the end: what a writer put before it, even a member of the same name, is the line's own. A
- * quotation mark inside of a string would have a backslash before it.
- */
+/* As ids of containers are. */
+static bool is_writer(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9') || c == '_' || c == '+' || c == '.' || c == '-';
+}
+
+/* From the end: what a line has before it, even a member of the same name, is its own. */
 bool chain_tail_of(const char *line, size_t len, struct chain_tail *ret)
 {
 	const size_t hex = CHAIN_HEX_SIZE - 1, end = sizeof(END) - 1;
@@ -117,9 +121,9 @@ bool chain_tail_of(const char *line, size_t len, struct chain_tail *ret)
 	p = line + len - end - hex - previous;
 	if (memcmp(p, PREVIOUS, previous) != 0)
 		return false;
-	for (s = p; s > line && s[-1] != '"'; s--)
+	for (s = p; s > line && is_writer(s[-1]); s--)
 		;
-	if ((size_t)(s - line) < writer || memcmp(s - writer, WRITER, writer) != 0)
+	if (s == p || (size_t)(s - line) < writer || memcmp(s - writer, WRITER, writer) != 0)
 		return false;
 	t.writer = s;
 	t.writer_len = (size_t)(p - s);

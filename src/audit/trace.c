@@ -124,29 +124,34 @@ static int own_depth(int *ret, struct err *e)
 	return 0;
 }
 
-/* How deep the root of this process's cgroup namespace lies below that of cgroup2. */
-static int namespace_level(int *ret, struct err *e)
+/* What the kernel has of this process, told by a program that it runs. */
+static int look_at_self(struct trace_self *ret, struct err *e)
 {
-	_close_ int program = open_pin(trace_pins_own(), "trace_level", e);
-	uint32_t level = 0;
-	int depth = 0, r;
+	_close_ int lock = lock_pins(trace_pins_own(), e), program = -1, self = -1;
+	uint32_t zero = 0, done = 0;
+	int r;
 
+	if (lock < 0)
+		return lock;
+	program = open_pin(trace_pins_own(), "trace_look", e);
 	if (program < 0)
 		return program;
-	r = kbpf_run(program, &level);
-	if (r < 0)
-		return err_errno(e, r, "tracing: cannot find out how deep this group lies");
-	r = own_depth(&depth, e);
+	self = open_pin(trace_pins_own(), "self", e);
+	if (self < 0)
+		return self;
+	r = kbpf_run(program, &done);
+	if (r == 0 && !done)
+		r = -ENODATA;
 	if (r == 0)
-		*ret = (int)level - depth;
-	return r;
+		r = kbpf_map_lookup(self, &zero, ret);
+	return r < 0 ? err_errno(e, r, "tracing: cannot look at this process") : 0;
 }
 
 /* Steps from a group up to where cgroup2 is mounted. */
-static int group_level(int group, uint32_t *ret, struct err *e)
+static int group_level(int group, uint32_t own_level, uint32_t *ret, struct err *e)
 {
 	_close_ int at = fcntl(group, F_DUPFD_CLOEXEC, 3);
-	int level = 0, above = 0, r = 0;
+	int level = 0, depth = 0, r = 0;
 	struct stat st, up;
 
 	if (at < 0 || fstat(at, &st) < 0)
@@ -166,16 +171,41 @@ static int group_level(int group, uint32_t *ret, struct err *e)
 		st = up;
 		level++;
 	}
-	/* Else it is mounted from a namespace's root on. */
-	if (st.st_ino != 1)
-		r = namespace_level(&above, e);
-	level += above;
+	/* Else it is mounted from a namespace's root on: as far above this process as that says. */
+	if (st.st_ino != 1) {
+		r = own_depth(&depth, e);
+		level += (int)own_level - depth;
+	}
 	if (r == 0 && (level < 1 || level > TRACE_LEVEL_MAX))
 		return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
 			       "tracing: the container's group lies %d levels deep, %d are possible",
 			       level, TRACE_LEVEL_MAX);
 	*ret = (uint32_t)level;
 	return r;
+}
+
+/* By its id, as kernfs has it in file handles. */
+static bool is_gone(uint64_t group)
+{
+	static const char *const mounts[] = { "/sys/fs/cgroup/unified", "/sys/fs/cgroup" };
+	struct {
+		struct file_handle h;
+		uint64_t id;
+	} handle = { .h = { .handle_bytes = sizeof(handle.id), .handle_type = 0xfe } };
+
+	memcpy(handle.h.f_handle, &group, sizeof(group));
+	for (size_t i = 0; i < ARRAY_SIZE(mounts); i++) {
+		_close_ int root = open(mounts[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		_close_ int fd = -1;
+		struct statfs fs;
+
+		if (root < 0 || fstatfs(root, &fs) < 0 ||
+		    (unsigned long)fs.f_type != CGROUP2_SUPER_MAGIC)
+			continue;
+		fd = open_by_handle_at(root, &handle.h, O_PATH | O_CLOEXEC);
+		return fd < 0 && errno == ESTALE;
+	}
+	return false;
 }
 
 /* --- who is traced, and what runs for it --- */
@@ -225,6 +255,9 @@ static int add_to_control(uint64_t id, const struct trace_group *group, void *ar
 	struct trace_control *c = arg;
 	size_t i = 0, n;
 
+	/* Nothing is left to be seen there; the rest of it goes with trace_stop(). */
+	if (is_gone(id))
+		return 0;
 	c->wants |= group->wants;
 	while (c->levels[i] > group->level)
 		i++;
@@ -460,11 +493,16 @@ static int start_in(const char *dir, int group, const struct trace_options *opti
 				 .pid_level = options->pid_level,
 				 .denied = options->denied,
 				 .denied_some = options->denied_some };
+	struct trace_self self = {};
 	uint64_t id = 0, key = 0;
 	int r = check_group(group, &id, e);
 
 	if (r == 0)
-		r = group_level(group, &g.level, e);
+		r = look_at_self(&self, e);
+	if (r == 0)
+		r = group_level(group, self.level, &g.level, e);
+	g.inode = self.inode;
+	g.device = self.device;
 	if (r == 0)
 		r = claim(dir, &key, e);
 	if (r == 0)
@@ -655,7 +693,8 @@ static int list_at(const char *pins, void *arg, struct err *e)
 		if (s.key)
 			r = each_group(pins, find_key, &s, e);
 		if (r == 0)
-			r = l->each(name, s.id, s.wants, l->arg);
+			r = l->each(name, s.id && !is_gone(s.id) ? s.id : 0, s.wants,
+				    l->arg);
 	}
 	return r;
 }

@@ -65,7 +65,8 @@ int trace_stop(const char *name, struct err *e);
 void trace_tidy(void);
 
 /*
- * Each container that is traced. `group`: id of its cgroup; 0: it was never started as a whole.
+ * Each container that is traced. `group`: id of its cgroup; 0: it is gone, or was never started as
+ * a whole.
  * For `doctor`.
  */
 int trace_list(int (*each)(const char *name, uint64_t group, uint32_t wants, void *arg),

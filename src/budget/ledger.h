@@ -193,6 +193,7 @@ enum ledger_group {
 	LEDGER_BY_TEAM,
 	LEDGER_BY_MODEL,
 	LEDGER_BY_DAY,
+	LEDGER_BY_HOUR,
 };
 
 struct ledger_filter {
@@ -207,7 +208,8 @@ struct ledger_sum {
 	int64_t tokens, cost;
 };
 
-/* Sums of calls, but of those that were released; the dearest first, days in order. */
+/* Sums of calls, but of those that were released; the dearest first, days and hours
+ * (of UTC: "2026-11-22", "2026-11-22T10") in order. */
 typedef int (*ledger_each_sum)(const struct ledger_sum *s, void *arg);
 int ledger_usage(struct ledger *l, enum ledger_group group, const struct ledger_filter *f,
 		 ledger_each_sum each, void *arg, struct err *e);

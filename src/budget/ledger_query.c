@@ -175,6 +175,7 @@ static const char *const group_keys[] = {
 	[LEDGER_BY_TEAM] = "team",
 	[LEDGER_BY_MODEL] = "model",
 	[LEDGER_BY_DAY] = "date(started / 1000, 'unixepoch')",
+	[LEDGER_BY_HOUR] = "strftime('%Y-%m-%dT%H', started / 1000, 'unixepoch')",
 };
 
 static struct ledger_sum sum_at(sqlite3_stmt *s)
@@ -219,7 +220,7 @@ int ledger_usage(struct ledger *l, enum ledger_group group, const struct ledger_
 		 " AND (?1 IS NULL OR container = ?1) AND (?2 IS NULL OR policy = ?2)"
 		 " AND (?3 IS NULL OR team = ?3) AND started >= ?4 AND (?5 = 0 OR started < ?5)"
 		 " GROUP BY k ORDER BY %s k",
-		 key, group == LEDGER_BY_DAY ? "" : "sum(cost) DESC,");
+		 key, group >= LEDGER_BY_DAY ? "" : "sum(cost) DESC,");
 	if (sql.failed)
 		return err_oom(e);
 	r = ask(l, sql.s, texts, 3, &s, what, e);

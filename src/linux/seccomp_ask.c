@@ -31,20 +31,6 @@ static uint32_t load_word(const struct seccomp_data *d, uint32_t offset)
 	return word;
 }
 
-static bool is_taken(const struct sock_filter *in, uint32_t a)
-{
-	switch (BPF_OP(in->code)) {
-	case BPF_JEQ:
-		return a == in->k;
-	case BPF_JGT:
-		return a > in->k;
-	case BPF_JGE:
-		return a >= in->k;
-	default:
-		return a & in->k;
-	}
-}
-
 /* The instructions that seccomp_bpf.c writes; whatever else there were would allow. */
 static uint32_t run(const struct seccomp_program *p, const struct seccomp_data *d)
 {
@@ -63,7 +49,7 @@ static uint32_t run(const struct seccomp_program *p, const struct seccomp_data *
 		else if (in->code == (BPF_JMP | BPF_JA))
 			i += in->k;
 		else if (BPF_CLASS(in->code) == BPF_JMP && BPF_SRC(in->code) == BPF_K)
-			i += is_taken(in, a) ? in->jt : in->jf;
+			i += seccomp_jump_is_taken(in, a) ? in->jt : in->jf;
 		else
 			break;
 	}

@@ -5,6 +5,7 @@
 #define PURPLE_LINUX_SECCOMP_BPF_H
 
 #include <linux/filter.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -63,5 +64,20 @@ uint32_t seccomp_table_base_action(const struct seccomp_table *t, uint32_t nr);
 int seccomp_bpf_write(const struct seccomp_table *tables, size_t n_tables,
 		      uint32_t bad_arch_action, struct sock_filter **ret_insns,
 		      size_t *ret_n, struct err *e);
+
+/* Whether a conditional jump is, with this in the accumulator. */
+static inline bool seccomp_jump_is_taken(const struct sock_filter *in, uint32_t a)
+{
+	switch (BPF_OP(in->code)) {
+	case BPF_JEQ:
+		return a == in->k;
+	case BPF_JGT:
+		return a > in->k;
+	case BPF_JGE:
+		return a >= in->k;
+	default:
+		return a & in->k;
+	}
+}
 
 #endif

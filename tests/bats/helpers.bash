@@ -86,6 +86,10 @@ has() {
 		missing_reason="a build with the tests' own programs"
 		[[ -x ${PURPLE_LEDGER_FILL:-} ]]
 		;;
+	log_record)
+		missing_reason="a build with the tests' own programs"
+		[[ -x ${PURPLE_LOG_RECORD:-} ]]
+		;;
 	timens)
 		missing_reason="time namespaces"
 		[[ -e /proc/self/ns/time ]]

@@ -25,7 +25,7 @@ finding() {
 	for check in kernel seccomp landlock 'BPF cgroup programs' namespaces 'user namespaces' \
 		'mount API' 'cgroup memory' 'swap accounting' 'cgroup cpu' 'cgroup pids' 'cgroup io' \
 		'network filter' 'network names' 'network events' 'network monitors' 'attached filters' \
-		'leftover filters' 'leftovers of hooks' 'LLM gateway' 'LLM prices' 'LLM gateways' \
+		'leftover filters' 'leftovers of hooks' tracing 'leftover traces' 'LLM gateway' 'LLM prices' 'LLM gateways' \
 		settings 'policy folders' policies pasta podman 'leftover states' 'leftover cgroups'; do
 		[[ $output =~ (^|$'\n')(ok|missing|absent|broken)\ +$check\  ]] || {
 			echo "no line for $check in:"
@@ -128,6 +128,29 @@ finding() {
 	run "$PURPLE" doctor --format xml
 	assert_status 1
 	assert_contains xml
+}
+
+@test "tracing: loaded where it can be, missing without bpffs; what is left of a trace is removed" {
+	doctor
+	assert_equal "$(finding tracing)" ok
+	assert_equal "$(finding 'leftover traces')" ok
+	local own
+	for own in /sys/fs/bpf/purple-trace/*; do
+		mkdir "$own/containers/killed"
+	done
+	doctor
+	assert_status 1
+	assert_equal "$(finding 'leftover traces')" broken
+	assert_contains "gone: killed"
+	doctor --fix
+	assert_equal "$(finding 'leftover traces')" ok
+	[[ -z $(ls "$own/containers") ]]
+	while mountpoint -q /sys/fs/bpf; do
+		umount -l /sys/fs/bpf
+	done
+	doctor
+	mount -t bpf -o mode=0700 purple-test /sys/fs/bpf
+	[[ $(finding tracing) != ok ]]
 }
 
 @test "network filter: loaded where it can be, missing without bpffs, and what to mount is said" {

@@ -26,6 +26,8 @@ budget() { "$PURPLE" budget --ledger ledger.db "$@"; }
 	assert_equal "$(tr -d '\r' <<<"$output" | cut -d, -f 1,2,16)" $'key,calls,cost\n"m1",2,2500000000005\n"m2",1,1'
 	run usage --by day --format json
 	assert_equal "$(jq -c '[.[].calls]' <<<"$output")" "[1,2]"
+	run usage --by hour --format json
+	assert_equal "$(jq -c '[.[] | [.calls, (.key | test("^20[0-9-]{8}T[0-9]{2}$"))]]' <<<"$output")" '[[1,true],[2,true]]'
 	run usage --by team --format json
 	assert_equal "$(jq -c '[.[].key]' <<<"$output")" '["red",""]'
 	run usage --by container

@@ -94,6 +94,8 @@ static void test_odd_tails(void **state)
 		"",
 		"{\"a\":1}",
 		TAIL("0", "x", ZEROS),
+		TAIL("1", "", ZEROS),
+		TAIL("1", "a\x1b[31m", ZEROS),
 		TAIL("01", "x", ZEROS),
 		TAIL("-1", "x", ZEROS),
 		TAIL("", "x", ZEROS),

@@ -285,6 +285,9 @@ static inline const char *text_of(const void *event, size_t size, const uint16_t
 }
 #define TEXT(event, which) text_of((event), sizeof(*(event)), (event)->lengths, (which))
 
+/* Children of a test run from its file, as the runtime's do from the runtime's. */
+#define FLAGS(event) ((event)->head.flags & ~TRACE_SETUP)
+
 /* What all rings hold at any time. */
 static inline void assert_all_is_counted(const struct trace_stats *s)
 {

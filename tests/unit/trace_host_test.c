@@ -44,6 +44,29 @@ static void a_program_is_told_from_its_start_to_its_end(void **state)
 	assert_all_is_counted(env.box.stats);
 }
 
+/* What the runtime does in the container until it becomes the container's program. */
+static void what_sets_the_container_up_is_marked(void **state)
+{
+	const struct trace_file *f;
+	pid_t pid;
+
+	needs_root();
+	start(TRACE_FILES);
+	pid = fork_into(env.box.group);
+	if (pid == 0) {
+		close(open("/etc/passwd", O_RDONLY));
+		execl("/bin/sh", "sh", "-c", ": </etc/group; (: </etc/hosts) & wait", NULL);
+		_exit(99);
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	read_events(&env.box);
+	assert_true(env.box.events.n >= 3);
+	for (size_t i = 0; i < env.box.events.n; i++) {
+		f = (const void *)env.box.events.v[i];
+		assert_int_equal(f->head.flags & TRACE_SETUP, i == 0 ? TRACE_SETUP : 0);
+	}
+}
+
 static int become_memfd(void *arg)
 {
 	int fd = (int)syscall(SYS_memfd_create, "hidden", 1),
@@ -228,6 +251,49 @@ static void groups_below_belong_to_it_and_others_do_not(void **state)
 	assert_int_equal(remove_group_of_test(path), 0);
 }
 
+static int trace_in_a_namespace(void *arg)
+{
+	const struct trace_options o = { TRACE_PROCESSES, TRACE_INNERMOST };
+	struct trace t = TRACE_EMPTY;
+	struct trace_stats *s;
+	struct err e;
+	int group, status;
+
+	if (unshare(CLONE_NEWCGROUP | CLONE_NEWNS) < 0 || mkdir("/mnt/groups", 0755) < 0 ||
+	    mount("cgroup2", "/mnt/groups", "cgroup2", 0, NULL) < 0)
+		return 1;
+	group = open("/mnt/groups/inner", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (group < 0)
+		return 2;
+	if (trace_start("inner", group, &o, &t, &e) < 0) {
+		fprintf(stderr, "%s\n", e.msg);
+		return 3;
+	}
+	s = mmap(NULL, sizeof(*s), PROT_READ, MAP_SHARED, t.stats, 0);
+	status = run_in(group, become_sh, NULL, NULL);
+	if (s == MAP_FAILED || WEXITSTATUS(status) != 3)
+		return 4;
+	if (trace_stop("inner", &e) < 0)
+		return 5;
+	return s->sent[TRACE_EXEC] == 1 ? 0 : 6;
+}
+
+/* The runtime may run in a container itself, where it sees a part of the groups. */
+static void groups_are_found_in_a_cgroup_namespace(void **state)
+{
+	_free_ char *inner = str_printf("%s/inner", env.top);
+	_close_ int top = -1;
+	struct err e;
+
+	needs_root();
+	assert_int_equal(mkdir(inner, 0755), 0);
+	top = open(env.top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(run_in(top, trace_in_a_namespace, NULL, NULL), 0);
+	assert_int_equal(remove_group_of_test(inner), 0);
+	assert_int_equal(rmdir("/mnt/groups"), 0);
+	assert_ok(trace_load(&e));
+}
+
 /* --- files --- */
 
 static int open_things(void *arg)
@@ -261,13 +327,13 @@ static void paths_of_files_are_those_that_the_kernel_took(void **state)
 	assert_string_equal(TEXT(f, TRACE_PATH), "/mnt/a");
 	f = next_event(&env.box, TRACE_OPEN, &at);
 	assert_string_equal(TEXT(f, TRACE_PATH), "/mnt/a/b/new");
-	assert_int_equal(f->head.flags, TRACE_RESOLVED | TRACE_CREATED);
+	assert_int_equal(FLAGS(f), TRACE_RESOLVED | TRACE_CREATED);
 	assert_int_equal(f->open_flags & (O_ACCMODE | O_CREAT), O_WRONLY | O_CREAT);
 	assert_int_equal(f->result, 0);
 	assert_true(S_ISREG(f->mode));
 	f = next_event(&env.box, TRACE_OPEN, &at);
 	assert_string_equal(TEXT(f, TRACE_PATH), "/mnt/a/b/new");
-	assert_int_equal(f->head.flags, TRACE_RESOLVED);
+	assert_int_equal(FLAGS(f), TRACE_RESOLVED);
 	assert_int_equal(f->open_flags & (O_ACCMODE | O_CREAT), O_RDONLY);
 	for (int i = 0; i < 2; i++) {
 		f = next_event(&env.box, TRACE_OPEN, &at);
@@ -275,7 +341,7 @@ static void paths_of_files_are_those_that_the_kernel_took(void **state)
 		assert_string_equal(TEXT(f, TRACE_PATH), i ? "link/none" : "b/none");
 		assert_int_equal(f->result, -ENOENT);
 		assert_int_equal(f->open_flags & O_ACCMODE, i ? O_RDONLY : O_RDWR);
-		assert_int_equal(f->head.flags, 0);
+		assert_int_equal(FLAGS(f), 0);
 	}
 	f = next_event(&env.box, TRACE_OPEN, &at);
 	assert_int_equal(f->lengths[TRACE_BASE], 0);
@@ -314,7 +380,7 @@ static void paths_are_as_the_container_sees_them(void **state)
 	read_events(&env.box);
 	f = next_event(&env.box, TRACE_OPEN, &at);
 	assert_string_equal(TEXT(f, TRACE_PATH), "/work/dir/file");
-	assert_int_equal(f->head.flags, TRACE_RESOLVED | TRACE_CREATED);
+	assert_int_equal(FLAGS(f), TRACE_RESOLVED | TRACE_CREATED);
 	f = next_event(&env.box, TRACE_OPEN, &at);
 	assert_string_equal(TEXT(f, TRACE_PATH), "/");
 	f = next_event(&env.box, TRACE_OPEN, &at);
@@ -597,16 +663,32 @@ static void nothing_runs_that_nobody_asked_for(void **state)
 	assert_ok(trace_stop("box.1", &e));
 }
 
+static void a_group_that_is_gone_costs_nobody_anything(void **state)
+{
+	const struct trace_options o = { TRACE_NETWORK, TRACE_INNERMOST };
+
+	needs_root();
+	start(TRACE_FILES);
+	assert_int_equal(count_pins("links"), 1);
+	assert_int_equal(remove_group_of_test(env.box.dir), 0);
+	start_box(&env.other, "box.2", &o);
+	assert_int_equal(count_pins("links"), 0);
+	assert_int_equal(count_pins("containers"), 2);
+	assert_int_equal(mkdir(env.box.dir, 0755), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_teardown(f, stop)
 		TEST(a_program_is_told_from_its_start_to_its_end),
+		TEST(what_sets_the_container_up_is_marked),
 		TEST(a_program_without_a_file_shows),
 		TEST(long_arguments_are_cut_and_it_is_said),
 		TEST(each_process_ends_once),
 		TEST(ids_are_right_in_user_and_pid_namespaces),
 		TEST(groups_below_belong_to_it_and_others_do_not),
+		TEST(groups_are_found_in_a_cgroup_namespace),
 		TEST(paths_of_files_are_those_that_the_kernel_took),
 		TEST(paths_are_as_the_container_sees_them),
 		TEST(removed_and_renamed_files_are_told),
@@ -618,6 +700,7 @@ int main(void)
 		TEST(a_reader_of_all_misses_nothing),
 		TEST(a_sleeping_reader_is_woken),
 		TEST(nothing_runs_that_nobody_asked_for),
+		TEST(a_group_that_is_gone_costs_nobody_anything),
 	};
 
 	return cmocka_run_group_tests(tests, set_up_host, tear_down_host);

@@ -117,28 +117,13 @@ static void add_json_cell(struct buf *out, const struct budget_column *column,
 	}
 }
 
-/* RFC 4180; a text that a spreadsheet would compute begins with an apostrophe. */
-static void add_csv_text(struct buf *out, const char *text)
-{
-	buf_adds(out, strchr("=+-@\t\r", text[0]) && text[0] ? "\"'" : "\"");
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c == '"')
-			buf_adds(out, "\"\"");
-		else
-			buf_add(out, c < 0x20 || c == 0x7f ? "?" : text, 1);
-	}
-	buf_adds(out, "\"");
-}
-
 static void add_csv_cell(struct buf *out, const struct budget_column *column,
 			 const struct budget_cell *cell)
 {
 	if (is_empty(column, cell))
 		return;
 	if (column->kind == BUDGET_TEXT)
-		add_csv_text(out, cell->text);
+		print_csv(out, cell->text);
 	else if (column->kind == BUDGET_TIME)
 		buf_adds(out, show_number(column->kind, cell->number).s);
 	else

@@ -197,6 +197,7 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 	doctor_check_namespaces(&d);
 	doctor_check_cgroups(&d);
 	doctor_check_network(&d);
+	doctor_check_tracing(&d);
 	doctor_check_gateway(&d);
 	doctor_check_policies(&d);
 	doctor_check_programs(&d);

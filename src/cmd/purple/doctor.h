@@ -58,6 +58,7 @@ void doctor_check_kernel(struct doctor *d);	/* doctor_kernel.c */
 void doctor_check_namespaces(struct doctor *d); /* doctor_kernel.c */
 void doctor_check_cgroups(struct doctor *d);	/* doctor_cgroup.c */
 void doctor_check_network(struct doctor *d);	/* doctor_network.c */
+void doctor_check_tracing(struct doctor *d);	/* doctor_trace.c */
 void doctor_check_gateway(struct doctor *d);	/* doctor_gateway.c */
 void doctor_check_policies(struct doctor *d);	/* doctor_files.c */
 void doctor_check_programs(struct doctor *d);	/* doctor_files.c */

@@ -88,7 +88,7 @@ static void write_lost(struct buf *out, const struct json *j)
 		{ "limited", "denials (too many of a rule)" },
 		{ "full", "denials (faster than they were read)" },
 		{ "dns", "lookups" },
-		{ "log", "lines (the file is full)" },
+		{ "log", "lines (the file is full, or cannot be written)" },
 	};
 	const char *comma = " not told one by one: ";
 
@@ -185,6 +185,35 @@ static void write_gateway(struct buf *out, const struct json *j)
 	write_lost(out, j);
 }
 
+/* What the recorder of an audit log found at its end. */
+static void write_repaired(struct buf *out, const struct json *j)
+{
+	const struct json *x = json_get(j, "repaired"), *torn;
+	const char *lines, *cause;
+
+	if (!x || x->type != JSON_MAP)
+		return;
+	lines = event_text_at(x, "lines", NULL);
+	cause = event_text_at(x, "cause", NULL);
+	torn = json_get(x, "torn");
+	if (!streq(lines, "0"))
+		add(out, " ", lines, " lines of a recorder that was killed");
+	if (torn && torn->type == JSON_MAP)
+		add(out, " ", event_text_at(torn, "bytes", NULL), " bytes of a torn line");
+	if (streq(cause, "cut"))
+		buf_adds(out, " lines had been removed at the end");
+	else if (streq(cause, "head"))
+		buf_adds(out,
+			 " the log had no head: lines may have been removed at the end");
+	else if (*cause)
+		buf_adds(out, " the last line had been changed");
+}
+
+static void write_died(struct buf *out, const struct json *j)
+{
+	buf_adds(out, " nothing more is seen of the container");
+}
+
 /* Every type, and how it is told. */
 static const struct {
 	const char *name;
@@ -208,6 +237,8 @@ static const struct {
 	{ "gateway_started", write_gateway },
 	{ "gateway_stopped", write_gateway },
 	{ "gateway_died", write_gateway },
+	{ "log_repaired", write_repaired },
+	{ "monitor_died", write_died },
 };
 
 bool event_type_is_known(const char *type)

@@ -15,7 +15,9 @@
 #include "base/fs.h"
 #include "cmd/purple/budget_text.h"
 #include "cmd/purple/monitor.h"
+#include "cmd/purple/summary.h"
 #include "container/container.h"
+#include "container/end.h"
 #include "gateway/limit.h"
 #include "network/filter.h"
 
@@ -318,18 +320,22 @@ static int join_policies(const struct container *c, char **ret, struct err *e)
 	return *ret && !names.failed ? 0 : err_oom(e);
 }
 
+/* Why it ended; where it has not, which budget it stands still for. */
 static void look_for_reason(struct monitor_row *r, const struct container *c)
 {
 	_gateway_limit_clear_ struct gateway_limit limit = {};
+	_container_end_clear_ struct container_end end = {};
 	_buf_free_ struct buf text = {};
-	bool is_met = false;
+	bool is_known = false, is_met = false;
 	struct err unused;
 
 	free(r->why);
 	r->why = NULL;
-	if (gateway_limit_load(c->dirfd, &limit, &is_met, &unused) < 0 || !is_met)
-		return;
-	gateway_limit_text(&limit, &text);
+	if (r->status == CONTAINER_STOPPED &&
+	    container_end_load(c, &end, &is_known, &unused) == 0 && is_known)
+		summary_end(&end, &text);
+	else if (gateway_limit_load(c->dirfd, &limit, &is_met, &unused) == 0 && is_met)
+		gateway_limit_text(&limit, &text);
 	if (text.s && !text.failed)
 		r->why = strdup(text.s);
 }

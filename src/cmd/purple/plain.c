@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* print_plain() of purple.h. Pure. */
+/* print_plain() and print_csv() of purple.h. Pure. */
 #include "base/str.h"
 #include "cmd/purple/purple.h"
 
@@ -21,4 +21,19 @@ void print_plain(struct buf *out, const char *text, size_t max)
 	}
 	if (*text)
 		buf_adds(out, "...");
+}
+
+/* RFC 4180. */
+void print_csv(struct buf *out, const char *text)
+{
+	buf_adds(out, strchr("=+-@\t\r", text[0]) && text[0] ? "\"'" : "\"");
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c == '"')
+			buf_adds(out, "\"\"");
+		else
+			buf_add(out, c < 0x20 || c == 0x7f ? "?" : text, 1);
+	}
+	buf_adds(out, "\"");
 }

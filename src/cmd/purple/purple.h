@@ -19,8 +19,8 @@ extern const struct program purple_program;
 extern const struct command purple_run_command, purple_profile_command,
 	purple_policy_command, purple_explain_command, purple_ps_command,
 	purple_stop_command, purple_doctor_command, purple_network_command,
-	purple_events_command, purple_usage_command, purple_budget_command,
-	purple_monitor_command;
+	purple_events_command, purple_audit_command, purple_usage_command,
+	purple_budget_command, purple_monitor_command, purple_report_command;
 
 /* `purple policy why` (policy_why.c): *ret_status is not 0 when the policy denies it. */
 int policy_why(const char *file, const char *target, int *ret_status, struct err *e);
@@ -76,5 +76,7 @@ int stale_list(const char *root, struct strv *ret_ids, struct err *e);
 /* A text from a container or a file for a table: control characters replaced, at most `max`
  * bytes, 0 for no limit. */
 void print_plain(struct buf *out, const char *text, size_t max);
+/* The same as a cell of CSV; one that a spreadsheet would compute begins with an apostrophe. */
+void print_csv(struct buf *out, const char *text);
 
 #endif

@@ -15,7 +15,7 @@ struct usage_options {
 
 static const struct option_row rows[] = {
 	OPTION(usage_options, by, "by", 'b', OPTION_STRING, "KEY",
-	       "one row for each container, policy (default), team, model or day"),
+	       "one row for each container, policy (default), team, model, day or hour"),
 	OPTION(usage_options, container, "container", 0, OPTION_STRING, "ID",
 	       "calls of this container alone"),
 	OPTION(usage_options, policy, "policy", 0, OPTION_STRING, "NAME",
@@ -41,6 +41,7 @@ static int parse_group(const char *by, enum ledger_group *ret, struct err *e)
 		[LEDGER_BY_TEAM] = "team",
 		[LEDGER_BY_MODEL] = "model",
 		[LEDGER_BY_DAY] = "day",
+		[LEDGER_BY_HOUR] = "hour",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -50,7 +51,7 @@ static int parse_group(const char *by, enum ledger_group *ret, struct err *e)
 		}
 	}
 	return err_set(e, ERR_USAGE, EINVAL,
-		       "unknown key '%s': expected container, policy, team, model or day",
+		       "unknown key '%s': expected container, policy, team, model, day or hour",
 		       by);
 }
 
