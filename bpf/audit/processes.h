@@ -72,9 +72,13 @@ static __always_inline bool is_last(void)
 	struct ended key = { .pid = task->tgid,
 			     .started = task->group_leader->start_boottime };
 	__u32 one = 1;
+	int r;
 
-	return task->signal->live.counter == 0 &&
-	       bpf_map_update_elem(&gone, &key, &one, BPF_NOEXIST) != -EEXIST;
+	if (task->signal->live.counter != 0)
+		return false;
+	/* Before Linux 6.4 the upper half of what this returns is not set. */
+	r = bpf_map_update_elem(&gone, &key, &one, BPF_NOEXIST);
+	return r != -EEXIST;
 }
 
 static __always_inline void say_times(struct trace_exit *x)

@@ -54,7 +54,7 @@ static void open_cpu(struct cgroup_watch *w, const struct cgroup_watch_dirs *dir
 {
 	w->cpu_v1 = dirs->cpu >= 0;
 	w->cpu = open_file(w->cpu_v1 ? dirs->cpu : dirs->group, "cpu.stat");
-	w->cpu_usage = w->cpu_v1 ? open_file(dirs->cpu, "cpuacct.usage") : -1;
+	w->cpu_usage = open_file(dirs->cpuacct, "cpuacct.usage");
 }
 
 int cgroup_watch_open(const struct cgroup_watch_dirs *dirs, struct cgroup_watch *ret,
@@ -232,7 +232,7 @@ void cgroup_usage_print(const struct cgroup_watch *w, const struct audit_head *h
 	buf_adds(out, ",\"usage\":{");
 	add_file(&l, w->memory_peak, "", "memory_peak", 1);
 	add_file(&l, w->pids_peak, "", "processes_peak", 1);
-	if (w->cpu_v1)
+	if (w->cpu_usage >= 0)
 		add_file(&l, w->cpu_usage, "", "cpu_ns", 1);
 	else
 		add_file(&l, w->cpu, "usage_usec", "cpu_ns", 1000);

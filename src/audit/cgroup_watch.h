@@ -49,7 +49,7 @@ struct cgroup_watch {
 
 /* Directories of cgroup2 and of v1 controllers, -1 where there is none: borrowed. */
 struct cgroup_watch_dirs {
-	int group, memory, pids, cpu;
+	int group, memory, pids, cpu, cpuacct;
 };
 
 /* Opens what is there of them. Should: be called as root, or as who may write the group. */

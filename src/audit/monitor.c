@@ -113,7 +113,7 @@ static void read_group(struct monitor *m)
 static int open_group(struct monitor *m, struct err *e)
 {
 	static const int fds[] = { MONITOR_FD_GROUP, MONITOR_FD_MEMORY, MONITOR_FD_PIDS,
-				   MONITOR_FD_CPU };
+				   MONITOR_FD_CPU, MONITOR_FD_CPUACCT };
 	int dirs[ARRAY_SIZE(fds)], r = 0;
 	bool any = false;
 
@@ -123,8 +123,8 @@ static int open_group(struct monitor *m, struct err *e)
 		any |= dirs[i] >= 0;
 	}
 	if (any)
-		r = cgroup_watch_open(&(struct cgroup_watch_dirs){ dirs[0], dirs[1],
-								   dirs[2], dirs[3] },
+		r = cgroup_watch_open(&(struct cgroup_watch_dirs){ dirs[0], dirs[1], dirs[2],
+								   dirs[3], dirs[4] },
 				      &m->group, e);
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		close(fds[i]);

@@ -36,10 +36,11 @@ enum monitor_fd {
 	MONITOR_FD_STATS,  /* [] */
 	MONITOR_FD_COUNTS, /* [] */
 	/* Directories of its control group, where limits are told of. */
-	MONITOR_FD_GROUP,  /* [] of cgroup2 */
-	MONITOR_FD_MEMORY, /* [] of the v1 controllers */
-	MONITOR_FD_PIDS,   /* [] */
-	MONITOR_FD_CPU,	   /* [] */
+	MONITOR_FD_GROUP,   /* [] of cgroup2 */
+	MONITOR_FD_MEMORY,  /* [] of the v1 controllers */
+	MONITOR_FD_PIDS,    /* [] */
+	MONITOR_FD_CPU,	    /* [] */
+	MONITOR_FD_CPUACCT, /* [] */
 	MONITOR_FD_END,
 };
 

@@ -59,12 +59,13 @@ struct warden_setup {
 	/* The parent's death, told with what `death_fd` is for; NULL: it is not told. */
 	void (*on_death)(int death_fd, bool is_frozen, const void *arg);
 	int death_fd;
+	int copy_fd; /* kept for on_death(), too */
 	const void *arg;
 };
 #define WARDEN_SETUP_EMPTY                                                    \
 	{                                                                     \
 		.init_fd = -1, .kill_fd = -1, .freezer_fd = -1, .oom_fd = -1, \
-		.end_fd = -1, .death_fd = -1                                  \
+		.end_fd = -1, .death_fd = -1, .copy_fd = -1                   \
 	}
 
 /*

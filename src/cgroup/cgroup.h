@@ -309,12 +309,12 @@ void cgroup_stats_clear(struct cgroup_stats *s);
 /* Its directories, for who reads limits and figures without a right to open them: -1 where there is
  * none. *ret is to be CGROUP_DIRS_EMPTY, and closed also after a failure. */
 struct cgroup_dirs {
-	int unified;	       /* in the cgroup2 mount */
-	int memory, pids, cpu; /* of the v1 controllers */
+	int unified;			/* in the cgroup2 mount */
+	int memory, pids, cpu, cpuacct; /* of the v1 controllers */
 };
-#define CGROUP_DIRS_EMPTY      \
-	{                      \
-		-1, -1, -1, -1 \
+#define CGROUP_DIRS_EMPTY          \
+	{                          \
+		-1, -1, -1, -1, -1 \
 	}
 int cgroup_dirs_open(const struct cgroup *cg, struct cgroup_dirs *ret, struct err *e);
 void cgroup_dirs_close(struct cgroup_dirs *d);

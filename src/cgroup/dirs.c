@@ -24,6 +24,8 @@ int cgroup_dirs_open(const struct cgroup *cg, struct cgroup_dirs *ret, struct er
 		r = open_dir(strmap_get(&cg->v1, "pids"), &ret->pids, e);
 	if (r == 0)
 		r = open_dir(strmap_get(&cg->v1, "cpu"), &ret->cpu, e);
+	if (r == 0)
+		r = open_dir(strmap_get(&cg->v1, "cpuacct"), &ret->cpuacct, e);
 	return r;
 }
 
@@ -33,4 +35,5 @@ void cgroup_dirs_close(struct cgroup_dirs *d)
 	fd_close(&d->memory);
 	fd_close(&d->pids);
 	fd_close(&d->cpu);
+	fd_close(&d->cpuacct);
 }

@@ -79,8 +79,12 @@ static int make_network(struct create *k, struct undo *u, struct err *e)
 /* After the network: the filter's verdict is in what is traced. */
 static int make_audit(struct create *k, struct undo *u, struct err *e)
 {
+	int r;
+
 	undo_push(u, create_undo_audit, k);
-	return container_audit_make(&k->audit, &k->c, k->spec, k->cgroup_fd, e);
+	r = container_audit_make(&k->audit, &k->c, k->spec, k->cgroup_fd, e);
+	k->gateway.copy_fd = k->audit.copy_fd;
+	return r;
 }
 
 static int make_rdt(struct create *k, struct undo *u, struct err *e)

@@ -531,7 +531,8 @@ int container_gateway_begin(struct container_gateway *g, struct container *c,
 								  .content_fd = h.content,
 								  .tls_fd = g->tls_fd,
 								  .http_fd = g->http_fd,
-								  .ca_fd = h.ca },
+								  .ca_fd = h.ca,
+								  .copy_fd = g->copy_fd },
 					 &g->client, e);
 	if (r < 0)
 		return named(g, r, e);

@@ -22,6 +22,7 @@ struct container_gateway {
 	int keys_fd;
 	int listen4_fd, listen6_fd; /* as soon as the network namespace is known */
 	int tls_fd, http_fd;
+	int copy_fd; /* records for audit logs; -1: there is none. The caller's */
 	struct intercept intercept;
 	bool is_begun;
 	struct gateway_client client;
@@ -29,7 +30,7 @@ struct container_gateway {
 #define CONTAINER_GATEWAY_EMPTY                                                  \
 	{                                                                        \
 		.keys_fd = -1, .listen4_fd = -1, .listen6_fd = -1, .tls_fd = -1, \
-		.http_fd = -1, .intercept = INTERCEPT_EMPTY,                     \
+		.http_fd = -1, .copy_fd = -1, .intercept = INTERCEPT_EMPTY,      \
 		.client = GATEWAY_CLIENT_EMPTY                                   \
 	}
 

@@ -117,6 +117,7 @@ static int open_audit(struct container *c, const struct container_audit *a,
 	start->fds[MONITOR_FD_MEMORY] = h->dirs.memory;
 	start->fds[MONITOR_FD_PIDS] = h->dirs.pids;
 	start->fds[MONITOR_FD_CPU] = h->dirs.cpu;
+	start->fds[MONITOR_FD_CPUACCT] = h->dirs.cpuacct;
 	return r;
 }
 

@@ -3,10 +3,13 @@
 #include "container/record.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "audit/config.h"
 #include "base/fd.h"
 #include "base/list.h"
 #include "base/log.h"
@@ -226,6 +229,21 @@ static int collect_names(const struct container *c, const struct oci_spec *spec,
 	return spec && spec->process ? add_command(x, &spec->process->args, e) : 0;
 }
 
+static int collect_logs(const struct container *c, struct run_record *x, struct err *e)
+{
+	struct audit_config config = {};
+	int r;
+
+	if (faccessat(c->dirfd, AUDIT_CONFIG_FILE, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	r = audit_config_load(c->dirfd, &config, e);
+	for (size_t i = 0; r == 0 && i < config.logs.n; i++)
+		if (strv_add(&x->logs, config.logs.v[i].path) < 0)
+			r = err_oom(e);
+	audit_config_clear(&config);
+	return r;
+}
+
 int run_record_collect(const struct container *c, const struct oci_spec *spec,
 		       struct run_record *ret, struct err *e)
 {
@@ -249,6 +267,8 @@ int run_record_collect(const struct container *c, const struct oci_spec *spec,
 	if (run_record_take_events(&x, c, &part) < 0)
 		log_warn("what container %s was denied is not known: %s", c->st.id,
 			 part.msg);
+	if (collect_logs(c, &x, &part) < 0)
+		log_warn("the logs of container %s are not known: %s", c->st.id, part.msg);
 	*ret = x;
 	x = (struct run_record){};
 	return 0;

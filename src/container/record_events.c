@@ -174,6 +174,14 @@ static char *command_of(const struct run_denial *d, const struct container *c,
 	return NULL;
 }
 
+/* The rule; of what no rule denied but the kernel, which call it was. */
+static const char *rule_of(const struct json *j)
+{
+	const char *rule = text_at(j, "rule", "name");
+
+	return rule ? rule : text_at(j, "event", "action");
+}
+
 /* Whether `have` is what shortened() made of the text. */
 static bool is_text(const char *have, const char *text)
 {
@@ -186,7 +194,7 @@ static bool is_of(const struct run_denial *d, const struct json *j, const char *
 		  const char *verdict)
 {
 	return streq(d->type, type) && streq(d->verdict, verdict) &&
-	       is_text(d->rule, text_at(j, "rule", "name")) &&
+	       is_text(d->rule, rule_of(j)) &&
 	       is_text(d->reference, text_at(j, "rule", "reference")) &&
 	       is_text(d->policy, text_at(j, "rule", "ruleset"));
 }
@@ -212,7 +220,7 @@ bool run_denial_read(const struct container *c, const struct json *j, struct run
 	describe_target(j, &target);
 	d.type = strdup(type);
 	d.verdict = strdup(verdict);
-	d.rule = shortened(text_at(j, "rule", "name"));
+	d.rule = shortened(rule_of(j));
 	if (!d.rule)
 		d.rule = strdup("");
 	d.reference = shortened(text_at(j, "rule", "reference"));
@@ -337,8 +345,8 @@ static void take_lost(struct run_record *x, const struct json *j, const char *ty
 	if (!lost || lost->type != JSON_MAP ||
 	    (!streq(type, "end") && !streq(type, "gateway_stopped")))
 		return;
-	x->lost += number_at(lost, "full", NULL, 0) + number_at(lost, "limited", NULL, 0) +
-		   number_at(lost, "dns", NULL, 0) + number_at(lost, "log", NULL, 0);
+	for (size_t i = 0; i < lost->n; i++)
+		x->lost += number_at(lost, lost->keys[i], NULL, 0);
 	all = streq(type, "end") ? number_at(j, "denied", NULL, 0) : 0;
 	if (all > told)
 		x->denied = all;

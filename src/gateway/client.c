@@ -111,6 +111,7 @@ static int become_program(const void *start, int *report, struct err *e)
 		[GATEWAY_FD_TLS] = s->tls_fd,
 		[GATEWAY_FD_HTTP] = s->http_fd,
 		[GATEWAY_FD_CA] = s->ca_fd,
+		[GATEWAY_FD_COPY] = s->copy_fd,
 	};
 
 	if (r < 0)

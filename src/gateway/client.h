@@ -35,6 +35,7 @@ enum gateway_fd {
 	GATEWAY_FD_TLS,	 /* [] port 443 */
 	GATEWAY_FD_HTTP, /* [] port 80 */
 	GATEWAY_FD_CA,	 /* [] */
+	GATEWAY_FD_COPY, /* [] SOCK_SEQPACKET, non-blocking: records for audit logs (audit/recorder.h) */
 	GATEWAY_FD_END,
 };
 
@@ -53,6 +54,7 @@ struct gateway_start {
 	int listen4_fd, listen6_fd;
 	int events_fd, limit_fd, kill_fd, freezer_fd, content_fd;
 	int tls_fd, http_fd, ca_fd;
+	int copy_fd;
 };
 
 struct gateway_client {

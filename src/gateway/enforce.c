@@ -406,7 +406,7 @@ static int watch(const struct enforce *f, int fd, struct err *e)
 /* Runs in the warden. */
 static void tell_of_death(int events_fd, bool is_frozen, const void *arg)
 {
-	const struct gateway_config *config = arg;
+	const struct enforce_setup *s = arg;
 	const struct gateway_event x = {
 		.type = GATEWAY_DIED,
 		.policy = -1,
@@ -420,9 +420,10 @@ static void tell_of_death(int events_fd, bool is_frozen, const void *arg)
 	struct timespec now = {};
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gateway_event_print(config, &x, WARDEN_PROVIDER, 1, now, &line);
+	gateway_event_print(s->config, &x, WARDEN_PROVIDER, 1, now, &line);
 	if (events_fd >= 0 && !line.failed)
 		(void)!write(events_fd, line.s, line.len);
+	(void)!gateway_events_copy(s->copy_fd, GATEWAY_DIED, &line);
 }
 
 static int start(struct enforce *f, struct err *e)
@@ -435,7 +436,8 @@ static int start(struct enforce *f, struct err *e)
 	w.freezer_fd = f->s.freezer_fd;
 	w.on_death = tell_of_death;
 	w.death_fd = f->s.events_fd;
-	w.arg = f->s.config;
+	w.copy_fd = f->s.copy_fd;
+	w.arg = &f->s;
 
 	f->met = calloc(f->s.config->policies.n + 1, sizeof(*f->met));
 	if (!f->met)
@@ -477,7 +479,7 @@ int enforce_start(const struct enforce_setup *s, struct enforce **ret, struct er
 	if (!f)
 		return err_oom(e);
 	*f = (struct enforce){ .s = *s, .warden = -1, .alerter = -1, .epoll = -1 };
-	gateway_events_init(&f->events, s->config, s->events_fd);
+	gateway_events_init(&f->events, s->config, s->events_fd, s->copy_fd);
 	r = start(f, e);
 	if (r < 0)
 		enforce_free(f);

@@ -15,6 +15,7 @@ struct enforce_setup {
 	const struct gateway_config *config; /* borrowed */
 	/* Borrowed; -1: there is none. */
 	int events_fd;	/* events.jsonl, for appending */
+	int copy_fd;	/* GATEWAY_FD_COPY */
 	int limit_fd;	/* limit.json, for writing */
 	int init_fd;	/* pidfd of the container's init */
 	int kill_fd;	/* cgroup.kill, for writing */

@@ -7,9 +7,11 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "audit/event.h"
+#include "audit/recorder.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "budget/money.h"
@@ -19,18 +21,22 @@
 static const struct event_kind {
 	const char *name;
 	const char *verdict; /* NULL: it is no verdict */
+	uint32_t levels;     /* of audit/config.h; 0: every log takes it */
 } event_kinds[GATEWAY_EVENT_TYPES] = {
-	[GATEWAY_STARTED] = { "gateway_started", NULL },
-	[GATEWAY_LLM_CALL] = { "llm_call", "allow" },
-	[GATEWAY_LLM_DENIED] = { "llm_denied", "deny" },
-	[GATEWAY_LLM_SENSITIVE] = { "llm_sensitive", "deny" },
-	[GATEWAY_LLM_INJECTION] = { "llm_injection", NULL },
-	[GATEWAY_BUDGET_ALERT] = { "budget_alert", NULL },
-	[GATEWAY_BUDGET_EXCEEDED] = { "budget_exceeded", NULL },
-	[GATEWAY_BUDGET_LIFTED] = { "budget_lifted", NULL },
-	[GATEWAY_ACTION_FAILED] = { "action_failed", NULL },
-	[GATEWAY_STOPPED] = { "gateway_stopped", NULL },
-	[GATEWAY_DIED] = { "gateway_died", NULL },
+	[GATEWAY_STARTED] = { "gateway_started", NULL, 0 },
+	[GATEWAY_LLM_CALL] = { "llm_call", "allow", AUDIT_API_CALLS },
+	[GATEWAY_LLM_DENIED] = { "llm_denied", "deny",
+				 AUDIT_API_CALLS | AUDIT_SECURITY_EVENTS },
+	[GATEWAY_LLM_SENSITIVE] = { "llm_sensitive", "deny",
+				    AUDIT_API_CALLS | AUDIT_SECURITY_EVENTS },
+	[GATEWAY_LLM_INJECTION] = { "llm_injection", NULL,
+				    AUDIT_API_CALLS | AUDIT_SECURITY_EVENTS },
+	[GATEWAY_BUDGET_ALERT] = { "budget_alert", NULL, AUDIT_BUDGET_USAGE },
+	[GATEWAY_BUDGET_EXCEEDED] = { "budget_exceeded", NULL, AUDIT_BUDGET_USAGE },
+	[GATEWAY_BUDGET_LIFTED] = { "budget_lifted", NULL, AUDIT_BUDGET_USAGE },
+	[GATEWAY_ACTION_FAILED] = { "action_failed", NULL, 0 },
+	[GATEWAY_STOPPED] = { "gateway_stopped", NULL, 0 },
+	[GATEWAY_DIED] = { "gateway_died", NULL, 0 },
 };
 
 const char *gateway_event_name(enum gateway_event_type t)
@@ -317,11 +323,15 @@ static void add_members(struct buf *out, const struct gateway_config *c,
 		json_quote(out, x->error);
 		buf_adds(out, "}");
 	}
-	if (x->lost.log || x->lost.limited)
+	if (x->lost.log || x->lost.limited || x->lost.record) {
 		buf_addf(out,
 			 ",\"lost\":{\"full\":0,\"limited\":%" PRIu64
-			 ",\"dns\":0,\"log\":%" PRIu64 "}",
+			 ",\"dns\":0,\"log\":%" PRIu64,
 			 x->lost.limited, x->lost.log);
+		if (x->lost.record)
+			buf_addf(out, ",\"record\":%" PRIu64, x->lost.record);
+		buf_adds(out, "}");
+	}
 }
 
 void gateway_event_print(const struct gateway_config *c, const struct gateway_event *x,
@@ -347,11 +357,13 @@ void gateway_event_print(const struct gateway_config *c, const struct gateway_ev
 	audit_event_close(out);
 }
 
-void gateway_events_init(struct gateway_events *ev, const struct gateway_config *c, int fd)
+void gateway_events_init(struct gateway_events *ev, const struct gateway_config *c,
+			 int fd, int copy_fd)
 {
 	*ev = (struct gateway_events){
 		.config = c,
 		.log = { .fd = fd, .max = AUDIT_LOG_MAX },
+		.copy_fd = copy_fd,
 		.calls = { .burst = 2000, .pause = SECOND / 50 },
 		.refusals = { .burst = 200, .pause = SECOND / 10 },
 	};
@@ -376,6 +388,19 @@ static bool is_told(struct gateway_events *ev, const struct gateway_event *x)
 	}
 }
 
+bool gateway_events_copy(int fd, enum gateway_event_type type, const struct buf *line)
+{
+	_buf_free_ struct buf record = {};
+
+	if (fd < 0)
+		return true;
+	if (!line->failed)
+		audit_record_add(&record, event_kinds[type].levels, line->s, line->len);
+	return !line->failed && !record.failed &&
+	       send(fd, record.s, record.len, MSG_DONTWAIT | MSG_NOSIGNAL) ==
+		       (ssize_t)record.len;
+}
+
 void gateway_events_write(struct gateway_events *ev, const struct gateway_event *x)
 {
 	struct gateway_event copy = *x;
@@ -391,9 +416,12 @@ void gateway_events_write(struct gateway_events *ev, const struct gateway_event 
 	if (x->type == GATEWAY_STOPPED) {
 		copy.lost.log = ev->log.lost;
 		copy.lost.limited = ev->limited;
+		copy.lost.record = ev->not_copied;
 	}
 	clock_gettime(CLOCK_REALTIME, &now);
 	gateway_event_print(ev->config, &copy, GATEWAY_PROVIDER, ++ev->log.sequence, now,
 			    &line);
 	audit_log_write(&ev->log, &line, x->type >= GATEWAY_BUDGET_EXCEEDED);
+	if (!gateway_events_copy(ev->copy_fd, x->type, &line))
+		ev->not_copied++;
 }

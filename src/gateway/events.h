@@ -85,21 +85,26 @@ struct gateway_event {
 	const struct gateway_spent *spent; /* with GATEWAY_STOPPED; NULL: not known */
 	struct {
 		uint64_t limited, log; /* lines not written: too many, or no room */
+		uint64_t record;       /* not taken by the recorder */
 	} lost;
 };
 
 struct gateway_events {
 	struct audit_log log;
 	const struct gateway_config *config; /* borrowed */
+	int copy_fd;			     /* GATEWAY_FD_COPY */
 	struct pace calls, refusals;
-	uint64_t limited;
+	uint64_t limited, not_copied;
 };
 
 /* event.provider: whose lines they are, and who counts them. */
 #define GATEWAY_PROVIDER "purple-gateway"
 
-/* `fd`: for appending, borrowed; -1: nothing is written. */
-void gateway_events_init(struct gateway_events *ev, const struct gateway_config *c, int fd);
+/* `fd`: for appending; `copy_fd`: GATEWAY_FD_COPY. Both are borrowed; -1: nothing is written. */
+void gateway_events_init(struct gateway_events *ev, const struct gateway_config *c,
+			 int fd, int copy_fd);
+/* A line for the audit logs. Does not wait; false: it is lost. */
+bool gateway_events_copy(int fd, enum gateway_event_type type, const struct buf *line);
 /* The line, with its end. */
 void gateway_event_print(const struct gateway_config *c, const struct gateway_event *x,
 			 const char *provider, uint64_t sequence, struct timespec now,

@@ -147,6 +147,7 @@ int gateway_start_helpers(struct gateway *g, const struct gateway_setup *s, stru
 {
 	const struct enforce_setup setup = { .config = s->config,
 					     .events_fd = s->events_fd,
+					     .copy_fd = s->copy_fd,
 					     .limit_fd = s->limit_fd,
 					     .init_fd = s->init_fd,
 					     .kill_fd = s->kill_fd,

@@ -14,7 +14,7 @@ struct gateway_setup {
 	const char *prices;	       /* NULL: the installed ones */
 	int64_t idle_ms;	       /* 0: the preset */
 	/* Borrowed; -1: there is none. */
-	int events_fd, limit_fd, init_fd, kill_fd, freezer_fd, content_fd;
+	int events_fd, copy_fd, limit_fd, init_fd, kill_fd, freezer_fd, content_fd;
 };
 
 /*

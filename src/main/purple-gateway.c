@@ -217,6 +217,7 @@ static int serve(const struct options *o, struct err *e)
 				       .prices = o->prices,
 				       .idle_ms = o->timeout * INT64_C(1000),
 				       .events_fd = -1,
+				       .copy_fd = -1,
 				       .limit_fd = -1,
 				       .init_fd = -1,
 				       .kill_fd = -1,
@@ -341,6 +342,7 @@ static int prepare(struct life *l, struct err *e)
 	(void)!setsid();
 	setup = (struct gateway_setup){ .config = &l->config,
 					.events_fd = optional(GATEWAY_FD_EVENTS),
+					.copy_fd = optional(GATEWAY_FD_COPY),
 					.limit_fd = optional(GATEWAY_FD_LIMIT),
 					.init_fd = GATEWAY_FD_INIT,
 					.kill_fd = optional(GATEWAY_FD_KILL),

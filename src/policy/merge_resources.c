@@ -117,10 +117,11 @@ static int merge_memory(struct merge *m)
 				     mem->limit.value) < 0)
 		return -ENOMEM;
 	if (!m->host->cgroup_v2)
-		return merge_explain(m,
-				     "memory: out of memory, the kernel kills one process and not the "
-				     "container, because this host's memory limits are cgroup v1; "
-				     "'purple run' then kills the rest");
+		return merge_explain(
+			m,
+			"memory: out of memory, the kernel kills one process and not the "
+			"container, because this host's memory limits are cgroup v1; "
+			"'purple run' and Purple's runtime, as root, then kill the rest");
 	return strmap_set(&r->unified, "memory.oom.group", "1") < 0 ? err_oom(m->e) : 0;
 }
 

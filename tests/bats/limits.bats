@@ -116,7 +116,7 @@ is_full() {
 	ended timeout resources.session_timeout_seconds
 }
 
-# audited [KEYS]: a policy whose log is on a file system of its own, of 1 MB.
+# audited [WHAT]: a policy that is recorded, and what is done when it cannot be.
 audited() {
 	mkdir -p "$BATS_TEST_TMPDIR/log"
 	policy <<-END

@@ -366,7 +366,7 @@ tries() {
 			{ host_path: $PWD/agent, sandbox_path: /agent }] }
 		network: { allow_outgoing: ["192.0.2.10:80", "api.test:8080"], dns_servers: [198.51.100.1] }
 	END
-	run purple_ run --profile ./p.yaml --name "$ID" -- /bin/sh -c '/agent connect 192.0.2.10 80
+	run purple_ run --quiet --profile ./p.yaml --name "$ID" -- /bin/sh -c '/agent connect 192.0.2.10 80
 		/agent connect 192.0.2.12 80; /agent connect 192.0.2.10 8080; /agent connect 169.254.169.254 80
 		getent ahostsv4 api.test; /agent connect 192.0.2.10 8080; getent hosts other.test'
 	assert_contains $'ok\nEPERM\nEPERM\nEPERM'

@@ -201,7 +201,7 @@ static void all_lines_are_as_the_schema_says(void **state)
 	size_t written = 0;
 
 	build_config(&c);
-	gateway_events_init(&ev, &c, fd);
+	gateway_events_init(&ev, &c, fd, -1);
 	for (int type = 0; type < GATEWAY_EVENT_TYPES; type++) {
 		for (int full = 0; full < 2; full++) {
 			const struct gateway_event x = {
@@ -263,7 +263,7 @@ static void an_agent_cannot_fill_the_file_with_refusals(void **state)
 	struct err e;
 
 	build_config(&c);
-	gateway_events_init(&ev, &c, fd);
+	gateway_events_init(&ev, &c, fd, -1);
 	for (int i = 0; i < 100000; i++)
 		gateway_events_write(&ev, &refusal);
 	gateway_events_write(&ev, &end);
