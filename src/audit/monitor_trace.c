@@ -35,9 +35,11 @@ static struct audit_head trace_head(struct monitor *m, uint64_t at)
 	return monitor_head_numbered(m, at, ++m->trace.sequence);
 }
 
-/* The filter has told of it, with its rule. */
-static bool is_told_already(const struct monitor *m, const struct trace_head *h)
+/* What Purple itself did to set the container up; or the filter has told of it, with its rule. */
+static bool is_left_out(const struct monitor *m, const struct trace_head *h)
 {
+	if (h->flags & TRACE_SETUP)
+		return true;
 	return m->network.is_on && (h->type == TRACE_CONNECT || h->type == TRACE_BIND) &&
 	       ((const struct trace_socket *)(const void *)h)->verdict ==
 		       TRACE_VERDICT_DENIED;
@@ -65,7 +67,7 @@ static void tell_event(struct monitor *m, const void *data, size_t size)
 	}
 	if (h->type == TRACE_EXIT && !(h->flags & TRACE_THREAD))
 		note_exit(m, data);
-	if (is_told_already(m, h))
+	if (is_left_out(m, h))
 		return;
 	line->len = 0;
 	head = trace_head(m, h->time);
@@ -144,14 +146,34 @@ void monitor_trace_wake(struct monitor *m)
 
 /* --- counts of system calls --- */
 
-/* The difference to what was told, of the elements that changed, by process. */
-static int by_process(const void *a, const void *b)
+static void sift(struct trace_count *v, size_t root, size_t n)
 {
-	const struct trace_count *x = a, *y = b;
+	for (size_t child; (child = 2 * root + 1) < n; root = child) {
+		struct trace_count x = v[root];
 
-	return x->what < y->what ? -1 : x->what > y->what;
+		child += child + 1 < n && v[child].what < v[child + 1].what;
+		if (v[child].what <= x.what)
+			return;
+		v[root] = v[child];
+		v[child] = x;
+	}
 }
 
+/* By process and call. A heap: qsort() asks the system how much memory there is. */
+static void sort_counts(struct trace_count *v, size_t n)
+{
+	for (size_t i = n / 2; i > 0; i--)
+		sift(v, i - 1, n);
+	for (size_t end = n; end > 1; end--) {
+		struct trace_count x = v[0];
+
+		v[0] = v[end - 1];
+		v[end - 1] = x;
+		sift(v, 0, end - 1);
+	}
+}
+
+/* The difference to what was told, of the elements that changed. */
 static size_t take_counts(struct monitor_trace *t)
 {
 	size_t n = 0;
@@ -184,7 +206,7 @@ static size_t merge_counts(struct trace_count *v, size_t n)
 {
 	size_t k = 0;
 
-	qsort(v, n, sizeof(*v), by_process);
+	sort_counts(v, n);
 	for (size_t i = 0; i < n; i++) {
 		if (k > 0 && v[k - 1].what == v[i].what) {
 			v[k - 1].calls += v[i].calls;

@@ -105,9 +105,9 @@ static int load_filter(const struct warden *w, struct err *e)
 static int enter_jail(const struct warden *w, int keep_fd, struct err *e)
 {
 	const uint64_t kill = 1ULL << CAP_KILL;
-	const int keep[] = { w->sock,	  w->s.init_fd, w->s.kill_fd,  w->s.freezer_fd,
-			     w->s.oom_fd, w->s.end_fd,	w->s.death_fd, w->s.copy_fd,
-			     keep_fd };
+	const int keep[] = { w->sock,	      w->s.init_fd, w->s.kill_fd,
+			     w->s.freezer_fd, w->s.oom_fd,  w->s.end_fd,
+			     w->s.death_fd,   w->s.copy_fd, keep_fd };
 	bool is_root = geteuid() == 0;
 	int r = fd_close_all_but(0, keep, ARRAY_SIZE(keep), e);
 

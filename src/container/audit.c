@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "container/monitor.h"
 #include "linux/ns.h"
+#include "linux/seccomp_denied.h"
 
 void container_audit_clear(struct container_audit *a)
 {
@@ -81,7 +82,7 @@ static char *trace_name(const struct container *c)
 }
 
 static int start_trace(struct container_audit *a, struct container *c,
-		       const struct oci_spec *spec, int cgroup, struct err *e)
+		       const struct seccomp_plan *seccomp, int cgroup, struct err *e)
 {
 	struct trace_options o = {
 		.wants = wants_of(audit_config_levels(a->config)),
@@ -94,6 +95,7 @@ static int start_trace(struct container_audit *a, struct container *c,
 	if (cgroup < 0)
 		return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
 			       "tracing needs a group of cgroup2, and the container has none");
+	seccomp_denied_calls(seccomp, &o.denied, &o.denied_some);
 	c->st.trace = trace_name(c);
 	if (!c->st.trace)
 		return err_oom(e);
@@ -116,7 +118,7 @@ static int make_pair(struct container_audit *a, struct err *e)
 }
 
 int container_audit_make(struct container_audit *a, struct container *c,
-			 const struct oci_spec *spec, int cgroup, struct err *e)
+			 const struct seccomp_plan *seccomp, int cgroup, struct err *e)
 {
 	int r;
 
@@ -129,7 +131,7 @@ int container_audit_make(struct container_audit *a, struct container *c,
 	if (r == 0)
 		r = make_pair(a, e);
 	if (r == 0)
-		r = start_trace(a, c, spec, cgroup, e);
+		r = start_trace(a, c, seccomp, cgroup, e);
 	return named(a, r, e);
 }
 

@@ -12,6 +12,7 @@
 #include "audit/trace.h"
 #include "base/err.h"
 #include "container/state.h"
+#include "linux/seccomp.h"
 #include "oci/spec.h"
 #include "policy/plan.h"
 
@@ -42,10 +43,10 @@ int container_audit_hide(const struct audit_config *config, struct oci_spec *spe
 
 /*
  * Before the first process is in the group, and after its network filter: audit.json, and the tracing
- * begins. `cgroup` is the group's directory in cgroup2, or -1. Notes its name in c->st first.
+ * begins. `seccomp`: what it will deny. `cgroup` is the group's directory in cgroup2, or -1. Notes its name in c->st first.
  */
 int container_audit_make(struct container_audit *a, struct container *c,
-			 const struct oci_spec *spec, int cgroup, struct err *e);
+			 const struct seccomp_plan *seccomp, int cgroup, struct err *e);
 
 /* When init runs: begins to start the monitor, unless the network does (container/network.h) or it
  * was begun. */

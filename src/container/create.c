@@ -82,7 +82,7 @@ static int make_audit(struct create *k, struct undo *u, struct err *e)
 	int r;
 
 	undo_push(u, create_undo_audit, k);
-	r = container_audit_make(&k->audit, &k->c, k->spec, k->cgroup_fd, e);
+	r = container_audit_make(&k->audit, &k->c, &k->seccomp, k->cgroup_fd, e);
 	k->gateway.copy_fd = k->audit.copy_fd;
 	return r;
 }

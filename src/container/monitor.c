@@ -179,7 +179,9 @@ static int fill_limits(const struct container *c, const struct container_audit *
 		l->oom_note = make_note(END_OOM, NULL, "resources.memory_limit_bytes",
 					c->st.memory_place);
 	if (a && a->config && audit_config_stops(a->config)) {
-		place = a->config->logs.v[0].place;
+		for (size_t i = 0; !place; i++)
+			place = a->config->logs.v[i].go_on ? NULL :
+							     a->config->logs.v[i].place;
 		l->ends_on_death = true;
 		l->audit_note = make_note(END_AUDIT, "its log cannot be written",
 					  "audit.on_log_failure", place);

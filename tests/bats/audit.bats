@@ -5,18 +5,19 @@
 load helpers
 
 setup() {
-	requires root jq cgroup_v2_tree
+	requires root jq python3 cgroup_v2_tree
 	purple_setup
 	ID=$(test_prefix)
-	LOG=$BATS_TEST_TMPDIR/logs/$ID.jsonl
-	profile </dev/null
+	LOGS=$BATS_TEST_TMPDIR/logs
+	LOG=$LOGS/$ID.jsonl
 }
 
 purple_() {
 	"$PURPLE" --root "$PURPLE_ROOT" "$@"
 }
 
-# profile [AUDIT-KEYS] <YAML: p.yaml, in which programs of the host run, audited to $LOG.
+# profile [FILE] <YAML: a policy (default p.yaml) in which programs of the host run. What is below
+# `audit` comes first, indented; then the rest.
 profile() {
 	local dir
 	{
@@ -24,19 +25,215 @@ profile() {
 		for dir in /usr /bin /sbin /lib /lib64; do
 			[[ ! -d $dir ]] || printf '    - host_path: %s\n' "$dir"
 		done
-		printf '  scratch_paths: [/tmp]\naudit:\n  log_path: %s\n' "$LOG"
-		[[ -z ${1:-} ]] || printf '  %s\n' "$1"
-		cat
-	} >p.yaml
+		printf '  scratch_paths: [/tmp]\naudit:\n'
+		grep -q log_path "$BATS_TEST_TMPDIR/keys" || printf '  log_path: %s\n' "$LOG"
+		cat "$BATS_TEST_TMPDIR/keys"
+	} >"${1:-p.yaml}"
+}
+
+# audited [KEYS] [FILE]: the policy, with these lines below `audit` and behind it.
+audited() {
+	printf '%s\n' "${1:-}" >"$BATS_TEST_TMPDIR/keys"
+	profile "${2:-p.yaml}"
 }
 
 agent() {
-	run purple_ run --profile ./p.yaml --name "$ID" -- sh -c "$1"
+	run purple_ run --quiet --profile ./p.yaml --name "$ID" -- bash -c "$1"
 }
 
-@test "processes, files and system calls are recorded" {
-	agent 'cat /etc/hostname >/tmp/x 2>/dev/null; mv /tmp/x /tmp/y; rm /tmp/y; exit 3'
-	echo "$output"
-	cat "$LOG" >&3
+# agent_in_background SCRIPT: sets SUPERVISOR, and waits until the sandbox runs.
+agent_in_background() {
+	"$PURPLE" --root "$PURPLE_ROOT" run --profile ./p.yaml --name "$ID" -- bash -c "$1" >agent.out 2>agent.err </dev/null 3>&- &
+	SUPERVISOR=$!
+	wait_for 30 is_running
+}
+
+is_running() {
+	[[ $(purple_ ps -q) == *"$ID"* ]] && [[ ! -e $PURPLE_ROOT/$ID/start.sock ]]
+}
+
+has_ended() {
+	! kill -0 "$SUPERVISOR" 2>/dev/null || [[ $(awk '/^State/ { print $2 }' "/proc/$SUPERVISOR/status" 2>/dev/null) == Z ]]
+}
+
+# Sets status and output as `run` does.
+end_of_supervisor() {
+	status=0
+	wait "$SUPERVISOR" || status=$?
+	output=$(cat agent.out agent.err)
+}
+
+# lines FILTER [LOG]: the lines that a jq filter selects.
+lines() {
+	jq -c "select($1)" "${2:-$LOG}"
+}
+
+# has_line FILTER [LOG]
+has_line() {
+	[[ -n $(lines "$@") ]] && return
+	echo "no line: $1, of these:"
+	jq -r '[.type, .event.action // ""] | join(" ")' "${2:-$LOG}" | sort | uniq -c
+	return 1
+}
+
+has_no_line() {
+	[[ -z $(lines "$@") ]] || { echo "a line: $1"; lines "$@" | cut -c1-400; return 1; }
+}
+
+assert_schema() {
+	local python=python3
+	python3 -c 'import jsonschema' 2>/dev/null || python=/usr/bin/python3
+	run "$python" "$PURPLE_SRCDIR/tests/unit/validate_lines.py" "$PURPLE_SRCDIR/docs/events.schema.json" "${1:-$LOG}"
+	assert_status 0
+}
+
+@test "each kind of event is recorded, with the names that the agent sees" {
+	audited $'resources:\n  pids_limit: 30\ncapabilities:\n  add: [CAP_SETUID, CAP_SETGID]\nebpf_monitoring:\n  trace_syscalls: true'
+	agent 'exec 2>/dev/null
+		echo text >"/tmp/a b"; mv "/tmp/a b" /tmp/c; rm /tmp/c; cat /missing; : >/usr/new
+		bash -c "sh -c \"exit 5\""
+		unshare --net true
+		setpriv --reuid=1000 --clear-groups cat /dev/null
+		echo >/dev/tcp/127.0.0.1/9
+		python3 -c "import socket; s = socket.socket(); s.bind((\"127.0.0.1\", 4567))"
+		for ((i = 0; i < 60; i++)); do sleep 0.2 & done; wait
+		exit 3'
 	assert_status 3
+	assert_schema
+	has_line '.type == "start" and .logs[0].path == "'"$LOG"'"'
+	has_line '.type == "process" and .event.action == "exec" and .process.args == ["sh", "-c", "exit 5"] and .process.vpid > 1 and .process.parent.vpid > 1'
+	has_line '.type == "process" and .event.action == "exit" and .process.exit_code == 5'
+	has_line '.type == "file" and .event.action == "open" and .file.path == "/tmp/a b" and .file.access == "write" and .file.created'
+	has_line '.type == "file" and .event.action == "rename" and .file.path == "/tmp/a b" and .file.target_path == "/tmp/c"'
+	has_line '.type == "file" and .event.action == "remove" and .file.path == "/tmp/c"'
+	has_line '.type == "file" and .file.path == "/missing" and .event.outcome == "failure" and .error.code == "ENOENT"'
+	has_line '.type == "file" and .file.path == "/usr/new" and .verdict == "deny" and .error.code == "EROFS"'
+	has_line '.type == "syscall" and .event.action == "unshare" and .verdict == "deny" and .error.code == "EPERM" and .denied_by != "kernel"'
+	has_line '.type == "privilege" and (.event.action | startswith("setres")) and .process.name == "setpriv"'
+	has_line '.type == "network" and .event.action == "connect" and .destination.ip == "127.0.0.1" and .destination.port == 9'
+	has_line '.type == "network" and .event.action == "bind" and .server.port == 4567'
+	has_line '.type == "limit" and .event.action == "pids_max" and .count > 0'
+	has_line '.type == "usage" and .usage.processes_refused > 0'
+	has_line '.type == "syscalls" and (.calls | length) > 0'
+	has_line '.type == "end" and .exit_code == 3'
+	[[ $(tail -n 1 "$LOG" | jq -r .type) == end ]]
+	# No part of what is traced is where all events of a container are kept.
+	[[ $(stat -c %a "$LOG") == 600 && $(stat -c %a "$LOGS") == 700 ]]
+}
+
+@test "detail_level picks what is recorded, and nothing else is traced" {
+	audited '  detail_level: [exec]'
+	agent 'cat /etc/hostname; exit 0'
+	assert_status 0
+	has_line '.type == "process" and .process.args == ["cat", "/etc/hostname"]'
+	has_no_line '[.type] | inside(["start", "process", "end"]) | not'
+	rm -r "$LOGS"
+	audited '  detail_level: [api_calls]'
+	agent 'cat /etc/hostname; exit 0'
+	[[ $(jq -r .type "$LOG" | tr '\n' ' ') == "start end " ]]
+}
+
+@test "two containers at a time: none has events of the other's, and a log that both write is whole" {
+	audited "  log_path: $LOGS/$ID.jsonl" p.yaml
+	audited "  log_path: $LOGS/$ID-other.jsonl" other.yaml
+	local script='for ((i = 0; i < 100; i++)); do cat "/tmp/$0$i" 2>/dev/null; done; true' pids=()
+	"$PURPLE" --root "$PURPLE_ROOT" run --profile ./p.yaml --name "$ID-1" -- bash -c "$script" one 3>&- &
+	pids+=($!)
+	"$PURPLE" --root "$PURPLE_ROOT" run --profile ./other.yaml --name "$ID-2" -- bash -c "$script" two 3>&- &
+	pids+=($!)
+	"$PURPLE" --root "$PURPLE_ROOT" run --profile ./p.yaml --name "$ID-3" -- bash -c "$script" three 3>&- &
+	pids+=($!)
+	wait "${pids[@]}"
+	has_no_line '.container.id != "'"$ID-2"'" or ((.file.path // "") | test("/tmp/(one|three)"))' "$LOGS/$ID-other.jsonl"
+	has_no_line '.container.id == "'"$ID-2"'" or ((.file.path // "") | test("/tmp/two"))' "$LOGS/$ID.jsonl"
+	has_no_line '.container.id == "'"$ID-1"'" and ((.file.path // "") | test("/tmp/three"))' "$LOGS/$ID.jsonl"
+	[[ $(lines '.event.action == "open" and ((.file.path // "") | test("^/tmp/one[0-9]+$"))' "$LOGS/$ID.jsonl" | wc -l) == 100 ]]
+	[[ $(lines '.event.action == "open" and ((.file.path // "") | test("^/tmp/two[0-9]+$"))' "$LOGS/$ID-other.jsonl" | wc -l) == 100 ]]
+	# Numbers without a gap, whoever wrote.
+	[[ $(jq -r .line.number "$LOGS/$ID.jsonl") == "$(seq "$(wc -l <"$LOGS/$ID.jsonl")")" ]]
+}
+
+@test "100,000 files opened: each one is in the log, or counted as lost" {
+	audited '  detail_level: [filesystem]'
+	agent 'for ((i = 0; i < 100000; i++)); do : </tmp; done'
+	assert_status 0
+	local told lost
+	told=$(grep -c '"path":"/tmp"' "$LOG")
+	lost=$(jq 'select(.type == "end") | (.lost.trace // 0) + (.lost.record // 0)' "$LOG")
+	echo "told $told lost $lost"
+	((told <= 100000 && told + lost >= 100000))
+	# What else was lost are a few files of the shell's own.
+	((told + lost < 100500))
+	((lost == 0)) || has_line '.type == "lost" and .lost.trace + .lost.record > 0'
+}
+
+@test "a log that the agent could write to is refused, and one that it could read is hidden" {
+	mkdir -p out
+	audited "  log_path: $PWD/out/audit/log.jsonl"
+	sed -i "s|^  scratch_paths:|  output_paths: [{ host_path: $PWD/out }]\n&|" p.yaml
+	agent 'echo started'
+	assert_status 125
+	assert_lacks started
+	assert_contains "audit.log_path"
+	# By another name of the same folder, too.
+	ln -s "$PWD/out" link
+	audited "  log_path: $PWD/link/log.jsonl"
+	sed -i "s|^  scratch_paths:|  output_paths: [{ host_path: $PWD/out }]\n&|" p.yaml
+	agent 'echo started'
+	assert_status 125
+	assert_lacks started
+	mkdir -p seen/logs
+	echo visible >seen/file
+	audited "  log_path: $PWD/seen/logs/log.jsonl"
+	sed -i "s|^  scratch_paths:|    - { host_path: $PWD/seen, sandbox_path: /seen }\n&|" p.yaml
+	agent 'cat /seen/file; ls -A /seen/logs; cat /seen/logs/log.jsonl 2>&1'
+	assert_contains visible
+	assert_contains "No such file"
+	assert_lacks '"type"'
+	has_line '.type == "end"' seen/logs/log.jsonl
+}
+
+# The monitor of $ID, and its recorder.
+monitor_pid() {
+	jq -r .monitorPid "$PURPLE_ROOT/$ID/state.json"
+}
+
+recorder_pid() {
+	# Of the monitor's children the only one that is root's.
+	pgrep -P "$(monitor_pid)" -u 0
+}
+
+@test "who records dies: the container ends, and it is said why" {
+	local who pid
+	audited
+	for who in recorder monitor; do
+		agent_in_background 'sleep 600'
+		cp "$PURPLE_ROOT/$ID/events.jsonl" before
+		pid=$("${who}_pid")
+		[[ -n $pid ]]
+		kill -KILL "$pid"
+		wait_for 30 has_ended
+		end_of_supervisor
+		((status != 0))
+		[[ $output == *audit* ]] || { echo "$who: $status $output"; return 1; }
+	done
+	has_line '.type == "monitor_died"'
+}
+
+@test "on_log_failure: continue lets the container go on without its recorder" {
+	audited '  on_log_failure: continue'
+	agent_in_background 'until [[ -e /tmp/stop ]]; do sleep 0.1; done & sleep 2; exit 4'
+	kill -KILL "$(recorder_pid)"
+	wait_for 30 grep -q recorder_died "$PURPLE_ROOT/$ID/events.jsonl"
+	end_of_supervisor
+	assert_status 4
+}
+
+@test "a log whose disk is full ends the container" {
+	mkdir -p "$LOGS"
+	mount -t tmpfs -o size=64k,mode=0700 none "$LOGS"
+	audited
+	agent 'while :; do cat /missing 2>/dev/null; done'
+	umount "$LOGS"
+	((status != 0 && status != 124))
 }

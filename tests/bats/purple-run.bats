@@ -167,14 +167,14 @@ gone() {
 }
 
 @test "a policy that needs what is not built does not start, and the error names the line" {
-	profile <<<'audit: { enabled: true }'
+	profile <<<'enforcement: audit'
 	local line
-	line=$(grep -n audit p.yaml | cut -d: -f1)
+	line=$(grep -n enforcement p.yaml | cut -d: -f1)
 	agent 'echo started'
 	assert_status 125
 	assert_lacks started
 	assert_contains "p.yaml:$line:"
-	assert_contains "audit needs"
+	assert_contains "this network is isolated"
 	nothing_left
 }
 

@@ -141,7 +141,7 @@ static int exit_with_threads(void *arg)
 	for (int i = 0; i < 8; i++)
 		if (pthread_create(&t, NULL, thread_that_waits, NULL) != 0)
 			return 98;
-	exit(7);
+	_exit(7);
 }
 
 static void each_process_ends_once(void **state)

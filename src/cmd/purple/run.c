@@ -217,6 +217,7 @@ static int tell_budget(const struct budget_watch *w, char *text, size_t size)
 /* Says why Purple, and not the agent itself, ended it. */
 static void tell_end(const struct supervise *s, const struct limit_places *l)
 {
+	const struct container_end *end = s->record->end;
 	char text[2048];
 	int n = 0;
 
@@ -234,6 +235,12 @@ static void tell_end(const struct supervise *s, const struct limit_places *l)
 			     "purple: the agent was killed: out of memory\n");
 	else if (budget_watch_stops(s->budget))
 		n = tell_budget(s->budget, text, sizeof(text));
+	else if (end && streq_null(end->reason, END_AUDIT))
+		n = snprintf(text, sizeof(text),
+			     "purple: the agent was stopped: %s (%s, %s)\n",
+			     end->detail ? end->detail : "it could not be recorded",
+			     end->setting ? end->setting : "audit",
+			     end->policy ? end->policy : "");
 	if (n > 0)
 		fd_write_all(STDERR_FILENO, text, strnlen(text, sizeof(text)));
 }
