@@ -3,6 +3,7 @@
 #include "audit/log_read.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -22,6 +23,7 @@
 
 struct source {
 	const char *path;
+	bool is_plain;
 	struct log_set set;
 	size_t at; /* the file that is read */
 	struct log_lines lines;
@@ -82,46 +84,69 @@ static bool is_in_time(const struct audit_query *q, const char *time, size_t len
 }
 
 /* Without parsing it: whether it cannot be wanted. */
-static bool is_out(const struct audit_query *q, const struct log_line *line,
-		   const struct chain_tail *tail)
+static bool is_out(const struct audit_query *q, const struct source *s,
+		   const struct log_line *line, const struct chain_tail *tail)
 {
 	const size_t n = sizeof(TIME_MEMBER) - 1;
 
-	if (q->container && (strlen(q->container) != tail->writer_len ||
-			     memcmp(q->container, tail->writer, tail->writer_len) != 0))
+	if (!s->is_plain && q->container &&
+	    (strlen(q->container) != tail->writer_len ||
+	     memcmp(q->container, tail->writer, tail->writer_len) != 0))
 		return true;
 	return line->len > n + TIME_LEN && memcmp(line->s, TIME_MEMBER, n) == 0 &&
 	       !is_in_time(q, line->s + n, TIME_LEN);
 }
 
+/* What there is of a line besides its JSON. False: it is none. */
+static bool take_tail(const struct source *s, const struct log_line *line,
+		      struct chain_tail *ret)
+{
+	if (line->too_long)
+		return false;
+	if (!s->is_plain)
+		return chain_tail_of(line->s, line->len, ret);
+	*ret = (struct chain_tail){ .body = line->len ? line->len - 1 : 0 };
+	return true;
+}
+
+/* Nobody speaks for another container. */
+static bool is_writers_own(const struct source *s, const struct chain_tail *tail)
+{
+	const char *id = text_at(s->json, "container", "id");
+
+	return s->is_plain || (strlen(id) == tail->writer_len &&
+			       memcmp(id, tail->writer, tail->writer_len) == 0);
+}
+
+static bool is_wanted(const struct audit_query *q, const struct source *s)
+{
+	return is_in_time(q, s->time, strlen(s->time)) &&
+	       (!q->container || streq(q->container, text_at(s->json, "container", "id"))) &&
+	       (!q->type || streq(q->type, text_at(s->json, "type", NULL))) &&
+	       (q->decision == AUDIT_ANY || q->decision == decision_of(s->json));
+}
+
 /* Whether it is wanted; then it is the source's next one. */
 static bool take(struct audit_reader *r, struct source *s, const struct log_line *line)
 {
-	const struct audit_query *q = r->q;
 	struct chain_tail tail;
 	struct err e;
-	const char *id;
 
-	if (line->too_long || !chain_tail_of(line->s, line->len, &tail)) {
+	if (!take_tail(s, line, &tail)) {
 		r->odd++;
 		return false;
 	}
-	if (is_out(q, line, &tail))
+	if (is_out(r->q, s, line, &tail))
 		return false;
 	if (json_parse(line->s, line->len, "line", &s->json, &e) < 0) {
 		s->json = NULL;
 		r->odd++;
 		return false;
 	}
-	id = s->json->type == JSON_MAP ? text_at(s->json, "container", "id") : "";
-	s->time = *id ? text_at(s->json, "@timestamp", NULL) : "";
-	/* Nobody speaks for another container. */
-	if (!*s->time || strlen(id) != tail.writer_len ||
-	    memcmp(id, tail.writer, tail.writer_len) != 0) {
+	s->time = s->json->type == JSON_MAP ? text_at(s->json, "@timestamp", NULL) : "";
+	if (!*s->time || !is_writers_own(s, &tail)) {
 		r->odd++;
-	} else if (is_in_time(q, s->time, strlen(s->time)) &&
-		   (!q->type || streq(q->type, text_at(s->json, "type", NULL))) &&
-		   (q->decision == AUDIT_ANY || q->decision == decision_of(s->json))) {
+	} else if (is_wanted(r->q, s)) {
 		s->line = *line;
 		s->body = tail.body;
 		return true;
@@ -153,17 +178,39 @@ static bool is_same(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
+/* A file that is no log. */
+static int open_plain(const char *path, struct log_set *ret, struct err *e)
+{
+	struct log_set s = {};
+	struct log_set_file *f;
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(e, "cannot open '%s'", path);
+	f = list_add(&s.files);
+	if (!f) {
+		close(fd);
+		return err_oom(e);
+	}
+	*f = (struct log_set_file){ .path = strdup(path), .fd = fd };
+	*ret = s;
+	if (!f->path)
+		return err_oom(e);
+	return fstat(fd, &f->st) < 0 ? err_sys(e, "cannot look at '%s'", path) : 0;
+}
+
 /* The log's files were renamed, or have come: goes on where it was. */
 static int reopen(struct source *s, struct err *e)
 {
 	const uint64_t from = s->is_open ? s->lines.at : 0;
-	struct log_set set = {};
-	int r = log_set_open(s->path, &set, e);
-	size_t at = 0;
+	_log_set_close_ struct log_set set = {};
+	size_t at = 0, n;
 	bool found = false;
+	int r = s->is_plain ? open_plain(s->path, &set, e) : log_set_open(s->path, &set, e);
 
 	if (r < 0)
 		return r;
+	n = set.files.n;
 	for (size_t i = 0; s->is_open && !found && i < set.files.n; i++) {
 		found = is_same(&set.files.v[i].st, &s->set.files.v[s->at].st);
 		at = found ? i : 0;
@@ -171,14 +218,15 @@ static int reopen(struct source *s, struct err *e)
 	close_file(s);
 	log_set_close(&s->set);
 	s->set = set;
+	set = (struct log_set){};
 	s->at = at;
-	return set.files.n ? open_file(s, found ? from : 0, e) : 0;
+	return n ? open_file(s, found ? from : 0, e) : 0;
 }
 
 /* At the end of what is known of the newest file. 1: there may be more. */
 static int look_for_more(struct source *s, struct err *e)
 {
-	struct stat now, named;
+	struct stat now = {}, named;
 	int r;
 
 	if (s->is_open && fstat(s->lines.fd, &now) == 0 &&
@@ -305,14 +353,19 @@ size_t audit_reader_odd(const struct audit_reader *r)
 	return r->odd;
 }
 
-static int add_source(struct audit_reader *r, const char *path, struct err *e)
+static int add_source(struct audit_reader *r, const char *path, bool is_plain, struct err *e)
 {
 	struct source *s = list_add(&r->sources);
 
 	if (!s)
 		return err_oom(e);
-	*s = (struct source){ .path = path };
+	*s = (struct source){ .path = path, .is_plain = is_plain };
 	return reopen(s, e);
+}
+
+int audit_reader_add_plain(struct audit_reader *r, const char *path, struct err *e)
+{
+	return add_source(r, path, true, e);
 }
 
 int audit_reader_open(const struct strv *logs, const struct audit_query *q,
@@ -329,7 +382,7 @@ int audit_reader_open(const struct strv *logs, const struct audit_query *q,
 	if (!r->seen)
 		result = err_oom(e);
 	for (size_t i = 0; result == 0 && i < logs->n; i++)
-		result = add_source(r, logs->v[i], e);
+		result = add_source(r, logs->v[i], false, e);
 	if (result < 0) {
 		audit_reader_free(r);
 		return result;
@@ -356,7 +409,7 @@ int audit_reader_watch(struct audit_reader *r, struct err *e)
 			return err_oom(e);
 		/* Of a folder that is to come, its caller asks now and then. */
 		if (inotify_add_watch(r->watch, folder,
-				      IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0 &&
+				      IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE) < 0 &&
 		    errno != ENOENT)
 			return err_sys(e, "cannot watch '%s'", folder);
 	}

@@ -25,7 +25,7 @@ struct audit_query {
 };
 
 struct audit_line {
-	const char *text; /* with the member `line`, without newline; not terminated */
+	const char *text; /* with the member `line` of a log, without newline; not terminated */
 	size_t len;
 	const struct json *json; /* an object */
 	const char *log;	 /* its path */
@@ -37,6 +37,8 @@ struct audit_reader;
  * stay. Free with audit_reader_free(). */
 int audit_reader_open(const struct strv *logs, const struct audit_query *q,
 		      struct audit_reader **ret, struct err *e);
+/* Adds a file of such lines that is no log: no number, no rotation, as a container's events.jsonl. */
+int audit_reader_add_plain(struct audit_reader *r, const char *path, struct err *e);
 /*
  * The next line: 1; 0 when there is none now (later there may be: ask again); -errno. What it gives
  * stays until the next call.

@@ -116,6 +116,39 @@ audit: { enabled: true, log_path: $BATS_TEST_TMPDIR/logs/x.jsonl }"
 	assert_contains "logs/x.jsonl: 2 lines in 1 files are as they were written; number 2 has SHA-256 "
 }
 
+@test "audit tells each kind of line as text" {
+	local who='"process":{"pid":7,"name":"sh"}'
+	{
+		line one 1 process '"process":{"pid":7,"name":"sh","executable":"/bin/sh","parent":{"pid":6},"args":["sh","-c","a b"],"capabilities":{"effective":["CAP_CHOWN"]}}' |
+			sed 's/"sequence":1/&,"action":"exec"/'
+		line one 2 process '"process":{"pid":7,"name":"sh","exit_code":3}' | sed 's/"sequence":1/&,"action":"exit"/'
+		line one 3 file "\"verdict\":\"deny\",$who,\"file\":{\"path\":\"/etc/shadow\",\"access\":\"read\"},\"error\":{\"code\":\"EACCES\"}" |
+			sed 's/"sequence":1/&,"action":"open"/'
+		line one 4 file "\"verdict\":\"allow\",$who,\"file\":{\"path\":\"/a\",\"target_path\":\"/b\"}" | sed 's/"sequence":1/&,"action":"rename"/'
+		line one 5 syscall "\"verdict\":\"deny\",$who,\"error\":{\"code\":\"EPERM\"},\"count\":3" | sed 's/"sequence":1/&,"action":"ptrace"/'
+		line one 6 privilege "$who,\"user\":{\"id\":\"0\"},\"count\":1" | sed 's/"sequence":1/&,"action":"setuid"/'
+		line one 7 syscalls '"process":{"pid":7},"calls":{"read":{"count":5},"openat":{"count":2,"failed":1}}'
+		line one 8 limit '"count":2' | sed 's/"sequence":1/&,"action":"pids_max"/'
+		line one 9 usage '"usage":{"memory_peak":4096,"cpu_ns":12}'
+		line one 10 log_failed '"log":{"file":{"path":"/l"}},"error":{"message":"no space"}'
+		line one 11 network '"verdict":"allow","network":{"type":"ipv4","transport":"tcp"},"destination":{"ip":"192.0.2.1","port":80},"process":{"pid":7,"name":"sh"}' |
+			sed 's/"sequence":1/&,"action":"connect"/'
+	} | record one "$LOGS/a.jsonl"
+	run audit one
+	assert_status 0
+	assert_equal "$(cut -d' ' -f 2- <<<"$output")" 'process start of /bin/sh (process 7) by process 6: sh -c a b, with CAP_CHOWN
+process end of sh (process 7), status 3
+denied open of /etc/shadow (read), by sh (process 7), EACCES
+file rename of /a to /b, by sh (process 7)
+denied system call ptrace by sh (process 7), EPERM, 3 times
+privilege setuid by sh (process 7), user 0
+syscalls of process 7: read 5, openat 2
+limit: no more processes, 2 times
+usage: memory_peak 4096, cpu_ns 12
+log_failed: /l: no space
+network connect tcp to 192.0.2.1 port 80, by sh (process 7)'
+}
+
 @test "audit --follow goes on over rotations until nobody reads" {
 	local log=$LOGS/a.jsonl recorder reader i
 	mkfifo lines
@@ -197,6 +230,29 @@ audit: { enabled: true, log_path: $BATS_TEST_TMPDIR/logs/x.jsonl }"
 	run audit one --type log_repaired
 	assert_contains "log_repaired 1 lines of a recorder that was killed 100 bytes of a torn line"
 	((size > 0))
+}
+
+@test "events of an audited container are those of its logs, too, each once" {
+	make_bundle
+	create_container
+	local now members log=$LOGS/a.jsonl
+	now=$(date -u +%FT%T.%6NZ)
+	members="\"event\":{\"sequence\":1},\"container\":{\"id\":\"$ID\"}"
+	printf '{"@timestamp":"%s","type":"network","verdict":"deny","destination":{"port":%d},%s}\n' \
+		"$now" 1 "$members" "$now" 2 "$members" >"$PURPLE_ROOT/$ID/events.jsonl"
+	jq -n --arg id "$ID" --arg path "$log" \
+		'{container: $id, logs: [{policy: "a", path: $path, levels: 255, maxSize: 0, keep: 1}]}' \
+		>"$PURPLE_ROOT/$ID/audit.json"
+	{
+		# One that had the id before.
+		line "$ID" 1 end
+		sed 's/^/1/' "$PURPLE_ROOT/$ID/events.jsonl"
+		printf '1{"@timestamp":"%s","type":"network","verdict":"deny","destination":{"port":3},%s}\n' "$now" "$members"
+	} | record "$ID" "$log"
+	denied another 2 4 | record another "$log"
+	run "$PURPLE" --root "$PURPLE_ROOT" events --format json "$ID"
+	assert_status 0
+	assert_equal "$(jq -s 'map(.destination.port) | sort' -c <<<"$output")" "[1,2,3]"
 }
 
 @test "audit says what it cannot do" {

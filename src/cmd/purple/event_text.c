@@ -5,6 +5,7 @@
  */
 #include "cmd/purple/event_text.h"
 
+#include "cmd/purple/event_trace_text.h"
 #include "cmd/purple/purple.h"
 
 const char *event_text_at(const struct json *j, const char *a, const char *b)
@@ -15,13 +16,18 @@ const char *event_text_at(const struct json *j, const char *a, const char *b)
 	return j && (j->type == JSON_TEXT || j->type == JSON_NUMBER) ? j->text : "";
 }
 
-static void add(struct buf *out, const char *before, const char *text, const char *after)
+void event_text_add(struct buf *out, const char *before, const char *text, const char *after)
 {
 	if (!*text)
 		return;
 	buf_adds(out, before);
 	print_plain(out, text, 0);
 	buf_adds(out, after);
+}
+
+static void add(struct buf *out, const char *before, const char *text, const char *after)
+{
+	event_text_add(out, before, text, after);
 }
 
 static void add_end(struct buf *out, const char *before, const struct json *j,
@@ -185,35 +191,6 @@ static void write_gateway(struct buf *out, const struct json *j)
 	write_lost(out, j);
 }
 
-/* What the recorder of an audit log found at its end. */
-static void write_repaired(struct buf *out, const struct json *j)
-{
-	const struct json *x = json_get(j, "repaired"), *torn;
-	const char *lines, *cause;
-
-	if (!x || x->type != JSON_MAP)
-		return;
-	lines = event_text_at(x, "lines", NULL);
-	cause = event_text_at(x, "cause", NULL);
-	torn = json_get(x, "torn");
-	if (!streq(lines, "0"))
-		add(out, " ", lines, " lines of a recorder that was killed");
-	if (torn && torn->type == JSON_MAP)
-		add(out, " ", event_text_at(torn, "bytes", NULL), " bytes of a torn line");
-	if (streq(cause, "cut"))
-		buf_adds(out, " lines had been removed at the end");
-	else if (streq(cause, "head"))
-		buf_adds(out,
-			 " the log had no head: lines may have been removed at the end");
-	else if (*cause)
-		buf_adds(out, " the last line had been changed");
-}
-
-static void write_died(struct buf *out, const struct json *j)
-{
-	buf_adds(out, " nothing more is seen of the container");
-}
-
 /* Every type, and how it is told. */
 static const struct {
 	const char *name;
@@ -237,8 +214,18 @@ static const struct {
 	{ "gateway_started", write_gateway },
 	{ "gateway_stopped", write_gateway },
 	{ "gateway_died", write_gateway },
-	{ "log_repaired", write_repaired },
-	{ "monitor_died", write_died },
+	{ "process", event_write_process },
+	{ "file", event_write_file },
+	{ "syscall", event_write_syscall },
+	{ "privilege", event_write_privilege },
+	{ "syscalls", event_write_syscalls },
+	{ "limit", event_write_limit },
+	{ "usage", event_write_usage },
+	{ "log_failed", event_write_failure },
+	{ "recorder_died", event_write_failure },
+	{ "audit_stopped", event_write_failure },
+	{ "log_repaired", event_write_repaired },
+	{ "monitor_died", event_write_died },
 };
 
 bool event_type_is_known(const char *type)

@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * purple events: what a container's network filter denied and its forwarder was asked, and what came
- * of its LLM calls, as its monitor and its gateway write it to events.jsonl in the state folder. Runs as root, whose the folder is; reads
- * only. The lines hold what programs of the container chose: they are printed as JSON, or cleaned.
+ * of its LLM calls, as its monitor and its gateway write it to events.jsonl in the state folder; of
+ * one that is audited also what stands in its audit logs alone. Runs as root, whose the files are;
+ * reads only. The lines hold what programs of the container chose: they are printed as JSON, or
+ * cleaned.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
-#include <sys/inotify.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "audit/config.h"
+#include "audit/log_read.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "cmd/purple/audit_time.h"
 #include "cmd/purple/event_text.h"
 #include "cmd/purple/purple.h"
 #include "container/container.h"
@@ -21,7 +26,6 @@
 #include "container/monitor.h"
 
 #define CHUNK 65536
-#define LINE_MAX_LEN (1u << 20)
 #define LOOK_MS 1000 /* whether the monitor still lives */
 #define DELETE_LOOKS 3
 
@@ -44,74 +48,59 @@ static const struct option_row rows[] = {
 
 struct reader {
 	const struct events_options *o;
+	struct audit_reader *lines;
 	bool json;
 	bool has_monitor, has_gateway; /* the container has */
 	bool saw_end, saw_stop;	       /* their last lines */
-	struct buf line;	       /* what is there of it */
 	struct buf out;
 };
 
-/* --- the file --- */
+/* --- lines --- */
 
-static void take_line(struct reader *r, const char *line, size_t len)
+static void take_line(struct reader *r, const struct audit_line *line)
 {
-	_json_free_ struct json *j = NULL;
-	const char *type;
-	struct err e;
+	const struct json *j = line->json;
+	const char *type = event_text_at(j, "type", NULL);
 
-	/* What a full disk left of one. */
-	if (json_parse(line, len, "line", &j, &e) < 0 || j->type != JSON_MAP)
-		return;
-	type = event_text_at(j, "type", NULL);
 	r->saw_end |= streq(type, "end");
 	r->saw_stop |= streq(type, "gateway_stopped") || streq(type, "gateway_died");
 	if ((r->o->type && !streq(r->o->type, type)) ||
 	    (r->o->denied && !streq(event_text_at(j, "verdict", NULL), "deny")))
 		return;
-	if (!r->json) {
+	if (r->json)
+		buf_add(&r->out, line->text, line->len);
+	else
 		event_write_text(&r->out, j);
-		buf_adds(&r->out, "\n");
-		return;
-	}
-	buf_add(&r->out, line, len);
 	buf_adds(&r->out, "\n");
 }
 
-/* All whole lines that are there now. *ret_gone: nobody reads what is printed. */
-static int read_lines(struct reader *r, int fd, bool *ret_gone, struct err *e)
+static int print_out(struct reader *r, bool *ret_gone, struct err *e)
 {
-	char chunk[CHUNK];
-	ssize_t n;
 	int w;
 
-	while ((n = read(fd, chunk, sizeof(chunk))) != 0) {
-		size_t from = 0;
+	if (r->out.failed)
+		return err_oom(e);
+	w = r->out.len ? fd_write_all(STDOUT_FILENO, r->out.s, r->out.len) : 0;
+	r->out.len = 0;
+	*ret_gone = w == -EPIPE;
+	return w < 0 && !*ret_gone ? err_errno(e, w, "cannot write to stdout") : 0;
+}
 
-		if (n < 0 && errno == EINTR)
+/* All whole lines that are there now. *ret_gone: nobody reads what is printed. */
+static int read_lines(struct reader *r, bool *ret_gone, struct err *e)
+{
+	struct audit_line line;
+	int code;
+
+	while ((code = audit_reader_next(r->lines, &line, e)) > 0) {
+		take_line(r, &line);
+		if (r->out.len < CHUNK && !r->out.failed)
 			continue;
-		if (n < 0)
-			return err_sys(e, "cannot read the events");
-		for (size_t i = 0; i < (size_t)n; i++) {
-			if (chunk[i] != '\n')
-				continue;
-			buf_add(&r->line, chunk + from, i - from);
-			if (r->line.len)
-				take_line(r, r->line.s, r->line.len);
-			r->line.len = 0;
-			from = i + 1;
-		}
-		buf_add(&r->line, chunk + from, (size_t)n - from);
-		if (r->line.failed || r->out.failed)
-			return err_oom(e);
-		if (r->line.len > LINE_MAX_LEN)
-			return err_set(e, ERR_STATE, EFBIG, "the events have no lines");
-		w = r->out.len ? fd_write_all(STDOUT_FILENO, r->out.s, r->out.len) : 0;
-		r->out.len = 0;
-		*ret_gone = w == -EPIPE;
-		if (w < 0)
-			return *ret_gone ? 0 : err_errno(e, w, "cannot write to stdout");
+		code = print_out(r, ret_gone, e);
+		if (code < 0 || *ret_gone)
+			return code;
 	}
-	return 0;
+	return code < 0 ? code : print_out(r, ret_gone, e);
 }
 
 /* Until there may be more, or a while has gone by. False: nobody reads any more. */
@@ -156,18 +145,14 @@ static bool is_written(const struct reader *r, const struct container *c)
 
 static int follow(struct reader *r, const struct container *c, int fd, struct err *e)
 {
-	_close_ int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	int watch = audit_reader_watch(r->lines, e);
 	bool gone = false, last;
-	char path[64];
-	int code = 0;
+	int code = watch < 0 ? watch : 0;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (watch < 0 || inotify_add_watch(watch, path, IN_MODIFY | IN_ATTRIB) < 0)
-		return err_sys(e, "cannot watch the events");
 	while (code == 0 && !gone && !has_ended(r)) {
 		/* Looked at before the file: what they wrote last is read after their end. */
 		last = !is_written(r, c);
-		code = read_lines(r, fd, &gone, e);
+		code = read_lines(r, &gone, e);
 		if (last && code == 0 && !gone && !has_ended(r) &&
 		    !is_being_deleted(fd, watch))
 			code = err_set(e, ERR_STATE, ESRCH,
@@ -198,6 +183,49 @@ static int check_options(const struct events_options *o, bool *ret_json, struct 
 	return 0;
 }
 
+/* Since its id is its own: another one may have had it before. */
+static void since_created(const struct container *c, char ret[AUDIT_TIME_SIZE],
+			  struct audit_query *q)
+{
+	const char *created = c->st.created ? c->st.created : "";
+
+	if (strlen(created) < AUDIT_TIME_SIZE - 1)
+		return;
+	snprintf(ret, AUDIT_TIME_SIZE, "%.26sZ", created);
+	q->since = ret;
+}
+
+static int show(struct reader *r, const struct container *c, int fd, struct err *e)
+{
+	_audit_config_clear_ struct audit_config config = {};
+	_strv_free_ struct strv logs = {};
+	_free_ char *path = str_printf("%s/" MONITOR_LOG, c->dir);
+	struct audit_query q = { .container = c->st.id };
+	char since[AUDIT_TIME_SIZE];
+	struct err unused;
+	bool gone = false;
+	int code = audit_config_load(c->dirfd, &config, &unused);
+
+	if (code < 0 && code != -ENOENT) {
+		*e = unused;
+		return code;
+	}
+	for (size_t i = 0; i < config.logs.n; i++)
+		if (strv_add(&logs, config.logs.v[i].path) < 0)
+			return err_oom(e);
+	if (!path)
+		return err_oom(e);
+	since_created(c, since, &q);
+	code = audit_reader_open(&logs, &q, &r->lines, e);
+	if (code == 0)
+		code = audit_reader_add_plain(r->lines, path, e);
+	if (code == 0)
+		code = r->o->follow ? follow(r, c, fd, e) : read_lines(r, &gone, e);
+	audit_reader_free(r->lines);
+	buf_free(&r->out);
+	return code;
+}
+
 static int run(const void *global, void *opts, char **args, int n, int *ret_status,
 	       struct err *e)
 {
@@ -205,7 +233,6 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 	struct reader r = { .o = opts };
 	_container_close_ struct container c = CONTAINER_EMPTY;
 	_close_ int fd = -1;
-	bool gone = false;
 	int code = check_options(opts, &r.json, e);
 
 	if (code == 0)
@@ -218,21 +245,19 @@ static int run(const void *global, void *opts, char **args, int n, int *ret_stat
 	if (fd < 0 && errno == ENOENT)
 		return err_set(e, ERR_STATE, ENOENT,
 			       "container %s has no events: no policy of it has a network that is "
-			       "not isolated, or lets it call LLMs",
+			       "not isolated, lets it call LLMs, or is audited",
 			       args[0]);
 	if (fd < 0)
 		return err_sys(e, "cannot open '%s/" MONITOR_LOG "'", c.dir);
-	code = r.o->follow ? follow(&r, &c, fd, e) : read_lines(&r, fd, &gone, e);
-	buf_free(&r.line);
-	buf_free(&r.out);
-	return code;
+	return show(&r, &c, fd, e);
 }
 
 const struct command purple_events_command = {
 	.name = "events",
 	.arguments = "ID",
 	.help = "Print what a container's network rules denied, by whom and which rule, which names "
-		"were asked for, and what came of its LLM calls.",
+		"were asked for, and what came of its LLM calls; of an audited one, all that is "
+		"recorded.",
 	.options = rows,
 	.options_size = sizeof(struct events_options),
 	.min_args = 1,
