@@ -67,6 +67,10 @@ static const char *verb_of(const struct run_denial *d)
 		return "the connection with";
 	if (str_has_prefix(d->type, "llm_"))
 		return "a call of";
+	if (streq(d->type, "syscall"))
+		return "the system call";
+	if (streq(d->type, "file"))
+		return "the file";
 	return d->type;
 }
 

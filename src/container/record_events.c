@@ -105,6 +105,8 @@ static void describe_target(const struct json *j, struct buf *out)
 		text = text_at(at(j, "gen_ai", "request"), "model", NULL);
 	if (!text)
 		text = text_at(j, "gen_ai", "system");
+	if (!text && streq_null(text_at(j, "type", NULL), "syscall"))
+		text = text_at(j, "event", "action");
 	buf_adds(out, text ? text : "");
 }
 

@@ -88,6 +88,11 @@ told() {
 	events_of "$1" | wc -l
 }
 
+# record JQ-FILTER: of what is left of the run ID.
+record() {
+	jq -er --arg id "$ID" "select(.id == \$id) | $1" /var/lib/purple/runs/*.json
+}
+
 check_schema() {
 	python3 -W ignore "$PURPLE_SRCDIR/tests/unit/validate_lines.py" "$PURPLE_SRCDIR/docs/events.schema.json" "$1"
 }
@@ -130,6 +135,9 @@ spends='while :; do call; sleep 0.1; done'
 	run "$PURPLE" --root "$PURPLE_ROOT" events --type budget_alert "$ID"
 	assert_contains "at 50 %, 840 of 1000 tokens"
 	assert_equal "${#lines[@]}" 1
+	purple_rt delete "$ID"
+	assert_equal "$(record '[.end.reason, .end.policy, .llm.calls, .llm.tokens, .llm.budgets[0].tokens_limit] | join(" ")')" \
+		"budget /etc/purple/policies/agent.yaml:4 2 840 1000"
 }
 
 @test "one that does not heed SIGTERM is ended with all its processes" {
@@ -221,6 +229,8 @@ spends='while :; do call; sleep 0.1; done'
 	assert_contains "the container stays frozen"
 	purple_rt delete --force "$ID"
 	[[ ! -e $PURPLE_ROOT/$ID ]]
+	# What is known of its calls is what was told of them one by one.
+	assert_equal "$(record '[.end.reason, .llm.incomplete, .llm.calls] | join(" ")')" "stopped true 2"
 }
 
 # hook_start: a webhook; what it gets goes to hook.jsonl. Sets HOOK_PORT.

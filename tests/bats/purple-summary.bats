@@ -6,7 +6,7 @@
 load helpers
 
 setup() {
-	requires root jq private_etc
+	requires root jq private_etc python3
 	purple_setup
 	rm -rf "$runs"
 	profile </dev/null
@@ -48,6 +48,11 @@ record() {
 	jq -er "$1" "${files[-1]}"
 }
 
+check_schema() {
+	jq -c . "$runs"/*.json >records.jsonl
+	python3 -W ignore "$PURPLE_SRCDIR/tests/unit/validate_lines.py" "$PURPLE_SRCDIR/docs/run.schema.json" records.jsonl
+}
+
 # reason [ID]: of the run that is over, as ps -a has it.
 reason() {
 	purple_ ps -a --format json | jq -er --arg id "${1:-$ID}" 'first(.[] | select(.id == $id)) | .end.reason'
@@ -67,6 +72,7 @@ has_reason() {
 		"$ID $PURPLE_ROOT exited 7 $ID sh"
 	record '.duration_ms >= 300 and .duration_ms < 100000 and .usage.cpu_ns > 0 and .denied == 0 and .lost == 0'
 	record '.usage.memory_peak > 0 and .usage.processes_peak >= 2'
+	check_schema
 	[[ ! -e $PURPLE_ROOT/$ID ]]
 	has_reason exited
 	run purple_ ps -a
@@ -162,6 +168,7 @@ has_detail() {
 	assert_equal "$(record '.denials[0] | [.count, .target, .policy] | join(" ")')" "3 192.0.2.1:443 $ID"
 	[[ $(record '.denials[0].reference') == ./p.yaml:$line:* ]]
 	[[ $stderr == *"denied   4 times"*"3 x 192.0.2.1:443: "*"./p.yaml:$line:"* ]]
+	check_schema
 	# The command works as it stands there.
 	command=$(record '.denials[0].command')
 	run bash -c "${PURPLE@Q} ${command#purple }"

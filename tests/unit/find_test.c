@@ -511,6 +511,34 @@ static void two_policies_give_the_stricter_of_each(void **state)
 	oci_spec_free(s);
 }
 
+static void the_shorter_time_out_holds_where_it_is_kept(void **state)
+{
+	struct policy_request rq = { .admin_policy = "timed", .dirs = &dirs, .timeout = true };
+	struct oci_spec *s = spec_of(&(struct plan_case){ .annotation = "short" });
+	struct policy_plan plan = { 0 };
+	char place[160];
+	struct err e;
+
+	write_file(admin_dir, "short.yaml",
+		   "name: short\nresources:\n  memory_limit_bytes: 64M\n"
+		   "  session_timeout_seconds: 5\n");
+	settings("selectable: [short]\n");
+	assert_int_equal(policy_plan_make(s, &rq, &plan, &e), 0);
+	assert_int_equal(plan.timeout_seconds, 5);
+	snprintf(place, sizeof(place), "%s/short.yaml:4", admin_dir);
+	assert_string_equal(plan.timeout_place, place);
+	snprintf(place, sizeof(place), "%s/short.yaml:3", admin_dir);
+	assert_string_equal(plan.memory_place, place);
+	policy_plan_clear(&plan);
+	/* Nobody is there to keep it. */
+	rq.timeout = false;
+	assert_int_equal(policy_plan_make(s, &rq, &plan, &e), -ENOTSUP);
+	assert_non_null(strstr(e.msg, "timed.yaml:2:13: resources.session_timeout_seconds"));
+	oci_spec_free(s);
+	snprintf(place, sizeof(place), "%s/short.yaml", admin_dir);
+	unlink(place);
+}
+
 static void a_sandbox_is_planned_from_a_name_or_a_file(void **state)
 {
 	struct sandbox_request rq = { .rootfs = "/var/empty" };
@@ -721,6 +749,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_hold_stops_the_container),
 		cmocka_unit_test(a_kubernetes_sandbox_is_believed_where_the_settings_say_so),
 		cmocka_unit_test(two_policies_give_the_stricter_of_each),
+		cmocka_unit_test(the_shorter_time_out_holds_where_it_is_kept),
 		cmocka_unit_test(a_sandbox_is_planned_from_a_name_or_a_file),
 		cmocka_unit_test(network_rules_come_with_the_plan),
 		cmocka_unit_test(audited_policies_have_logs),

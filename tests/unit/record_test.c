@@ -229,6 +229,28 @@ static void an_alert_holds_plain_characters_alone(void **state)
 	assert_string_equal(out.s, "purple: denied: the lookup of a?[2J????b: no rule");
 }
 
+static void what_the_kernel_denied_is_told_without_a_rule(void **state)
+{
+	static const char line[] =
+		"{\"type\":\"syscall\",\"verdict\":\"deny\",\"event\":{\"action\":\"mount\"},\"count\":3}";
+	const struct container c = make_container();
+	_run_record_clear_ struct run_record x = {};
+	_json_free_ struct json *j = NULL;
+	_buf_free_ struct buf out = {};
+	struct err e;
+
+	assert_int_equal(json_parse(line, strlen(line), "line", &j, &e), 0);
+	assert_true(alerts_text(&c, j, &out));
+	assert_string_equal(out.s, "purple: denied: the system call mount: mount");
+	take(&x, line);
+	take(&x, "{\"type\":\"file\",\"verdict\":\"deny\",\"event\":{\"action\":\"open\"},"
+		 "\"file\":{\"path\":\"/etc/shadow\"}}");
+	assert_int_equal(x.denied, 4);
+	assert_int_equal(x.denials.n, 2);
+	assert_string_equal(x.denials.v[1].target, "/etc/shadow");
+	assert_string_equal(x.denials.v[1].rule, "open");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -239,6 +261,7 @@ int main(void)
 		cmocka_unit_test(calls_are_summed_until_the_gateway_says_its_sums),
 		cmocka_unit_test(the_first_that_acted_for_a_policy_is_the_reason),
 		cmocka_unit_test(an_alert_holds_plain_characters_alone),
+		cmocka_unit_test(what_the_kernel_denied_is_told_without_a_rule),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
