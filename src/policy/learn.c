@@ -239,7 +239,6 @@ static int record_all(struct policy *p)
 	p->audit.enabled = true;
 	p->audit.pos = here;
 	clear_names(&p->audit.detail_level);
-	free(take_ptr(&p->audit.log_path));
 	p->ebpf_monitoring.enabled = true;
 	p->ebpf_monitoring.pos = here;
 	p->ebpf_monitoring.trace_files = true;

@@ -90,8 +90,7 @@ int paths_generalize(const char *dir, const struct strv *opened, struct strv *re
 	int r = 0;
 
 	for (size_t i = 0; i < opened->n; i++)
-		if (path_is_below(opened->v[i], dir) &&
-		    !strv_contains(&own, opened->v[i]) && strv_add(&own, opened->v[i]) < 0)
+		if (path_is_below(opened->v[i], dir) && strv_add(&own, opened->v[i]) < 0)
 			return -ENOMEM;
 	if (own.n == 0)
 		return 0;

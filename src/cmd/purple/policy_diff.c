@@ -31,8 +31,8 @@ static void write_sum(const char *first, const char *second, const size_t n[],
 		 n[POLICY_LOOSER], n[POLICY_OTHER]);
 }
 
-static void write_all(const char *first, const char *second, const policy_differences *l,
-		      struct buf *out)
+void policy_diff_write(const char *first, const char *second, const policy_differences *l,
+		       struct buf *out)
 {
 	size_t n[POLICY_OTHER + 1] = {};
 
@@ -63,7 +63,7 @@ int policy_diff_files(const char *first, const char *second, int *ret_status, st
 	if (r == 0)
 		r = policy_diff(a, b, &l, e);
 	if (r == 0) {
-		write_all(first, second, &l, &out);
+		policy_diff_write(first, second, &l, &out);
 		*ret_status = l.n ? STATUS_DIFFERENT : 0;
 		r = print_text(&out, e);
 	}

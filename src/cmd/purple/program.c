@@ -27,11 +27,14 @@ static const struct option_row global_rows[] = {
 };
 
 static const struct command *const commands[] = {
-	&purple_run_command,	 &purple_ps_command,	  &purple_stop_command,
-	&purple_explain_command, &purple_network_command, &purple_events_command,
-	&purple_audit_command,	 &purple_profile_command, &purple_policy_command,
-	&purple_doctor_command,	 &purple_usage_command,	  &purple_budget_command,
-	&purple_monitor_command, &purple_report_command,  NULL,
+	&purple_run_command,	 &purple_ps_command,
+	&purple_stop_command,	 &purple_explain_command,
+	&purple_network_command, &purple_events_command,
+	&purple_audit_command,	 &purple_profile_command,
+	&purple_policy_command,	 &purple_doctor_command,
+	&purple_usage_command,	 &purple_budget_command,
+	&purple_monitor_command, &purple_report_command,
+	&purple_learn_command,	 NULL,
 };
 
 static int open_log(const void *globals, struct err *e)

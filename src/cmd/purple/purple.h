@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "cmd/command.h"
+#include "policy/diff.h"
 
 struct purple_globals {
 	const char *root; /* absolute; never NULL when a command runs */
@@ -20,13 +21,17 @@ extern const struct command purple_run_command, purple_profile_command,
 	purple_policy_command, purple_explain_command, purple_ps_command,
 	purple_stop_command, purple_doctor_command, purple_network_command,
 	purple_events_command, purple_audit_command, purple_usage_command,
-	purple_budget_command, purple_monitor_command, purple_report_command;
+	purple_budget_command, purple_monitor_command, purple_report_command,
+	purple_learn_command;
 
 /* `purple policy why` (policy_why.c): *ret_status is not 0 when the policy denies it. */
 int policy_why(const char *file, const char *target, int *ret_status, struct err *e);
 
 /* `purple policy diff` (policy_diff.c): *ret_status is 1 when they differ. Files. */
 int policy_diff_files(const char *first, const char *second, int *ret_status, struct err *e);
+/* Its text. */
+void policy_diff_write(const char *first, const char *second, const policy_differences *l,
+		       struct buf *out);
 
 /* `purple policy reload` (policy_reload.c); `policy` NULL: the container's own, read again. */
 int policy_reload_container(const char *root, const char *id, const char *policy,
