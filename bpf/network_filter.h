@@ -135,7 +135,11 @@ struct network_config {
 	__u64 cgroup; /* id of the group: whose the memory of a socket is */
 };
 
-/* Value of `wires`, by the class id of the filter at a device. */
+/*
+ * Value of `wires`, by the class id of the filter at a device; or, at the host's end of a pair, by
+ * NETWORK_WIRE_END and the index of the device in the namespace whose cookie stands in `home`.
+ */
+#define NETWORK_WIRE_END 0x80000000u
 struct network_wire {
 	__u64 key;    /* of the container's maps, also in `configs` */
 	__u32 header; /* bytes before the IP header: 14 or 0 */

@@ -83,7 +83,7 @@ MAPS_BY_KEY(tls_names, inner_tls_names);
 MAPS_BY_KEY(hits, inner_hits);
 MAPS_BY_KEY(rings, inner_ring);
 
-/* For the devices: a filter's class id says which wire it is, the wire which container. */
+/* For the devices: struct network_wire says by what. The wire says which container. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, NETWORK_KEYS_MAX);
@@ -91,6 +91,16 @@ struct {
 	__type(key, __u32);
 	__type(value, struct network_wire);
 } wires SEC(".maps");
+/*
+ * The network namespace in which devices are known by their index: that of who loaded this. 0: none
+ * is. Its index is a device's own for as long as the namespace lives, and cookies are never used again.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} home SEC(".maps");
 /* Configurations by key; never changed, only taken away. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -59,20 +59,27 @@ static __always_inline enum packet_kind parse_ports(struct __sk_buff *skb,
 	return PACKET_TRANSPORT;
 }
 
+/* What nearly all packets are: IPv4 without options or fragments, TCP or UDP. */
+struct plain {
+	__u32 address, port; /* of the other end, as in struct target */
+	__u32 local, protocol, ttl;
+};
+
 /*
- * What nearly all packets are, without a helper: IPv4 without options or fragments, TCP or UDP, its
- * headers where they can be read at once. false: the others have to look. `offset` is a constant.
+ * Without a helper, where the headers can be read at once. false: the others have to look.
+ * `offset` is a constant.
  */
-static __always_inline bool parse_plain_v4(struct __sk_buff *skb, __u32 offset,
-					   struct packet *p, bool out)
+static __always_inline bool read_plain(struct __sk_buff *skb, __u32 offset, bool out,
+				       struct plain *ret)
 {
 	const struct iphdr *ip = (const void *)(long)skb->data + offset;
 	const __u16 *ports = (const void *)(ip + 1);
-	__u32 space, local, remote;
+	__u32 space;
 
 	if ((const void *)(ports + 2) > (const void *)(long)skb->data_end)
 		return false;
-	if (ip->version != 4 || ip->ihl != 5 || (ip->frag_off & bpf_htons(0x3fff)))
+	/* Version 4, five words. */
+	if (*(const __u8 *)ip != 0x45 || (ip->frag_off & bpf_htons(0x3fff)))
 		return false;
 	if (ip->protocol == IPPROTO_TCP)
 		space = NETWORK_TCP;
@@ -80,15 +87,28 @@ static __always_inline bool parse_plain_v4(struct __sk_buff *skb, __u32 offset,
 		space = NETWORK_UDP;
 	else
 		return false;
-	local = bpf_ntohs(out ? ports[0] : ports[1]);
-	remote = bpf_ntohs(out ? ports[1] : ports[0]);
+	ret->address = out ? ip->daddr : ip->saddr;
+	ret->port = space + bpf_ntohs(out ? ports[1] : ports[0]);
+	ret->local = space + bpf_ntohs(out ? ports[0] : ports[1]);
+	ret->protocol = ip->protocol;
+	ret->ttl = ip->ttl;
+	return true;
+}
+
+static __always_inline bool parse_plain_v4(struct __sk_buff *skb, __u32 offset,
+					   struct packet *p, bool out)
+{
+	struct plain q;
+
+	if (!read_plain(skb, offset, out, &q))
+		return false;
 	p->peer.is_v4 = 1;
-	p->peer.protocol = ip->protocol;
-	p->peer.port = space + remote;
-	p->peer.local = space + local;
-	set_v4(p->peer.address, out ? ip->daddr : ip->saddr);
-	p->header = offset + sizeof(*ip);
-	p->hop_limit = ip->ttl;
+	p->peer.protocol = q.protocol;
+	p->peer.port = q.port;
+	p->peer.local = q.local;
+	set_v4(p->peer.address, q.address);
+	p->header = offset + sizeof(struct iphdr);
+	p->hop_limit = q.ttl;
 	return true;
 }
 

@@ -201,13 +201,37 @@ static __always_inline __u64 name_verdict(const struct network_config *config,
 /* The two directions between the compiler and an interrupt: no load or store goes past it. */
 #define BARRIER() __asm__ volatile("" : : : "memory")
 
+static __always_inline struct allowed *allowed_at(__u32 mixed)
+{
+	__u32 index = mixed * 0x9e3779b1 >> (32 - ALLOWED_BITS);
+
+	return bpf_map_lookup_elem(&allowed, &index);
+}
+
 static __always_inline struct allowed *allowed_slot(__u64 key, const struct target *t)
 {
 	const __u32 *a = (const __u32 *)t->address;
-	__u32 index = ((__u32)key ^ a[0] ^ a[1] ^ a[3] ^ t->port) * 0x9e3779b1;
 
-	index >>= 32 - ALLOWED_BITS;
-	return bpf_map_lookup_elem(&allowed, &index);
+	return allowed_at((__u32)key ^ a[0] ^ a[1] ^ a[3] ^ t->port);
+}
+
+/* is_known_allowed() of an IPv4 address, for packets: all in registers. */
+static __always_inline bool is_known_v4(__u64 key, __u32 address, __u32 port)
+{
+	const volatile struct allowed *a = allowed_at((__u32)key ^ address ^ port);
+	const volatile __u32 *at;
+	__u32 turn;
+
+	if (!a || !key)
+		return false;
+	turn = a->turn;
+	at = (const volatile __u32 *)a->address;
+	BARRIER();
+	if ((turn & 1) || a->key != key || a->port != port || at[3] != address ||
+	    at[2] != bpf_htonl(0xffff) || *(const volatile __u64 *)at != 0)
+		return false;
+	BARRIER();
+	return a->turn == turn;
 }
 
 /* Whether the rules of a key are known to allow the target; else they are to be asked. */

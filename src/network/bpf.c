@@ -11,8 +11,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define ATTACHED_MAX 64
-
 static int sys_bpf(int cmd, union bpf_attr *attr)
 {
 	long r = syscall(SYS_bpf, cmd, attr, sizeof(*attr));
@@ -175,22 +173,62 @@ int kbpf_link_detach(int link)
 	return sys_bpf(BPF_LINK_DETACH, &attr);
 }
 
-int kbpf_is_attached(int cgroup, enum bpf_attach_type type, uint32_t program_id)
+int kbpf_attach(int program, int target, uint32_t type, uint32_t flags)
 {
-	uint32_t ids[ATTACHED_MAX] = {};
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.target_fd = (uint32_t)target;
+	attr.attach_bpf_fd = (uint32_t)program;
+	attr.attach_type = type;
+	attr.attach_flags = flags;
+	return sys_bpf(BPF_PROG_ATTACH, &attr);
+}
+
+int kbpf_detach(int program, int target, uint32_t type)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.target_fd = (uint32_t)target;
+	attr.attach_bpf_fd = (uint32_t)program;
+	attr.attach_type = type;
+	return sys_bpf(BPF_PROG_DETACH, &attr);
+}
+
+int kbpf_query(int target, uint32_t type, uint32_t ret[static KBPF_ATTACHED_MAX])
+{
 	union bpf_attr attr;
 	int r;
 
 	memset(&attr, 0, sizeof(attr));
-	attr.query.target_fd = (uint32_t)cgroup;
+	attr.query.target_fd = (uint32_t)target;
 	attr.query.attach_type = type;
-	attr.query.prog_ids = pointer(ids);
-	attr.query.prog_cnt = ATTACHED_MAX;
+	attr.query.prog_ids = pointer(ret);
+	attr.query.prog_cnt = KBPF_ATTACHED_MAX;
 	r = sys_bpf(BPF_PROG_QUERY, &attr);
 	if (r < 0)
 		return r;
-	for (uint32_t i = 0; i < attr.query.prog_cnt && i < ATTACHED_MAX; i++)
+	return attr.query.prog_cnt < KBPF_ATTACHED_MAX ? (int)attr.query.prog_cnt :
+							 KBPF_ATTACHED_MAX;
+}
+
+int kbpf_get_program(uint32_t id)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_id = id;
+	return sys_bpf(BPF_PROG_GET_FD_BY_ID, &attr);
+}
+
+int kbpf_is_attached(int cgroup, enum bpf_attach_type type, uint32_t program_id)
+{
+	uint32_t ids[KBPF_ATTACHED_MAX] = {};
+	int n = kbpf_query(cgroup, type, ids);
+
+	for (int i = 0; i < n; i++)
 		if (ids[i] == program_id)
 			return 1;
-	return 0;
+	return n < 0 ? n : 0;
 }

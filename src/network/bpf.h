@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define KBPF_ATTACHED_MAX 64
+
 struct kbpf_map_shape {
 	uint32_t type, key_size, value_size, max_entries, flags;
 };
@@ -38,5 +40,12 @@ int kbpf_run(int program, uint32_t *ret_value);
 int kbpf_link_detach(int link);
 /* Whether the program with this id is attached to the cgroup: 1 or 0. */
 int kbpf_is_attached(int cgroup, enum bpf_attach_type type, uint32_t program_id);
+
+/* Without a link. `target` is a descriptor, or of a device the index. */
+int kbpf_attach(int program, int target, uint32_t type, uint32_t flags);
+int kbpf_detach(int program, int target, uint32_t type);
+/* Ids of the programs there, in their order; how many, at most KBPF_ATTACHED_MAX. */
+int kbpf_query(int target, uint32_t type, uint32_t ret[static KBPF_ATTACHED_MAX]);
+int kbpf_get_program(uint32_t id);
 
 #endif

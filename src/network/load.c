@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@
 #include "network/object.h"
 #include "network/pins.h"
 #include "network/spare.h"
+#include "network/tcx.h"
 
 static int load_filter(struct bpf_object **ret, struct err *e)
 {
@@ -36,6 +38,22 @@ static int make_below(const char *folder, const char *name, struct err *e)
 	_free_ char *path = str_printf("%s/%s", folder, name);
 
 	return path ? object_make_folder(path, e) : err_oom(e);
+}
+
+/* For network/wire.c. Without it, devices have filters by a number instead. */
+static int set_home(const struct bpf_object *object, struct err *e)
+{
+	const struct bpf_map *map = bpf_object__find_map_by_name(object, "home");
+	_close_ int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint64_t cookie = 0;
+	uint32_t zero = 0;
+	int r;
+
+	if (sock < 0)
+		return err_sys(e, "cannot make a socket");
+	cookie = network_tcx_namespace(sock);
+	r = map ? kbpf_map_update(bpf_map__fd(map), &zero, &cookie, BPF_ANY) : -ENOENT;
+	return r < 0 ? err_errno(e, r, "cannot set the map 'home'") : 0;
 }
 
 static int load_at(const char *folder, struct err *e)
@@ -54,6 +72,8 @@ static int load_at(const char *folder, struct err *e)
 	if (r < 0)
 		return r;
 	r = object_make_folder(made, e);
+	if (r == 0)
+		r = set_home(object, e);
 	if (r == 0)
 		r = object_pin_all(object, made, e);
 	for (size_t i = 0; r == 0 && i < sizeof(folders) / sizeof(folders[0]); i++)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * See wire.h. Runs in the runtime, with CAP_NET_ADMIN over both namespaces. One program serves all
- * devices: which container a device belongs to is told by the class id of its filter, a number in
- * the map `wires`, whose value names the container's rules.
+ * See wire.h. Runs in the runtime, with CAP_NET_ADMIN over both namespaces. Which container a device
+ * belongs to is told by the map `wires`: at the host's end by the device's index, where the kernel
+ * has tcx and the host's end is in the namespace that `home` names; else by the class id of its
+ * filter.
  */
 #include "network/wire.h"
 
@@ -26,6 +27,7 @@
 #include "base/list.h"
 #include "base/rtnl.h"
 #include "base/str.h"
+#include "network/tcx.h"
 
 /* Before all other filters, and one of a device: the number replaces what it finds. */
 #define FILTER_PRIORITY 1
@@ -190,6 +192,21 @@ static int add_filter(int sock, int index, bool is_ingress, int program, uint32_
 	return rtnl_talk(sock, &q, NULL, NULL);
 }
 
+/* At the host's end; if it is there. */
+static void remove_filter(int sock, int index)
+{
+	static const char kind[] = "bpf";
+	struct rtnl_request q;
+
+	rtnl_begin(&q, RTM_DELTFILTER, NLM_F_ACK, sizeof(q.tc));
+	q.tc.tcm_ifindex = index;
+	q.tc.tcm_handle = FILTER_HANDLE;
+	q.tc.tcm_parent = TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS);
+	q.tc.tcm_info = TC_H_MAKE(FILTER_PRIORITY << 16, htons(ETH_P_ALL));
+	rtnl_add(&q, TCA_KIND, kind, sizeof(kind));
+	rtnl_talk(sock, &q, NULL, NULL);
+}
+
 /* A number that no other wire has. */
 static int take_slot(int wires, const struct network_wire *wire, uint32_t *ret)
 {
@@ -210,7 +227,75 @@ static int take_slot(int wires, const struct network_wire *wire, uint32_t *ret)
 
 struct pins {
 	int program, wires;
+	int end; /* the program for the host's end; -1: its namespace is not the one for that */
 };
+
+static void close_pins(struct pins *p)
+{
+	fd_close(&p->program);
+	fd_close(&p->wires);
+	fd_close(&p->end);
+}
+#define _pins_close_ __attribute__((cleanup(close_pins)))
+
+static int open_pin(const char *name, struct err *e)
+{
+	_free_ char *path = str_printf("%s/%s", network_pins_own(), name);
+	int fd = path ? kbpf_get(path) : -ENOMEM;
+
+	return fd < 0 ? err_errno(e, fd, "network filter: cannot open '%s'", name) : fd;
+}
+
+/* `host_sock`: of the namespace of the host's ends. */
+static int open_pins(int host_sock, struct pins *ret, struct err *e)
+{
+	_close_ int home = open_pin("home", e);
+	uint64_t cookie = 0;
+	uint32_t zero = 0;
+
+	if (home < 0)
+		return home;
+	ret->program = open_pin("network_device", e);
+	if (ret->program < 0)
+		return ret->program;
+	ret->wires = open_pin("wires", e);
+	if (ret->wires < 0)
+		return ret->wires;
+	if (kbpf_map_lookup(home, &zero, &cookie) < 0 || !cookie ||
+	    network_tcx_namespace(host_sock) != cookie)
+		return 0;
+	ret->end = open_pin(NETWORK_TCX_PROGRAM, e);
+	return ret->end < 0 ? ret->end : 0;
+}
+
+static uint32_t end_slot(const struct device *d)
+{
+	return NETWORK_WIRE_END | (uint32_t)d->index;
+}
+
+/* The host's end by its index. 1; 0: it needs a filter instead. */
+static int attach_end(int sock, const struct device *d, const struct network_wire *wire,
+		      const struct pins *pins, struct err *e)
+{
+	uint32_t slot = end_slot(d);
+	int r = pins->end;
+
+	if (r >= 0)
+		r = kbpf_map_update(pins->wires, &slot, wire, BPF_ANY);
+	if (r >= 0)
+		r = network_tcx_attach(d->index, pins->end);
+	if (r == 1) {
+		/* Of a container that was here before, by an older build. */
+		remove_filter(sock, d->index);
+		return r;
+	}
+	kbpf_map_delete(pins->wires, &slot);
+	if (pins->end < 0 || r == 0)
+		r = network_tcx_remove(d->index, -1);
+	return r < 0 ? err_errno(e, r, "network filter: cannot filter at device '%s'",
+				 d->name) :
+		       0;
+}
 
 static int attach_at(const struct network_filter *f, int sock, const struct device *d,
 		     bool is_ingress, const struct pins *pins, struct err *e)
@@ -225,6 +310,9 @@ static int attach_at(const struct network_filter *f, int sock, const struct devi
 		return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
 			       "the network filter does not know devices like '%s' (type %u)",
 			       d->name, d->type);
+	r = is_ingress ? attach_end(sock, d, &wire, pins, e) : 0;
+	if (r != 0)
+		return r < 0 ? r : 0;
 	r = take_slot(pins->wires, &wire, &slot);
 	if (r < 0)
 		return err_errno(e, r, "network filter: no number is left for device '%s'",
@@ -276,14 +364,6 @@ static int attach_all(const struct network_filter *f, int sock, int host_sock, i
 	return 0;
 }
 
-static int open_pin(const char *name, struct err *e)
-{
-	_free_ char *path = str_printf("%s/%s", network_pins_own(), name);
-	int fd = path ? kbpf_get(path) : -ENOMEM;
-
-	return fd < 0 ? err_errno(e, fd, "network filter: cannot open '%s'", name) : fd;
-}
-
 static int refuse_own(int ns, struct err *e)
 {
 	struct stat theirs, own;
@@ -300,28 +380,23 @@ static int refuse_own(int ns, struct err *e)
 int network_wire_attach(const struct network_filter *f, int ns, struct network_wires *ret,
 			struct err *e)
 {
-	_close_ int sock = -1, host_sock = -1, program = -1, wires = -1;
+	_pins_close_ struct pins pins = { .program = -1, .wires = -1, .end = -1 };
+	_close_ int sock = -1, host_sock = -1;
 	struct network_wires found = {};
 	devices inside = {}, host = {};
-	struct pins pins;
 	int r = refuse_own(ns, e);
 
 	if (r < 0)
 		return r;
-	program = open_pin("network_device", e);
-	if (program < 0)
-		return program;
-	wires = open_pin("wires", e);
-	if (wires < 0)
-		return wires;
 	sock = rtnl_open(ns, e);
 	if (sock < 0)
 		return sock;
 	host_sock = rtnl_open(-1, e);
 	if (host_sock < 0)
 		return host_sock;
-	pins = (struct pins){ .program = program, .wires = wires };
-	r = list_devices(sock, &inside, e);
+	r = open_pins(host_sock, &pins, e);
+	if (r == 0)
+		r = list_devices(sock, &inside, e);
 	if (r == 0)
 		r = list_devices(host_sock, &host, e);
 	if (r == 0)
@@ -381,14 +456,30 @@ static int take_filter(const struct nlmsghdr *h, void *arg)
 	return 0;
 }
 
+/* Whether the program at the host's end has the rules of `f`. */
+static int has_end(const struct network_filter *f, const struct device *d,
+		   const struct pins *pins)
+{
+	uint32_t slot = end_slot(d);
+	struct network_wire wire;
+
+	if (pins->end < 0 || kbpf_map_lookup(pins->wires, &slot, &wire) < 0 ||
+	    wire.key != f->config.key)
+		return 0;
+	return network_tcx_has(d->index, pins->end);
+}
+
 /* Whether the device's filter has the rules of `f`. */
 static int has_filter(const struct network_filter *f, int sock, const struct device *d,
-		      bool is_ingress, int wires)
+		      bool is_ingress, const struct pins *pins)
 {
 	struct found_filter found = {};
 	struct network_wire wire;
 	struct rtnl_request q;
-	int r;
+	int r = is_ingress ? has_end(f, d, pins) : 0;
+
+	if (r != 0)
+		return r;
 
 	rtnl_begin(&q, RTM_GETTFILTER, NLM_F_DUMP, sizeof(q.tc));
 	q.tc.tcm_ifindex = d->index;
@@ -400,11 +491,12 @@ static int has_filter(const struct network_filter *f, int sock, const struct dev
 		return 0;
 	if (r < 0 || !found.is_there)
 		return r;
-	return kbpf_map_lookup(wires, &found.slot, &wire) == 0 && wire.key == f->config.key;
+	return kbpf_map_lookup(pins->wires, &found.slot, &wire) == 0 &&
+	       wire.key == f->config.key;
 }
 
 static int list_all(const struct network_filter *f, int sock, int host_sock, int ns_id,
-		    const devices *inside, const devices *host, int wires,
+		    const devices *inside, const devices *host, const struct pins *pins,
 		    int (*each)(const char *, bool, bool, void *), void *arg)
 {
 	for (size_t i = 0; i < inside->n; i++) {
@@ -414,7 +506,7 @@ static int list_all(const struct network_filter *f, int sock, int host_sock, int
 		if (!needs_filter(d))
 			continue;
 		end = find_host_end(d, host, ns_id);
-		r = has_filter(f, end ? host_sock : sock, end ? end : d, end != NULL, wires);
+		r = has_filter(f, end ? host_sock : sock, end ? end : d, end != NULL, pins);
 		if (r >= 0)
 			r = each(end ? end->name : d->name, end != NULL, r, arg);
 		if (r < 0)
@@ -427,24 +519,25 @@ int network_wire_list(const struct network_filter *f, int ns,
 		      int (*each)(const char *, bool, bool, void *), void *arg,
 		      struct err *e)
 {
-	_close_ int sock = -1, host_sock = -1, wires = open_pin("wires", e);
+	_pins_close_ struct pins pins = { .program = -1, .wires = -1, .end = -1 };
+	_close_ int sock = -1, host_sock = -1;
 	devices inside = {}, host = {};
-	int r = wires;
+	int r;
 
-	if (wires < 0)
-		return wires;
 	sock = rtnl_open(ns, e);
 	if (sock < 0)
 		return sock;
 	host_sock = rtnl_open(-1, e);
 	if (host_sock < 0)
 		return host_sock;
-	r = list_devices(sock, &inside, e);
+	r = open_pins(host_sock, &pins, e);
+	if (r == 0)
+		r = list_devices(sock, &inside, e);
 	if (r == 0)
 		r = list_devices(host_sock, &host, e);
 	if (r == 0) {
 		r = list_all(f, sock, host_sock, id_of_ns(host_sock, ns), &inside, &host,
-			     wires, each, arg);
+			     &pins, each, arg);
 		if (r < 0)
 			err_errno(e, r, "cannot list the filters of the network devices");
 	}

@@ -239,7 +239,7 @@ while True:
 	run_foreign runc "$IMAGE" sh -c 'packet eth0 one; packet eth0 two bypass'
 	assert_output $'sent\nsent'
 	# What comes after them, from a container without a policy, is heard.
-	in_net host tc filter del dev raw0 ingress
+	in_net host "$BATS_TEST_DIRNAME/wire-off" raw0
 	WITH=("${PROFILE[@]}")
 	run_foreign runc "$IMAGE" packet eth0 three bypass
 	assert_output sent

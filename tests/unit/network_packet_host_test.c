@@ -12,7 +12,9 @@
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <netinet/udp.h>
+#include <sys/utsname.h>
 
+#include "network/tcx.h"
 #include "network/wire.h"
 #include "network_host.h"
 
@@ -342,6 +344,7 @@ static void incoming_connections_pass_the_wire(void **state)
 	struct network_range *range;
 	struct sockaddr_storage a;
 	socklen_t len = sockaddr_of("0.0.0.0", 8080, &a);
+	int on = 1;
 	char byte;
 
 	needs_root();
@@ -352,6 +355,7 @@ static void incoming_connections_pass_the_wire(void **state)
 	attach(0);
 	attach_wire(1, 0);
 	server = inside_socket(AF_INET, SOCK_STREAM);
+	setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	assert_int_equal(bind(server, (struct sockaddr *)&a, len), 0);
 	assert_int_equal(listen(server, 8), 0);
 	client = outside_socket_unbound(AF_INET, SOCK_STREAM);
@@ -636,9 +640,113 @@ static void a_raw_packet_is_an_event_of_its_socket(void **state)
 	assert_int_equal(l.v[0].rule, NETWORK_RULE_PROTOCOL);
 }
 
+/* --- the two ways at the host's end --- */
+
+static int open_pin(const char *name)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/%s", network_pins_own(), name);
+	return kbpf_get(path);
+}
+
+/* Whether devices of the outside are known by their index; else their filters have numbers. */
+static int set_home(bool is_home)
+{
+	_close_ int sock = -1, home = open_pin("home");
+	uint64_t cookie = 0;
+	uint32_t zero = 0;
+
+	if (home < 0 || setns(env.outside, CLONE_NEWNET) < 0)
+		return -1;
+	sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (is_home)
+		cookie = network_tcx_namespace(sock);
+	if (setns(env.inside, CLONE_NEWNET) < 0 || (is_home && !cookie))
+		return -1;
+	return kbpf_map_update(home, &zero, &cookie, BPF_ANY);
+}
+
+static int make_by_number(void **state)
+{
+	int r = make_container(state);
+
+	return r == 0 && env.is_root ? set_home(false) : r;
+}
+
+static int make_by_index(void **state)
+{
+	int r = make_container(state);
+
+	return r == 0 && env.is_root ? set_home(true) : r;
+}
+
+static bool kernel_has_tcx(void)
+{
+	unsigned int major = 0, minor = 0;
+	struct utsname u;
+
+	assert_int_equal(uname(&u), 0);
+	assert_int_equal(sscanf(u.release, "%u.%u", &major, &minor), 2);
+	return major > 6 || (major == 6 && minor >= 6);
+}
+
+/* Which of the two is at the host's end, as the kernel says. */
+static void assert_end(bool by_index)
+{
+	_close_ int program = open_pin(NETWORK_TCX_PROGRAM);
+	int has;
+
+	assert_true(program >= 0);
+	assert_int_equal(setns(env.outside, CLONE_NEWNET), 0);
+	has = network_tcx_has((int)if_nametoindex("host0"), program);
+	assert_int_equal(setns(env.inside, CLONE_NEWNET), 0);
+	assert_int_equal(has, by_index);
+	shell("%snsenter -t %d -n tc filter show dev host0 ingress | grep -q purple",
+	      by_index ? "! " : "", (int)env.holder);
+}
+
+static int count_filtered(const char *name, bool at_host, bool filtered, void *arg)
+{
+	*(int *)arg += at_host && filtered && strcmp(name, "host0") == 0;
+	return 0;
+}
+
+/* One takes the other's place, and with neither the rules of before are left at the device. */
+static void the_hosts_end_has_one_of_the_two(void **state)
+{
+	_close_ int server = -1;
+	int filtered = 0;
+	struct err e;
+
+	needs_root();
+	allow_port(OUT4, 32, UDP(2000));
+	server = outside_socket(SOCK_DGRAM, OUT4, 2000);
+	attach(0);
+	for (int i = 0; i < 4; i++) {
+		bool by_index = i % 2 == 1;
+		char byte;
+
+		assert_int_equal(set_home(by_index), 0);
+		attach_wire(1, 0);
+		assert_end(by_index && kernel_has_tcx());
+		assert_int_equal(try_send(AF_INET, OUT4, 2000), 0);
+		assert_true(is_readable(server, WAIT_MS));
+		assert_int_equal(read(server, &byte, 1), 1);
+	}
+	assert_int_equal(setns(env.outside, CLONE_NEWNET), 0);
+	assert_ok(network_wire_list(&env.filter, env.inside, count_filtered, &filtered, &e));
+	assert_int_equal(setns(env.inside, CLONE_NEWNET), 0);
+	assert_int_equal(filtered, 1);
+}
+
 /* The filter at the host's end stays, and lets nothing pass, when its container is gone. */
 static int remove_both(void **state)
 {
+	if (env.is_root && (setns(env.outside, CLONE_NEWNET) < 0 ||
+			    network_tcx_remove((int)if_nametoindex("host0"), -1) < 0 ||
+			    setns(env.inside, CLONE_NEWNET) < 0))
+		return -1;
 	if (env.is_root)
 		shell("nsenter -t %d -n tc qdisc del dev host0 clsact 2>/dev/null || :",
 		      (int)env.holder);
@@ -647,23 +755,35 @@ static int remove_both(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make_container, remove_both)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_by_number, remove_both)
+#define TEST_BY_INDEX(name)                                                 \
+	{                                                                   \
+#name " (by index)", name, make_by_index, remove_both, NULL \
+	}
 	const struct CMUnitTest tests[] = {
 		TEST(packets_of_ipv4_are_taken_apart),
 		TEST(extension_headers_of_ipv6_are_walked),
 		TEST(pings_are_denied_and_neighbours_found),
 		TEST(packet_sockets_stop_at_the_hosts_end),
+		TEST_BY_INDEX(packet_sockets_stop_at_the_hosts_end),
 		TEST(other_ethertypes_stop_at_the_hosts_end),
+		TEST_BY_INDEX(other_ethertypes_stop_at_the_hosts_end),
 		TEST(what_is_allowed_gets_over_the_wire),
+		TEST_BY_INDEX(what_is_allowed_gets_over_the_wire),
 		TEST(incoming_connections_pass_the_wire),
+		TEST_BY_INDEX(incoming_connections_pass_the_wire),
 		TEST(a_lone_device_is_filtered_itself),
+		TEST_BY_INDEX(a_lone_device_is_filtered_itself),
 		TEST(when_the_container_is_gone_nothing_passes),
+		TEST_BY_INDEX(when_the_container_is_gone_nothing_passes),
+		TEST(the_hosts_end_has_one_of_the_two),
 		TEST(the_own_namespace_is_refused),
 		TEST(a_denial_is_an_event),
 		TEST(alike_denials_are_counted),
 		TEST(events_that_find_no_room_are_counted),
 		TEST(a_rule_has_so_many_events_and_no_more),
 		TEST(audit_records_and_lets_pass),
+		TEST_BY_INDEX(audit_records_and_lets_pass),
 		TEST(a_raw_packet_is_an_event_of_its_socket),
 	};
 
