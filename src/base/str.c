@@ -90,10 +90,16 @@ int strv_add(struct strv *l, const char *s)
 
 int strv_addf(struct strv *l, const char *fmt, ...)
 {
+	char text[256], *s = NULL;
 	va_list ap;
-	char *s = NULL;
 	int n;
 
+	/* Most are short: one allocation of the right size. */
+	va_start(ap, fmt);
+	n = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (n >= 0 && (size_t)n < sizeof(text))
+		return strv_add(l, text);
 	va_start(ap, fmt);
 	n = vasprintf(&s, fmt, ap);
 	va_end(ap);

@@ -46,15 +46,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/list.h"
 #include "base/str.h"
+#include "budget/ledger_counter.h"
 #include "budget/ledger_db.h"
 #include "budget/ledger_owner.h"
 #include "budget/money.h"
 
-#define SECONDS_A_DAY INT64_C(86400)
 #define LIMITS_MAX 8
 /* A call that was released is kept until so many came after it. */
 #define RELEASED_MAX 8192
@@ -74,55 +73,9 @@ const char *ledger_period_name(enum ledger_period p)
 
 /* --- counters --- */
 
-struct counter {
-	int64_t id; /* 0: there is none yet */
-	int64_t tokens, cost, tokens_reserved, cost_reserved, tokens_added, cost_added;
-	int64_t tokens_forgiven, cost_forgiven;
-	int64_t tokens_limit, cost_limit;
-	bool has_tokens_limit, has_cost_limit;
-};
-
-static int period_start(enum ledger_period p, int64_t now, int64_t *ret, struct err *e)
+static struct ledger_state state_of(const struct counter *c)
 {
-	time_t t = (time_t)(now / 1000);
-	struct tm tm;
-
-	if (now < 0 || !gmtime_r(&t, &tm))
-		return err_set(e, ERR_INTERNAL, EINVAL, "the time is out of range");
-	if (p == LEDGER_ALWAYS)
-		t = 0;
-	else if (p == LEDGER_DAY)
-		t -= t % SECONDS_A_DAY;
-	else
-		t -= t % SECONDS_A_DAY + (tm.tm_mday - 1) * SECONDS_A_DAY;
-	*ret = (int64_t)t * 1000;
-	return 0;
-}
-
-static int read_counter(struct ledger *l, const struct ledger_limit *limit, int64_t start,
-			struct counter *ret, struct err *e)
-{
-	const enum ledger_sql q = SQL_COUNTER_FIND;
-	int r = ledger_db_run(l, q, "read a counter", e, "ttti", scope_names[limit->scope],
-			      limit->name, period_names[limit->period], start);
-	int64_t v[11];
-
-	*ret = (struct counter){};
-	if (r <= 0)
-		return r;
-	for (size_t i = 0; i < ARRAY_SIZE(v); i++)
-		v[i] = ledger_db_i64(l, q, (int)i);
-	*ret = (struct counter){ v[0], v[1], v[2], v[3], v[4], v[5],
-				 v[6], v[7], v[8], v[9], v[10] };
-	ret->has_tokens_limit = !ledger_db_is_null(l, q, 9);
-	ret->has_cost_limit = !ledger_db_is_null(l, q, 10);
-	ledger_db_done(l, q);
-	return 0;
-}
-
-static struct ledger_state state_of(int64_t start, const struct counter *c)
-{
-	return (struct ledger_state){ .start = start,
+	return (struct ledger_state){ .start = c->start,
 				      .tokens = c->tokens - c->tokens_forgiven,
 				      .cost = c->cost - c->cost_forgiven,
 				      .tokens_reserved = c->tokens_reserved,
@@ -183,22 +136,22 @@ static int check_limits(const struct ledger_limit *limits, size_t n, struct err 
 
 /* The counters of a call's limits, and what they leave. Sets what refuses in `ret`. */
 static int look_at_limits(struct ledger *l, const struct ledger_call *c, int64_t now,
-			  struct counter *counters, struct ledger_answer *ret,
+			  struct counter **counters, struct ledger_answer *ret,
 			  struct err *e)
 {
 	bool is_refused = false;
+	int r = counters_room(l, c->n_limits, e);
 
+	if (r < 0)
+		return r;
 	ret->left = (struct ledger_left){ INT64_MAX, INT64_MAX };
 	for (size_t i = 0; i < c->n_limits; i++) {
 		struct ledger_left left;
-		int64_t start;
-		int r = period_start(c->limits[i].period, now, &start, e);
 
-		if (r == 0)
-			r = read_counter(l, &c->limits[i], start, &counters[i], e);
+		r = counter_of_limit(l, &c->limits[i], now, &counters[i], e);
 		if (r < 0)
 			return r;
-		left = left_of(&c->limits[i], &counters[i]);
+		left = left_of(&c->limits[i], counters[i]);
 		take_smaller(&ret->left, left);
 		/* What has no limit cannot run out, but by its own size. */
 		if (!is_refused && (c->tokens > left.tokens || c->cost > left.cost)) {
@@ -212,62 +165,39 @@ static int look_at_limits(struct ledger *l, const struct ledger_call *c, int64_t
 	return 0;
 }
 
+static int check_sums(struct ledger *l, const struct ledger_call *c,
+		      struct counter *const *counters, struct err *e)
+{
+	for (size_t i = 0; i < c->n_limits; i++)
+		if (!counter_may_reserve(counters[i], c->tokens, c->cost))
+			return ledger_db_out_of_range(l, "reserve", e);
+	return 0;
+}
+
 static int add_call(struct ledger *l, const struct ledger_call *c, int64_t now,
-		    int64_t *ret, struct err *e)
+		    struct counter *const *counters, int64_t *ret, struct err *e)
 {
-	int r = ledger_db_run(l, SQL_CALL_NEW, "reserve", e, "iitttttii", l->owner, now,
-			      c->container, c->policy, c->team, c->provider, c->model,
-			      c->tokens, c->cost);
+	int r = check_sums(l, c, counters, e);
+	int64_t id;
 
 	if (r == 0)
-		*ret = sqlite3_last_insert_rowid(l->db);
-	return r;
-}
-
-/* The limits are kept for people to see: who reserves brings its own. */
-static int note_limits(struct ledger *l, const struct ledger_limit *limit,
-		       const struct counter *c, struct err *e)
-{
-	char types[] = "iii";
-
-	if (limit->has_tokens == c->has_tokens_limit &&
-	    limit->has_cost == c->has_cost_limit &&
-	    (!limit->has_tokens || limit->tokens == c->tokens_limit) &&
-	    (!limit->has_cost || limit->cost == c->cost_limit))
-		return 0;
-	/* The argument of an 'n' is not read: it stays at the end. */
-	if (!limit->has_cost)
-		types[2] = 'n';
-	if (!limit->has_tokens) {
-		types[1] = 'n';
-		return ledger_db_run(l, SQL_COUNTER_LIMITS, "note a limit", e, types,
-				     c->id, limit->cost);
+		r = ledger_db_run(l, SQL_CALL_NEW, "reserve", e, "iitttttii", l->owner,
+				  now, c->container, c->policy, c->team, c->provider,
+				  c->model, c->tokens, c->cost);
+	if (r < 0)
+		return r;
+	id = sqlite3_last_insert_rowid(l->db);
+	for (size_t i = 0; i < c->n_limits; i++) {
+		r = counter_make(l, &c->limits[i], counters[i], e);
+		if (r == 0)
+			r = ledger_db_run(l, SQL_CALL_PART, "reserve", e, "ii", id,
+					  counters[i]->id);
+		if (r < 0)
+			return r;
+		counter_reserve(counters[i], c->tokens, c->cost);
 	}
-	return ledger_db_run(l, SQL_COUNTER_LIMITS, "note a limit", e, types, c->id,
-			     limit->tokens, limit->cost);
-}
-
-static int add_to_counter(struct ledger *l, const struct ledger_call *c, size_t i,
-			  int64_t now, struct counter *counter, int64_t call, struct err *e)
-{
-	const struct ledger_limit *limit = &c->limits[i];
-	int64_t start;
-	int r = period_start(limit->period, now, &start, e);
-
-	if (r == 0 && counter->id == 0) {
-		r = ledger_db_run(l, SQL_COUNTER_NEW, "start a counter", e, "ttti",
-				  scope_names[limit->scope], limit->name,
-				  period_names[limit->period], start);
-		counter->id = sqlite3_last_insert_rowid(l->db);
-	}
-	if (r == 0)
-		r = note_limits(l, limit, counter, e);
-	if (r == 0)
-		r = ledger_db_run(l, SQL_CALL_PART, "reserve", e, "ii", call, counter->id);
-	if (r == 0)
-		r = ledger_db_run(l, SQL_COUNTER_RESERVE, "reserve", e, "iii",
-				  counter->id, c->tokens, c->cost);
-	return r;
+	*ret = id;
+	return 0;
 }
 
 /* After a reservation; what nothing limits stays so. */
@@ -283,7 +213,7 @@ int ledger_reserve(struct ledger *l, const struct ledger_call *c, int64_t now,
 		   struct ledger_answer *ret, struct err *e)
 {
 	const char *what = "reserve";
-	struct counter counters[LIMITS_MAX];
+	struct counter *counters[LIMITS_MAX];
 	struct ledger_answer a = {};
 	int r = check_limits(c->limits, c->n_limits, e);
 
@@ -296,9 +226,7 @@ int ledger_reserve(struct ledger *l, const struct ledger_call *c, int64_t now,
 		return r;
 	r = look_at_limits(l, c, now, counters, &a, e);
 	if (r == 0 && a.granted) {
-		r = add_call(l, c, now, &a.id, e);
-		for (size_t i = 0; r == 0 && i < c->n_limits; i++)
-			r = add_to_counter(l, c, i, now, &counters[i], a.id, e);
+		r = add_call(l, c, now, counters, &a.id, e);
 		take_from_left(&a.left, c);
 	}
 	r = ledger_db_end(l, r, what, e);
@@ -311,7 +239,7 @@ int ledger_left(struct ledger *l, const struct ledger_limit *limits, size_t n,
 		int64_t now, struct ledger_left *ret, struct err *e)
 {
 	const struct ledger_call nothing = { .limits = limits, .n_limits = n };
-	struct counter counters[LIMITS_MAX];
+	struct counter *counters[LIMITS_MAX];
 	struct ledger_answer a = {};
 	int r = check_limits(limits, n, e);
 
@@ -337,14 +265,13 @@ int ledger_look(struct ledger *l, const struct ledger_limit *limits, size_t n,
 		r = ledger_db_begin_reading(l, e);
 	if (r < 0)
 		return r;
+	r = counters_room(l, n, e);
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		int64_t start = 0;
-		struct counter c = {};
+		struct counter *c;
 
-		r = period_start(limits[i].period, now, &start, e);
+		r = counter_of_limit(l, &limits[i], now, &c, e);
 		if (r == 0)
-			r = read_counter(l, &limits[i], start, &c, e);
-		states[i] = state_of(start, &c);
+			states[i] = state_of(c);
 	}
 	r = ledger_db_end(l, r, "read", e);
 	if (r == 0)
@@ -399,28 +326,27 @@ int ledger_reach(struct ledger *l, const struct ledger_limit *limit, const char 
 		 size_t *ret_end, struct err *e)
 {
 	const char *what = "note a mark";
-	struct counter c = {};
-	struct ledger_state state;
-	int64_t start = 0, told = 0, at = 0;
+	struct counter *c = NULL;
+	int64_t told = 0, at = 0;
 	int r = check_limits(limit, 1, e);
 
 	if (r == 0)
 		r = ledger_db_begin(l, what, e);
 	if (r < 0)
 		return r;
-	r = period_start(limit->period, now, &start, e);
+	r = counters_room(l, 1, e);
 	if (r == 0)
-		r = read_counter(l, limit, start, &c, e);
-	if (r == 0 && c.id != 0)
-		r = read_mark(l, c.id, policy, &told, e);
-	state = state_of(start, &c);
-	if (r == 0 && c.id != 0) {
+		r = counter_of_limit(l, limit, now, &c, e);
+	if (r == 0 && c->id != 0)
+		r = read_mark(l, c->id, policy, &told, e);
+	if (r == 0 && c->id != 0) {
+		struct ledger_state state = state_of(c);
 		size_t reached = count_reached(marks, n, ledger_percent(limit, &state));
 
 		at = reached > 0 ? marks[reached - 1] : 0;
 	}
 	if (r == 0 && at != told)
-		r = ledger_db_run(l, SQL_MARK_SET, what, e, "iti", c.id, policy, at);
+		r = ledger_db_run(l, SQL_MARK_SET, what, e, "iti", c->id, policy, at);
 	r = ledger_db_end(l, r, what, e);
 	if (r == 0) {
 		*ret_end = count_reached(marks, n, at);
@@ -443,21 +369,52 @@ static int64_t tokens_of(const struct usage *u, bool *ret_fits)
 	return sum;
 }
 
+/* The counters that a call belongs to. */
+static int counters_of(struct ledger *l, int64_t id, struct counter **counters,
+		       size_t *ret, struct err *e)
+{
+	const enum ledger_sql q = SQL_CALL_COUNTERS;
+	int64_t ids[LIMITS_MAX];
+	size_t n = 0;
+	int r = ledger_db_run(l, q, "find a call's budgets", e, "i", id);
+
+	for (; r == 1 && n < LIMITS_MAX; r = ledger_db_next(l, q, "find a call", e))
+		ids[n++] = ledger_db_i64(l, q, 0);
+	if (r == 1) {
+		ledger_db_done(l, q);
+		r = err_set(e, ERR_STATE, EBADMSG,
+			    "call %lld has too many budgets in the ledger '%s'",
+			    (long long)id, l->path);
+	}
+	if (r == 0)
+		r = counters_room(l, n, e);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = counter_by_id(l, ids[i], &counters[i], e);
+	*ret = n;
+	return r;
+}
+
 int ledger_end_call(struct ledger *l, int64_t id, const char *state,
 		    const int64_t reserved[2], const struct ledger_charge *c,
 		    int64_t tokens, int64_t now, struct err *e)
 {
 	const struct usage *u = &c->usage;
-	int r = ledger_db_run(l, SQL_COUNTER_END, "charge", e, "iiiii", id, reserved[0],
-			      reserved[1], tokens, c->cost);
+	struct counter *counters[LIMITS_MAX];
+	size_t n = 0;
+	int r = counters_of(l, id, counters, &n, e);
 
-	if (r < 0)
-		return r;
-	return ledger_db_run(l, SQL_CALL_END, "charge", e, "itiiiitiiiiiiiiii", id, state,
-			     now, tokens, c->cost, (int64_t)c->is_estimate, c->answered,
-			     u->in_uncached, u->cache_read, u->cache_audio, u->cache_w5m,
-			     u->cache_w1h, u->in_audio, u->out, u->reasoning,
-			     u->out_audio, u->web_search);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if (!counter_may_charge(counters[i], reserved, tokens, c->cost))
+			r = ledger_db_out_of_range(l, "charge", e);
+	if (r == 0)
+		r = ledger_db_run(l, SQL_CALL_END, "charge", e, "itiiiitiiiiiiiiii", id,
+				  state, now, tokens, c->cost, (int64_t)c->is_estimate,
+				  c->answered, u->in_uncached, u->cache_read,
+				  u->cache_audio, u->cache_w5m, u->cache_w1h, u->in_audio,
+				  u->out, u->reasoning, u->out_audio, u->web_search);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		counter_charge(counters[i], reserved, tokens, c->cost);
+	return r;
 }
 
 /* A call that is under way. */
@@ -543,40 +500,39 @@ int ledger_release(struct ledger *l, int64_t id, int64_t now, struct err *e)
 /* --- a call that grows --- */
 
 /* Within a transaction: whether a call belongs to these counters, and to no others. */
-static int check_parts(struct ledger *l, int64_t id, const struct counter *counters,
+static int check_parts(struct ledger *l, int64_t id, struct counter *const *counters,
 		       size_t n, struct err *e)
 {
-	const enum ledger_sql q = SQL_CALL_PARTS;
-	size_t i = 0;
+	struct counter *own[LIMITS_MAX];
+	size_t own_n = 0, same = 0;
+	int r = counters_of(l, id, own, &own_n, e);
 
-	/* Without limits it is asked once, for how many there are. */
-	do {
-		int r = ledger_db_run(l, q, "find a call", e, "ii", id,
-				      n ? counters[i].id : (int64_t)0);
-		bool fits;
-
-		if (r < 0)
-			return r;
-		fits = ledger_db_i64(l, q, 0) == (int64_t)n &&
-		       ledger_db_i64(l, q, 1) == (n ? 1 : 0);
-		ledger_db_done(l, q);
-		if (!fits)
-			return err_set(e, ERR_INTERNAL, EINVAL,
-				       "call %lld was reserved under other limits",
-				       (long long)id);
-	} while (++i < n);
-	return 0;
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < own_n; k++)
+			same += own[k]->id == counters[i]->id;
+	return own_n == n && same == n ?
+		       0 :
+		       err_set(e, ERR_INTERNAL, EINVAL,
+			       "call %lld was reserved under other limits", (long long)id);
 }
 
-static int add_to_call(struct ledger *l, int64_t id, const struct ledger_call *c,
-		       const struct counter *counters, struct err *e)
+static int add_to_call(struct ledger *l, int64_t id, const struct open_call *open,
+		       const struct ledger_call *c, struct counter *const *counters,
+		       struct err *e)
 {
 	const char *what = "reserve more";
-	int r = ledger_db_run(l, SQL_CALL_GROW, what, e, "iii", id, c->tokens, c->cost);
+	int64_t sum;
+	int r = check_sums(l, c, counters, e);
 
+	if (r == 0 && (!money_add(open->reserved[0], c->tokens, &sum) ||
+		       !money_add(open->reserved[1], c->cost, &sum)))
+		r = ledger_db_out_of_range(l, what, e);
+	if (r == 0)
+		r = ledger_db_run(l, SQL_CALL_GROW, what, e, "iii", id, c->tokens, c->cost);
 	for (size_t i = 0; r == 0 && i < c->n_limits; i++)
-		r = ledger_db_run(l, SQL_COUNTER_RESERVE, what, e, "iii", counters[i].id,
-				  c->tokens, c->cost);
+		counter_reserve(counters[i], c->tokens, c->cost);
 	return r;
 }
 
@@ -584,7 +540,7 @@ int ledger_grow(struct ledger *l, int64_t id, const struct ledger_call *c,
 		struct ledger_answer *ret, struct err *e)
 {
 	const char *what = "reserve more";
-	struct counter counters[LIMITS_MAX];
+	struct counter *counters[LIMITS_MAX];
 	struct ledger_answer a = { .id = id };
 	struct open_call open = {};
 	int r = check_limits(c->limits, c->n_limits, e);
@@ -597,12 +553,15 @@ int ledger_grow(struct ledger *l, int64_t id, const struct ledger_call *c,
 	if (r < 0)
 		return r;
 	r = find_open(l, id, &open, e);
+	/* With room for its own and for those of the limits at once. */
+	if (r == 0)
+		r = counters_room(l, 2 * LIMITS_MAX, e);
 	if (r == 0)
 		r = look_at_limits(l, c, open.started, counters, &a, e);
 	if (r == 0)
 		r = check_parts(l, id, counters, c->n_limits, e);
 	if (r == 0 && a.granted) {
-		r = add_to_call(l, id, c, counters, e);
+		r = add_to_call(l, id, &open, c, counters, e);
 		take_from_left(&a.left, c);
 	}
 	r = ledger_db_end(l, r, what, e);

@@ -148,8 +148,10 @@ int ledger_release(struct ledger *l, int64_t id, int64_t now, struct err *e);
 
 /*
  * Several of the above at once, for the cost of one: nothing of them is in the file before
- * ledger_end(), and nothing at all when `r` is below zero or it fails. One that fails in between
- * takes back itself alone. Other gateways wait meanwhile: no waiting, no other work. Not: ledger_close().
+ * ledger_end(), and nothing at all when `r` is below zero or it fails. What is refused in between
+ * (not granted, -EALREADY, -ENOENT, -EPERM, -EINVAL, -EOVERFLOW) leaves the others as they are; an
+ * error of the file fails all of them, and ledger_end() says so. Other gateways wait meanwhile: no
+ * waiting, no other work. Not: ledger_close().
  */
 int ledger_begin(struct ledger *l, struct err *e);
 int ledger_end(struct ledger *l, int r, struct err *e);

@@ -53,7 +53,9 @@ static const char schema[] =
 	" tokens_limit INTEGER, cost_limit INTEGER,"
 	" UNIQUE (scope, name, period, start)) STRICT;"
 	"CREATE TABLE call (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL,"
-	" state TEXT NOT NULL CHECK (state IN ('open', 'settled', 'released', 'recovered')),"
+	/* IN with so many values would have SQLite build a table of them for each row. */
+	" state TEXT NOT NULL CHECK (state = 'open' OR state = 'settled' OR state = 'released'"
+	" OR state = 'recovered'),"
 	" started INTEGER NOT NULL, ended INTEGER,"
 	" container TEXT, policy TEXT, team TEXT, provider TEXT, model TEXT, answered TEXT,"
 	" tokens_reserved INTEGER NOT NULL CHECK (tokens_reserved >= 0),"
@@ -81,33 +83,30 @@ static const char schema[] =
 static const char schema_from_1[] = MARK_TABLE
 	"PRAGMA user_version = " TEXT_OF(SCHEMA_VERSION) ";";
 
+#define COUNTER_COLUMNS                                                               \
+	"id, tokens, cost, tokens_reserved, cost_reserved, tokens_added, cost_added," \
+	" tokens_forgiven, cost_forgiven, tokens_limit, cost_limit"
+
 static const char *const statements[SQL_STATEMENTS] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
+	[SQL_BEGIN_READING] = "BEGIN",
 	[SQL_COMMIT] = "COMMIT",
 	[SQL_ROLLBACK] = "ROLLBACK",
-	[SQL_INNER_BEGIN] = "SAVEPOINT inner",
-	[SQL_INNER_END] = "RELEASE inner",
-	[SQL_INNER_ROLLBACK] = "ROLLBACK TO inner",
-	[SQL_COUNTER_FIND] =
-		"SELECT id, tokens, cost, tokens_reserved, cost_reserved, tokens_added, cost_added,"
-		" tokens_forgiven, cost_forgiven, tokens_limit, cost_limit FROM counter"
-		" WHERE scope = ?1 AND name = ?2 AND period = ?3 AND start = ?4",
+	[SQL_COUNTER_FIND] = "SELECT " COUNTER_COLUMNS " FROM counter"
+			     " WHERE scope = ?1 AND name = ?2 AND period = ?3 AND start = ?4",
+	[SQL_COUNTER_BY_ID] = "SELECT " COUNTER_COLUMNS " FROM counter WHERE id = ?1",
 	[SQL_COUNTER_NEW] =
 		"INSERT INTO counter (scope, name, period, start) VALUES (?1, ?2, ?3, ?4)",
 	[SQL_COUNTER_LIMITS] =
 		"UPDATE counter SET tokens_limit = ?2, cost_limit = ?3 WHERE id = ?1",
-	[SQL_COUNTER_RESERVE] = "UPDATE counter SET tokens_reserved = tokens_reserved + ?2,"
-				" cost_reserved = cost_reserved + ?3 WHERE id = ?1",
-	[SQL_COUNTER_END] =
-		"UPDATE counter SET tokens_reserved = tokens_reserved - ?2,"
-		" cost_reserved = cost_reserved - ?3, tokens = tokens + ?4, cost = cost + ?5"
-		" WHERE id IN (SELECT counter FROM part WHERE call = ?1)",
+	[SQL_COUNTER_WRITE] = "UPDATE counter SET tokens = ?2, cost = ?3, tokens_reserved = ?4,"
+			      " cost_reserved = ?5 WHERE id = ?1",
 	[SQL_CALL_NEW] =
 		"INSERT INTO call (owner, state, started, container, policy, team, provider,"
 		" model, tokens_reserved, cost_reserved)"
 		" VALUES (?1, 'open', ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
 	[SQL_CALL_PART] = "INSERT INTO part (call, counter) VALUES (?1, ?2)",
-	[SQL_CALL_PARTS] = "SELECT count(*), sum(counter = ?2) FROM part WHERE call = ?1",
+	[SQL_CALL_COUNTERS] = "SELECT counter FROM part WHERE call = ?1",
 	[SQL_CALL_GROW] = "UPDATE call SET tokens_reserved = tokens_reserved + ?2,"
 			  " cost_reserved = cost_reserved + ?3 WHERE id = ?1",
 	[SQL_CALL_FIND] = "SELECT state = 'open', owner, tokens_reserved, cost_reserved, started"
@@ -192,6 +191,13 @@ int ledger_db_fail(struct ledger *l, int rc, const char *what, struct err *e)
 		       l->db ? sqlite3_errmsg(l->db) : sqlite3_errstr(rc));
 }
 
+int ledger_db_out_of_range(struct ledger *l, const char *what, struct err *e)
+{
+	return err_set(e, ERR_STATE, EOVERFLOW,
+		       "cannot %s in the ledger '%s': a sum is out of range", what,
+		       l->path);
+}
+
 /* --- waiting --- */
 
 /*
@@ -222,13 +228,29 @@ static int prepare(struct ledger *l, enum ledger_sql q)
 				  &l->statements[q], NULL);
 }
 
+/* What comes after it must not be kept without it. */
+static int fail(struct ledger *l, int rc, const char *what, struct err *e)
+{
+	int r = ledger_db_fail(l, rc, what, e);
+
+	if (l->depth > 0 && l->doom.code == 0)
+		l->doom = *e;
+	return r;
+}
+
+static int doomed(const struct ledger *l, struct err *e)
+{
+	*e = l->doom;
+	return -e->code;
+}
+
 static int step(struct ledger *l, enum ledger_sql q, const char *what, struct err *e)
 {
 	int rc = sqlite3_step(l->statements[q]), r;
 
 	if (rc == SQLITE_ROW)
 		return 1;
-	r = rc == SQLITE_DONE ? 0 : ledger_db_fail(l, rc, what, e);
+	r = rc == SQLITE_DONE ? 0 : fail(l, rc, what, e);
 	ledger_db_done(l, q);
 	return r;
 }
@@ -236,22 +258,24 @@ static int step(struct ledger *l, enum ledger_sql q, const char *what, struct er
 int ledger_db_run(struct ledger *l, enum ledger_sql q, const char *what, struct err *e,
 		  const char *types, ...)
 {
-	int rc = prepare(l, q);
+	int rc;
 	va_list ap;
 
+	if (l->doom.code != 0)
+		return doomed(l, e);
+	rc = prepare(l, q);
 	va_start(ap, types);
 	for (int i = 1; rc == SQLITE_OK && *types; types++, i++) {
 		if (*types == 'i')
 			rc = sqlite3_bind_int64(l->statements[q], i, va_arg(ap, int64_t));
 		else if (*types == 't')
 			rc = sqlite3_bind_text(l->statements[q], i,
-					       va_arg(ap, const char *), -1,
-					       SQLITE_TRANSIENT);
+					       va_arg(ap, const char *), -1, SQLITE_STATIC);
 		else
 			rc = sqlite3_bind_null(l->statements[q], i);
 	}
 	va_end(ap);
-	return rc == SQLITE_OK ? step(l, q, what, e) : ledger_db_fail(l, rc, what, e);
+	return rc == SQLITE_OK ? step(l, q, what, e) : fail(l, rc, what, e);
 }
 
 int ledger_db_next(struct ledger *l, enum ledger_sql q, const char *what, struct err *e)
@@ -281,62 +305,55 @@ int ledger_db_exec(struct ledger *l, const char *sql, const char *what, struct e
 	return rc == SQLITE_OK ? 0 : ledger_db_fail(l, rc, what, e);
 }
 
-static int begin_inner(struct ledger *l, const char *what, struct err *e)
+static int begin(struct ledger *l, enum ledger_sql q, const char *what, struct err *e)
 {
-	int r = ledger_db_run(l, SQL_INNER_BEGIN, what, e, "");
+	const bool is_reading = q == SQL_BEGIN_READING;
+	int r;
 
-	if (r == 0)
-		l->inner++;
-	return r;
+	if (l->doom.code != 0)
+		return doomed(l, e);
+	if (l->depth > 0 && l->is_reading && !is_reading)
+		return err_set(e, ERR_INTERNAL, EINVAL,
+			       "cannot %s in the ledger '%s' while it is read", what,
+			       l->path);
+	r = l->depth > 0 ? 0 : ledger_db_run(l, q, what, e, "");
+	if (r < 0)
+		return r;
+	if (l->depth++ == 0)
+		l->is_reading = is_reading;
+	return 0;
 }
 
 int ledger_db_begin(struct ledger *l, const char *what, struct err *e)
 {
-	if (!sqlite3_get_autocommit(l->db))
-		return begin_inner(l, what, e);
-	l->inner = 0;
-	return ledger_db_run(l, SQL_BEGIN, what, e, "");
+	return begin(l, SQL_BEGIN, what, e);
 }
 
 int ledger_db_begin_reading(struct ledger *l, struct err *e)
 {
-	/* Within another one there is nothing to take back. */
-	if (!sqlite3_get_autocommit(l->db)) {
-		l->reading++;
-		return 0;
-	}
-	l->inner = 0;
-	return ledger_db_exec(l, "BEGIN", "read", e);
-}
-
-static int end_inner(struct ledger *l, int r, const char *what, struct err *e)
-{
-	struct err ignored;
-
-	l->inner--;
-	if (r >= 0)
-		return ledger_db_run(l, SQL_INNER_END, what, e, "");
-	ledger_db_run(l, SQL_INNER_ROLLBACK, what, &ignored, "");
-	ledger_db_run(l, SQL_INNER_END, what, &ignored, "");
-	return r;
+	return begin(l, SQL_BEGIN_READING, "read", e);
 }
 
 int ledger_db_end(struct ledger *l, int r, const char *what, struct err *e)
 {
 	struct err ignored;
 
-	if (l->reading > 0) {
-		l->reading--;
+	if (l->depth > 1) {
+		l->depth--;
 		return r;
 	}
-	/* When a failure has ended the whole, its parts and its commit fail with it. */
-	if (l->inner > 0)
-		return end_inner(l, r, what, e);
+	if (r >= 0 && l->doom.code != 0)
+		r = doomed(l, e);
 	if (r >= 0) {
-		int c = ledger_db_run(l, SQL_COMMIT, what, e, "");
+		int c = counters_write(l, e);
 
+		if (c == 0)
+			c = ledger_db_run(l, SQL_COMMIT, what, e, "");
 		r = c < 0 ? c : r;
 	}
+	counters_forget(l);
+	l->depth = 0;
+	l->doom.code = 0;
 	/* A failure may have ended the transaction already. */
 	if (r < 0 && !sqlite3_get_autocommit(l->db))
 		ledger_db_run(l, SQL_ROLLBACK, what, &ignored, "");
@@ -464,10 +481,14 @@ static int configure(struct ledger *l, enum ledger_mode mode, struct err *e)
 		r = ledger_db_exec(l, "PRAGMA page_size = 1024", "set options", e);
 	if (r == 0)
 		r = set_wal(l, e);
-	/* A checkpoint waits for the disk: one in some 500 calls, for a log of 16 MB. */
+	/*
+	 * A checkpoint waits for the disk: one in some 500 calls, for a log of 16 MB. Nothing in the
+	 * file is so secret that what is deleted would have to be zeroed.
+	 */
 	if (r == 0)
 		r = ledger_db_exec(l,
 				   "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;"
+				   " PRAGMA secure_delete = OFF;"
 				   " PRAGMA wal_autocheckpoint = 16000",
 				   "set options", e);
 	if (r == 0)
@@ -530,6 +551,7 @@ void ledger_db_close(struct ledger *l)
 	for (int i = 0; i < SQL_STATEMENTS; i++)
 		sqlite3_finalize(l->statements[i]);
 	sqlite3_close(l->db);
+	counters_forget(l);
 	fd_close(&l->live);
 	free(l->path);
 	free(l);

@@ -47,8 +47,9 @@ static bool is_content(const char *path)
 static bool is_below(const char *path, const char *const *list)
 {
 	for (; list && *list; list++)
-		if (str_has_suffix(*list, ".") ? str_has_prefix(path, *list) :
-						 streq(path, *list))
+		if (**list == *path &&
+		    (str_has_suffix(*list, ".") ? str_has_prefix(path, *list) :
+						  streq(path, *list)))
 			return true;
 	return false;
 }
@@ -58,14 +59,14 @@ static void count_text(struct llm_reader *r, const char *path, const struct json
 	const struct llm_format *f = r->format;
 	size_t len = t->end - t->start;
 
-	if (t->type == JSON_TOKEN_KEY && !strstr(path, ".args.") && !strstr(path, ".input."))
-		return;
 	if (t->type == JSON_TOKEN_TEXT || t->type == JSON_TOKEN_KEY)
 		len -= 2;
 	else if (t->type != JSON_TOKEN_NUMBER)
 		return;
 	if (!is_below(path, f->content) &&
 	    (r->shape != LLM_WHOLE || !is_below(path, f->content_whole)))
+		return;
+	if (t->type == JSON_TOKEN_KEY && !strstr(path, ".args.") && !strstr(path, ".input."))
 		return;
 	if (len == 0 || !is_content(path))
 		return;

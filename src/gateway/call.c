@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 #include "base/fd.h"
@@ -23,10 +25,12 @@
 struct call *call_new(struct gateway *g, struct connection *connection,
 		      struct MHD_Connection *http, const char *target)
 {
-	struct call *c = calloc(1, sizeof(*c));
+	const size_t used = offsetof(struct call, edits) + offsetof(struct edits, v);
+	struct call *c = malloc(sizeof(*c));
 
 	if (!c)
 		return NULL;
+	memset(c, 0, used);
 	c->target = strdup(target);
 	if (!c->target) {
 		free(c);
@@ -58,6 +62,7 @@ void call_free(struct call *c)
 	if (c->next)
 		c->next->link = c->link;
 	c->g->calls_n--;
+	call_leave_queue(c);
 	if (c->drains_until)
 		c->g->drains--;
 	call_body_free(c);
@@ -104,6 +109,7 @@ static void set_refusal(struct call *c, enum llm_refusal_reason reason,
 	struct err e = {};
 
 	call_body_free(c);
+	call_leave_queue(c);
 	c->state = CALL_REFUSED;
 	/* Without memory for it the connection is closed: see queue_refusal(). */
 	if (!c->has_refusal)
@@ -291,13 +297,14 @@ bool call_head(struct call *c, const char *method, const char *version)
 	enum llm_refusal_reason reason;
 	enum check_answer answer;
 	struct check_head head;
-	struct fields fields = {};
+	struct fields fields; /* not cleared: it is large */
 	const char *message;
 
 	c->state = CALL_BODY;
 	c->path = c->target;
 	c->is_http_1_0 = streq(version, "HTTP/1.0");
 	connection_phase(c->connection, SERVER_BODY);
+	fields.n = 0;
 	MHD_get_connection_values_n(c->http, MHD_HEADER_KIND, add_field, &fields);
 	c->route.family = provider_guess_family(c->g, c->target);
 	answer = check_request(version, c->target, fields.v, fields.n, &head, &reason,
@@ -395,14 +402,10 @@ static bool rewrite_request(struct call *c, int64_t out_cap)
 	return false;
 }
 
-static void begin(struct call *c)
+void call_go(struct call *c, int64_t cap)
 {
-	struct err e = {};
+	struct err e;
 
-	int64_t cap;
-
-	if (!read_request(c) || !call_admit(c, &cap))
-		return;
 	if (rewrite_request(c, cap) && call_redact(c)) {
 		c->state = CALL_ASKING;
 		if (call_ask(c, &e) < 0)
@@ -410,6 +413,16 @@ static void begin(struct call *c)
 	}
 	if (c->state == CALL_REFUSED)
 		call_settle(c, METER_REFUSED);
+}
+
+static void begin(struct call *c)
+{
+	if (!read_request(c))
+		return;
+	if (c->route.kind == LLM_ROUTE_METERED)
+		call_wait(c);
+	else if (call_admit_free(c))
+		call_go(c, INT64_MAX);
 }
 
 bool call_ready(struct call *c)
@@ -423,6 +436,7 @@ bool call_ready(struct call *c)
 	case CALL_HEAD:
 	case CALL_BODY:
 		break;
+	case CALL_WAITING:
 	case CALL_HELD:
 	case CALL_ASKING:
 		call_suspend(c);

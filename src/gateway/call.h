@@ -4,6 +4,7 @@
  *
  *	HEAD      its head is being read; then what can be refused by it is
  *	BODY      its body is being held; or read and thrown away, if it is refused already
+ *	WAITING   its request is read; at the end of the turn all that wait ask the meter together
  *	ASKING    it was let pass and is with the provider; the agent waits
  *	ANSWERING the answer has begun: it passes through, and is metered
  *	HELD      the budget is spent and the container frozen: it waits for more
@@ -34,6 +35,11 @@ bool call_ready(struct call *c);
 /* The agent has its answer, or has gone; the call may be gone afterwards. */
 void call_client_done(struct call *c);
 
+/*
+ * Once in each turn of the loop, after the server's: those that wait are reserved together, and only
+ * then the provider is asked.
+ */
+void calls_admit(struct gateway *g);
 /* Once in each turn of the loop: what could not be done from a callback. */
 void calls_turn(struct gateway *g);
 /* The budget allows calls again: those that are held are looked at anew. */

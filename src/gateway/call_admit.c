@@ -70,15 +70,12 @@ static void tell_injection(struct call *c)
 	gateway_tell(c->g, &x);
 }
 
-bool call_redact(struct call *c)
+static bool redact(struct call *c)
 {
 	struct gateway *g = c->g;
 	struct scan_findings found = {};
 	bool is_audit, ok;
 
-	tell_injection(c);
-	if (!g->scan || c->body.len == 0)
-		return true;
 	scan_body(g->scan, c->body.s, c->body.len, &found);
 	if (found.n == 0)
 		return true;
@@ -91,6 +88,12 @@ bool call_redact(struct call *c)
 			    "others) than can be taken out of it",
 			    found.v[0].rule);
 	return ok;
+}
+
+bool call_redact(struct call *c)
+{
+	tell_injection(c);
+	return !c->g->scan || c->body.len == 0 || redact(c);
 }
 
 /* --- the budget --- */
@@ -106,28 +109,101 @@ void call_settle(struct call *c, enum meter_end end)
 		     c->status, gateway_time());
 }
 
-bool call_admit(struct call *c, int64_t *ret_cap)
+void call_wait(struct call *c)
 {
 	struct gateway *g = c->g;
-	struct meter_verdict v = {};
 
-	if (c->route.kind == LLM_ROUTE_METERED)
-		meter_admit(g->meter, c->provider->name, &c->request, c->body.s,
-			    c->body.len, gateway_time(), &c->metered, &v);
+	c->state = CALL_WAITING;
+	c->next_waiting = NULL;
+	if (g->waiting)
+		g->waiting_last->next_waiting = c;
 	else
-		meter_admit_free(g->meter, c->provider->name, gateway_time(), &v);
-	if (v.admitted) {
-		*ret_cap = v.out_cap;
-		return true;
-	}
-	if (v.exceeded && v.policy >= 0)
-		enforce_again(g->enforce, (size_t)v.policy);
-	if (v.exceeded && v.action == GATEWAY_FREEZE && enforce_is_frozen(g->enforce) &&
+		g->waiting = c;
+	g->waiting_last = c;
+}
+
+void call_leave_queue(struct call *c)
+{
+	struct gateway *g = c->g;
+	struct call **at = &g->waiting, *last = NULL;
+
+	if (c->state != CALL_WAITING)
+		return;
+	for (; *at && *at != c; at = &(*at)->next_waiting)
+		last = *at;
+	if (!*at)
+		return;
+	*at = c->next_waiting;
+	if (g->waiting_last == c)
+		g->waiting_last = last;
+}
+
+/* What the meter said of it; refused, it is held where the container is frozen. */
+static void refuse(struct call *c, const struct meter_verdict *v)
+{
+	struct gateway *g = c->g;
+
+	if (v->exceeded && v->policy >= 0)
+		enforce_again(g->enforce, (size_t)v->policy);
+	if (v->exceeded && v->action == GATEWAY_FREEZE && enforce_is_frozen(g->enforce) &&
 	    !g->is_ending)
 		c->state = CALL_HELD;
 	else
-		call_refuse_verdict(c, &v);
-	return false;
+		call_refuse_verdict(c, v);
+}
+
+bool call_admit_free(struct call *c)
+{
+	struct meter_verdict v;
+
+	meter_admit_free(c->g->meter, c->provider->name, gateway_time(), &v);
+	if (!v.admitted)
+		refuse(c, &v);
+	return v.admitted;
+}
+
+static void admitted(struct call *c, const struct meter_verdict *v)
+{
+	if (v->admitted)
+		call_go(c, v->out_cap);
+	else
+		refuse(c, v);
+	if (c->state == CALL_REFUSED)
+		call_resume(c);
+}
+
+/* The first of those that wait: they wait no more. */
+static size_t take_waiting(struct gateway *g, struct call **calls, struct meter_ask *asks)
+{
+	size_t n = 0;
+
+	for (; g->waiting && n < METER_ASKS_MAX; n++) {
+		struct call *c = g->waiting;
+
+		g->waiting = c->next_waiting;
+		c->state = CALL_BODY;
+		calls[n] = c;
+		asks[n].provider = c->provider->name;
+		asks[n].request = &c->request;
+	}
+	return n;
+}
+
+void calls_admit(struct gateway *g)
+{
+	struct meter_ask asks[METER_ASKS_MAX];
+	struct call *calls[METER_ASKS_MAX];
+
+	while (g->waiting) {
+		size_t n = take_waiting(g, calls, asks);
+
+		meter_admit_all(g->meter, asks, n, gateway_time());
+		/* First all of them know what is theirs. */
+		for (size_t i = 0; i < n; i++)
+			calls[i]->metered = asks[i].call;
+		for (size_t i = 0; i < n; i++)
+			admitted(calls[i], &asks[i].verdict);
+	}
 }
 
 bool call_may_go_on(struct call *c, struct meter_verdict *ret)

@@ -335,6 +335,7 @@ static void op_end(void *ctx, enum transfer_end end, const char *why)
 
 	c->transfer = NULL;
 	c->paused_since = 0;
+	strv_free(&c->headers);
 	call_body_free(c);
 	if (c->state == CALL_ASKING)
 		refuse_unanswered(c, end, why);
@@ -379,7 +380,6 @@ int call_ask(struct call *c, struct err *e)
 	if (r == 0)
 		content_begin(&c->g->content, c->provider->name, &c->edits, c->body.s,
 			      c->body.len, &c->stored);
-	strv_free(&c->headers);
 	return r;
 }
 
@@ -462,7 +462,8 @@ void calls_abandon(struct gateway *g)
 		if (c->state == CALL_ANSWERING && !c->is_over) {
 			c->out.len = c->out_at = 0;
 			answer_over(c, true);
-		} else if (c->state == CALL_ASKING || c->state == CALL_HELD) {
+		} else if (c->state == CALL_ASKING || c->state == CALL_WAITING ||
+			   c->state == CALL_HELD) {
 			call_refuse(c, LLM_REFUSE_UNAVAILABLE, 0, "the container ends");
 		} else if (c->state == CALL_HEAD || c->state == CALL_BODY) {
 			/* One whose request is not even here. */

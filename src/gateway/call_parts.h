@@ -20,6 +20,7 @@
 enum call_state {
 	CALL_HEAD,
 	CALL_BODY,
+	CALL_WAITING,
 	CALL_HELD,
 	CALL_ASKING,
 	CALL_ANSWERING,
@@ -29,6 +30,7 @@ enum call_state {
 struct call {
 	struct gateway *g;
 	struct call *next, **link;
+	struct call *next_waiting;
 	struct connection *connection;
 	struct MHD_Connection *http; /* NULL: the agent is done with it */
 	enum call_state state;
@@ -48,7 +50,6 @@ struct call {
 	struct buf body;
 	size_t discarded;
 	struct llm_request request;
-	struct edits edits;
 	bool hide_usage;
 
 	struct llm_refusal refusal;
@@ -74,6 +75,8 @@ struct call {
 	bool is_broken; /* it did not come to its end, and the agent has to be told so */
 	bool wants_more;
 	int64_t paused_since; /* 0: it is not */
+
+	struct edits edits; /* of the request; the last, for most of it is never used */
 };
 
 /* Suspends, and resumes: the agent's side goes on in the server's next turn. */
@@ -87,11 +90,12 @@ void call_refuse(struct call *c, enum llm_refusal_reason reason, unsigned int re
 /* The same for what the meter said, which has told of it. */
 void call_refuse_verdict(struct call *c, const struct meter_verdict *v);
 
-/*
- * False: it is refused, or held until there is more. Else it is reserved, if it costs something, and
- * *ret_cap is how many tokens its answer may have.
- */
-bool call_admit(struct call *c, int64_t *ret_cap);
+/* A metered call waits for calls_admit(); one that costs nothing need not. False: it is refused. */
+void call_wait(struct call *c);
+void call_leave_queue(struct call *c);
+bool call_admit_free(struct call *c);
+/* It may pass, with so many tokens for its answer: the provider is asked, or it is refused. */
+void call_go(struct call *c, int64_t cap);
 /* The answer has grown: false, with the reason, when it must end here. */
 bool call_may_go_on(struct call *c, struct meter_verdict *ret);
 /* Puts marks in the place of what must not leave; false: it is refused. Tells of what looks like an

@@ -18,8 +18,8 @@ struct edit {
 };
 
 struct edits {
-	struct edit v[EDITS_MAX]; /* by place; those at one place in the order they came in */
 	size_t n;
+	struct edit v[EDITS_MAX]; /* by place; those at one place in the order they came in */
 };
 
 /* False: there is no room, or the edit cuts into another. */

@@ -74,6 +74,7 @@ int gateway_run(struct gateway *g, struct err *e)
 		r = loop_wait(&g->loop, wait_ms(g), e);
 		upstream_turn(g->upstream);
 		server_turn(g->server);
+		calls_admit(g);
 		calls_turn(g);
 		enforce_tick(g->enforce);
 		tick(g);

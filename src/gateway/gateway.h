@@ -60,6 +60,7 @@ struct gateway {
 	struct server *server;
 	struct upstream *upstream;
 	struct call *calls;
+	struct call *waiting, *waiting_last; /* for calls_admit(), in their order */
 	unsigned int calls_n, drains;
 	uint64_t calls_told, denied; /* in all */
 	struct webhook *webhooks;    /* under way: the end waits for them, too */

@@ -36,6 +36,8 @@
  * ledger does not take then is kept and tried again, and until it is written no call passes: what is
  * open is still reserved in full. For the same reason the end of a call can wait for the next
  * reservation and be written with it (`defers`): to reserve and to charge is one transaction then.
+ * Calls that ask together are one transaction as well (meter_admit_all()): each is decided beside those
+ * before it, and none is let pass before the commit. When that fails, all of them are refused.
  *
  * A policy with `enforcement: audit` refuses nothing: what it would have refused is told.
  */
@@ -54,6 +56,7 @@
 #define USUAL_OUT 512 /* tokens of an answer, before any was seen */
 #define USUAL_RATIO 400
 #define RETRY_MS 1000
+#define DAY_MS INT64_C(86400000)
 
 /* --- making --- */
 
@@ -375,40 +378,78 @@ static void begin(struct meter *m, const char *provider, const struct llm_reques
 
 /* --- admission --- */
 
-static bool check_all(struct meter *m, struct meter_call *c, struct meter_time now,
-		      struct meter_verdict *v)
+static bool check_all(struct meter *m, struct meter_batch *b, struct meter_call *c,
+		      struct meter_time now, struct meter_verdict *v)
 {
 	return check_names(m, c, c->request.model, v) && check_bounds(m, c, now.real, v) &&
-	       check_rates(m, c, now, v) && meter_reserve(m, c, now, v);
+	       check_rates(m, c, now, v) && meter_reserve(m, b, c, now, v);
+}
+
+static void admit(struct meter *m, struct meter_batch *b, struct meter_ask *ask,
+		  struct meter_time now)
+{
+	struct meter_call *c = calloc(1, sizeof(*c));
+	struct meter_verdict *v = &ask->verdict;
+
+	*v = (struct meter_verdict){ .policy = -1 };
+	ask->call = NULL;
+	if (!c) {
+		meter_refuse(v, -1, LLM_REFUSE_UNAVAILABLE, "the gateway is out of memory");
+		return;
+	}
+	begin(m, ask->provider, ask->request, now, c);
+	if (!check_all(m, b, c, now, v)) {
+		tell_refusal(m, c, v);
+		free(c);
+		return;
+	}
+	/* The next of the batch has it beside it. */
+	count_call(m, c, now);
+	m->calls++;
+	v->admitted = true;
+	v->out_cap = c->is_capped ? c->out_max : INT64_MAX;
+	ask->call = c;
+}
+
+/* Its reservation did not come into the file. */
+static void withdraw(struct meter *m, struct meter_ask *ask, const struct err *e)
+{
+	struct meter_call *c = ask->call;
+
+	ask->call = NULL;
+	for (size_t i = 0; i < m->config->policies.n; i++)
+		meter_rate_undo(&m->policies[i].rate, c->rate_held);
+	m->calls--;
+	ask->verdict = (struct meter_verdict){ .policy = -1 };
+	meter_unavailable(m, c, e, &ask->verdict);
+	free(c);
+}
+
+void meter_admit_all(struct meter *m, struct meter_ask *asks, size_t n, struct meter_time now)
+{
+	struct meter_batch b;
+
+	b.is_begun = b.is_open = b.meets_others = false;
+	b.fault = 0;
+	for (size_t i = 0; i < n; i++)
+		admit(m, &b, &asks[i], now);
+	if (meter_batch_end(m, &b, now) == 0)
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (asks[i].call)
+			withdraw(m, &asks[i], &b.e);
 }
 
 void meter_admit(struct meter *m, const char *provider, const struct llm_request *r,
-		 const char *body, size_t len, struct meter_time now,
-		 struct meter_call **ret_call, struct meter_verdict *ret)
+		 struct meter_time now, struct meter_call **ret_call,
+		 struct meter_verdict *ret)
 {
-	struct meter_call *c = calloc(1, sizeof(*c));
-	struct meter_verdict v = { .policy = -1 };
+	struct meter_ask ask = { .provider = provider, .request = r };
 
-	(void)body;
-	(void)len;
-	if (!c) {
-		meter_refuse(&v, -1, LLM_REFUSE_UNAVAILABLE, "the gateway is out of memory");
-		*ret = v;
-		return;
-	}
-	begin(m, provider, r, now, c);
-	if (!check_all(m, c, now, &v)) {
-		tell_refusal(m, c, &v);
-		free(c);
-		*ret = v;
-		return;
-	}
-	count_call(m, c, now);
-	m->calls++;
-	v.admitted = true;
-	v.out_cap = c->is_capped ? c->out_max : INT64_MAX;
-	*ret_call = c;
-	*ret = v;
+	meter_admit_all(m, &ask, 1, now);
+	if (ask.call)
+		*ret_call = ask.call;
+	*ret = ask.verdict;
 }
 
 void meter_admit_free(struct meter *m, const char *provider, struct meter_time now,
@@ -459,12 +500,17 @@ int meter_write_late(struct meter *m, int64_t now, struct err *e)
 
 void meter_late_written(struct meter *m)
 {
+	int64_t day = -1;
 	size_t n = m->late.n;
 
 	m->late.n = 0;
-	for (size_t i = 0; i < n; i++)
-		if (!m->late.v[i].is_release)
-			meter_tell_marks(m, m->late.v[i].began);
+	/* Those of one day have the same counters, as they are now. */
+	for (size_t i = 0; i < n; i++) {
+		if (m->late.v[i].is_release || m->late.v[i].began / DAY_MS == day)
+			continue;
+		day = m->late.v[i].began / DAY_MS;
+		meter_tell_marks(m, m->late.v[i].began);
+	}
 	/* The list grows by doubling, from nothing. */
 	free(m->late.v);
 	m->late.v = NULL;

@@ -82,13 +82,29 @@ struct meter_verdict {
 };
 
 /*
- * A metered call. `provider`: its name in the policies, in lower case; `body`: of the request as it
- * came (after redaction). *ret_call is set when it is admitted. Nothing can fail but by a refusal:
- * without the ledger that is LLM_REFUSE_UNAVAILABLE.
+ * A metered call. `provider`: its name in the policies, in lower case. *ret_call is set when it is
+ * admitted. Nothing can fail but by a refusal: without the ledger that is LLM_REFUSE_UNAVAILABLE.
  */
 void meter_admit(struct meter *m, const char *provider, const struct llm_request *r,
-		 const char *body, size_t len, struct meter_time now,
-		 struct meter_call **ret_call, struct meter_verdict *ret);
+		 struct meter_time now, struct meter_call **ret_call,
+		 struct meter_verdict *ret);
+
+/* One of several calls that ask at the same time; `provider` and `request` as above. */
+struct meter_ask {
+	const char *provider;
+	const struct llm_request *request;
+	struct meter_call *call; /* when it is admitted; NULL before */
+	struct meter_verdict verdict;
+};
+
+/*
+ * The same for all of them, in their order, with one transaction of the ledger: when this returns,
+ * those that are admitted are reserved, and none is if the transaction failed. Others' gateways wait
+ * meanwhile: not for more than METER_ASKS_MAX at a time.
+ */
+#define METER_ASKS_MAX 32
+void meter_admit_all(struct meter *m, struct meter_ask *asks, size_t n,
+		     struct meter_time now);
 
 /* A call that costs nothing: providers and requests_per_minute. */
 void meter_admit_free(struct meter *m, const char *provider, struct meter_time now,

@@ -15,8 +15,6 @@
 #define UNKNOWN_OUT INT64_C(8192)
 /* Calls share what is left down to this. */
 #define SHARED_OUT INT64_C(16384)
-/* Another call may take the rest between looking and reserving: so often it is looked again. */
-#define TRIES 16
 #define WAIT_FOR_OTHERS 2
 /* The input of a call that could hardly be smaller, in tokens. */
 #define SMALL_INPUT INT64_C(1024)
@@ -390,7 +388,7 @@ static void refuse_held(int policy, struct meter_verdict *v)
 		     "when they are over");
 }
 
-/* Within a transaction: 1 reserved, 0 refused, -EAGAIN: another call was faster, -errno. */
+/* Within a transaction: 1 reserved, 0 refused, -errno. */
 static int look_and_reserve(struct meter *m, struct meter_call *c, struct meter_time now,
 			    struct meter_verdict *v, struct err *e)
 {
@@ -425,25 +423,12 @@ static int look_and_reserve(struct meter *m, struct meter_call *c, struct meter_
 	r = ledger_reserve(m->ledger, &call, now.real, &answer, e);
 	if (r < 0)
 		return r;
+	if (!answer.granted) {
+		refuse_held(-1, v);
+		return 0;
+	}
 	c->id = answer.id;
-	return answer.granted ? 1 : -EAGAIN;
-}
-
-/* One try, as above; what was seen holds until it is reserved. */
-static int try_reserve(struct meter *m, struct meter_call *c, struct meter_time now,
-		       struct meter_verdict *v, struct err *e)
-{
-	int r = ledger_begin(m->ledger, e);
-
-	if (r < 0)
-		return r;
-	r = meter_write_late(m, now.real, e);
-	if (r == 0)
-		r = look_and_reserve(m, c, now, v, e);
-	r = ledger_end(m->ledger, r, e);
-	if (r >= 0 && m->late.n > 0)
-		meter_late_written(m);
-	return r;
+	return 1;
 }
 
 static void look_at_audits(struct meter *m, const struct meter_call *c, int64_t now)
@@ -471,26 +456,51 @@ static bool has_audited_budget(const struct meter *m)
 	return false;
 }
 
-bool meter_reserve(struct meter *m, struct meter_call *c, struct meter_time now,
-		   struct meter_verdict *v)
+/* What is late is written first: what it gives back is there for the calls of the batch. */
+static int begin_batch(struct meter *m, struct meter_batch *b, struct meter_time now)
 {
-	struct err e = {};
-	int r = -EAGAIN;
+	if (b->is_begun)
+		return b->fault;
+	b->is_begun = true;
+	b->fault = ledger_begin(m->ledger, &b->e);
+	if (b->fault == 0) {
+		b->is_open = true;
+		b->fault = meter_write_late(m, now.real, &b->e);
+	}
+	return b->fault;
+}
 
+bool meter_reserve(struct meter *m, struct meter_batch *b, struct meter_call *c,
+		   struct meter_time now, struct meter_verdict *v)
+{
+	struct err e;
+	int r = begin_batch(m, b, now);
+
+	if (r < 0) {
+		meter_unavailable(m, c, &b->e, v);
+		return false;
+	}
 	if (has_audited_budget(m))
 		look_at_audits(m, c, now.real);
-	for (int i = 0; i < TRIES && r == -EAGAIN; i++)
-		r = try_reserve(m, c, now, v, &e);
+	r = look_and_reserve(m, c, now, v, &e);
 	if (r == 1)
 		return true;
-	if (r == -EAGAIN)
-		refuse_held(-1, v);
-	else if (r < 0)
+	if (r < 0)
 		meter_unavailable(m, c, &e, v);
-	/* A call that waits for a dead gateway waits no longer. */
-	if (v->reason == LLM_REFUSE_RATE)
-		recover(m, now);
+	b->meets_others |= v->reason == LLM_REFUSE_RATE;
 	return false;
+}
+
+int meter_batch_end(struct meter *m, struct meter_batch *b, struct meter_time now)
+{
+	int r = b->is_open ? ledger_end(m->ledger, b->fault, &b->e) : b->fault;
+
+	if (r == 0 && m->late.n > 0 && b->is_open)
+		meter_late_written(m);
+	/* A call that waits for a dead gateway waits no longer. */
+	if (b->meets_others)
+		recover(m, now);
+	return r;
 }
 
 /* --- marks and what was spent --- */

@@ -85,6 +85,15 @@ struct meter_call {
 	int64_t seen_tokens, seen_cost; /* at the last look while it streams */
 };
 
+/* Reservations that are made together, in one transaction of the ledger. */
+struct meter_batch {
+	bool is_begun; /* by the first that needs it */
+	bool is_open;
+	int fault; /* -errno: none is possible, for the reason in `e` */
+	struct err e;
+	bool meets_others; /* somebody waits for calls that may be a dead gateway's */
+};
+
 /* meter.c */
 void meter_tell(struct meter *m, struct gateway_event *x, const struct meter_call *c);
 void meter_refuse(struct meter_verdict *v, int policy, enum llm_refusal_reason reason,
@@ -95,9 +104,11 @@ void meter_late_written(struct meter *m);
 
 /* meter_budget.c */
 int meter_limits_init(struct meter *m, struct err *e);
-/* Reserves for a call; false: refused. */
-bool meter_reserve(struct meter *m, struct meter_call *c, struct meter_time now,
-		   struct meter_verdict *v);
+/* Reserves for a call, in a batch: it holds when the batch is in the file. False: refused. */
+bool meter_reserve(struct meter *m, struct meter_batch *b, struct meter_call *c,
+		   struct meter_time now, struct meter_verdict *v);
+/* 0: all of a batch is in the file; -errno, with b->e: nothing is. */
+int meter_batch_end(struct meter *m, struct meter_batch *b, struct meter_time now);
 /* Events of marks, after a charge. */
 void meter_tell_marks(struct meter *m, int64_t began);
 /* The budget of a policy is spent: tells it, once. */

@@ -107,7 +107,30 @@ static bool is_cheaper(const char *tier)
 	return streq(tier, "flex") || streq(tier, "batch");
 }
 
-void meter_price_find(const struct meter_prices *prices, const char *provider,
+/* As find_model(), for what a call asks for. `provider`: as the configuration names it. */
+static void find_asked(struct meter_prices *prices, const char *provider,
+		       enum llm_family family, struct meter_price *p)
+{
+	const bool is_last = prices->last.table == p->table &&
+			     prices->last.family == family &&
+			     streq(prices->last.asked, p->asked) &&
+			     streq(prices->last.provider, provider);
+
+	if (!is_last) {
+		prices->last.table = NULL;
+		prices->last.why = find_model(p, p->asked, &prices->last.model);
+	}
+	p->why = prices->last.why;
+	p->model = p->why == PRICE_OK ? prices->last.model : NULL;
+	if (is_last || strlen(provider) >= sizeof(prices->last.provider))
+		return;
+	prices->last.table = p->table;
+	prices->last.family = family;
+	memcpy(prices->last.provider, provider, strlen(provider) + 1);
+	memcpy(prices->last.asked, p->asked, strlen(p->asked) + 1);
+}
+
+void meter_price_find(struct meter_prices *prices, const char *provider,
 		      enum llm_family family, const struct llm_request *r,
 		      struct meter_price *ret)
 {
@@ -116,15 +139,14 @@ void meter_price_find(const struct meter_prices *prices, const char *provider,
 		.table = (t ? t : &prices->tables.v[0])->prices,
 		.provider = name_in_table(provider),
 		.home = home_of(family),
+		.asked = r->model,
 		.tier = is_cheaper(r->tier) ? "" : r->tier,
 		.speed = r->speed,
 		.geo = r->geo,
 		.is_anthropic = family == LLM_ANTHROPIC,
 	};
 
-	p.why = find_model(&p, r->model, &p.model);
-	if (p.why != PRICE_OK)
-		p.model = NULL;
+	find_asked(prices, provider, family, &p);
 	p.ask = (struct price_ask){
 		/* Anthropic's cache is written when asked to; others do that by themselves. */
 		.no_cache_write = p.is_anthropic && !r->caches,
@@ -249,7 +271,8 @@ static bool price_part(const struct meter_price *p, const char *answered,
 {
 	const struct price_model *other = NULL;
 
-	if (*answered && find_model(p, answered, &other) != PRICE_OK)
+	if (*answered && !streq(answered, p->asked) &&
+	    find_model(p, answered, &other) != PRICE_OK)
 		other = NULL;
 	return price_of_either(p->model, other, u, tier, now, ret) == PRICE_OK;
 }

@@ -18,6 +18,14 @@ struct meter_prices {
 		const char *provider; /* of the configuration */
 		struct prices *prices;
 	}) tables;
+	/* What was found last: agents ask for the same model again and again. */
+	struct {
+		const struct prices *table; /* NULL: nothing yet */
+		const struct price_model *model;
+		enum price_answer why;
+		enum llm_family family;
+		char provider[64], asked[LLM_MODEL_MAX + 1];
+	} last;
 };
 
 int meter_prices_load(const struct gateway_config *c, const char *shipped,
@@ -31,14 +39,15 @@ struct meter_price {
 	const char *home;		 /* who makes the family's models */
 	const struct price_model *model; /* NULL: `why` */
 	enum price_answer why;
-	const char *tier, *speed, *geo; /* of the request; borrowed */
+	/* Of the request; borrowed. */
+	const char *asked; /* the name of the model */
+	const char *tier, *speed, *geo;
 	bool is_anthropic;
 	struct price_ask ask; /* but for in_max, out_max and now */
 };
 
-void meter_price_find(const struct meter_prices *p, const char *provider,
-		      enum llm_family family, const struct llm_request *r,
-		      struct meter_price *ret);
+void meter_price_find(struct meter_prices *p, const char *provider, enum llm_family family,
+		      const struct llm_request *r, struct meter_price *ret);
 
 /* Why a request has no bound in money, whatever its size; NULL: it has. `now` in seconds. */
 const char *meter_price_fault(const struct meter_price *p, const struct llm_request *r,

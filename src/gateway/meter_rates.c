@@ -80,6 +80,13 @@ void meter_rate_begin(struct meter_rate *r, int64_t mono, uint64_t tokens)
 	r->held += tokens;
 }
 
+void meter_rate_undo(struct meter_rate *r, uint64_t tokens)
+{
+	r->requests[r->second % METER_WINDOW]--;
+	r->requests_sum--;
+	r->held -= tokens < r->held ? tokens : r->held;
+}
+
 void meter_rate_use(struct meter_rate *r, int64_t mono, uint64_t tokens, uint64_t held)
 {
 	move_on(r, mono);

@@ -32,6 +32,8 @@ unsigned int meter_rate_wait(struct meter_rate *r, int64_t mono, uint64_t input,
 			     uint64_t tokens, enum meter_rate_reason *ret);
 /* A call passes, and holds `tokens`. */
 void meter_rate_begin(struct meter_rate *r, int64_t mono, uint64_t tokens);
+/* It did not, after all: before time has gone on. */
+void meter_rate_undo(struct meter_rate *r, uint64_t tokens);
 /* It took so many, of which so many were held. */
 void meter_rate_use(struct meter_rate *r, int64_t mono, uint64_t tokens, uint64_t held);
 

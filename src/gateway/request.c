@@ -66,6 +66,9 @@ static bool row_matches(const struct reading *rd, size_t i, const char *path, si
 	const struct llm_field_row *row = &rd->r->format->fields[i];
 	size_t n = rd->row_len[i];
 
+	/* The last byte tells most of them apart. */
+	if (len == 0 || path[len - 1] != row->path[n - 1])
+		return false;
 	if (is_anywhere(row))
 		return len >= n - 1 &&
 		       memcmp(path + len - (n - 1), row->path + 1, n - 1) == 0;

@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fd.h"
 #include "gateway/trust.h"
+#include "gateway/upstream_sockets.h"
 
 #define EASY_KEPT 16
 #define CONNECTIONS_KEPT 32
@@ -18,7 +20,6 @@
 #define BODY_WHOLE_MAX (60U << 10)
 
 struct upstream {
-	struct loop *loop;
 	CURLM *multi;
 	struct upstream_limits limits;
 	char *ca_file;
@@ -27,6 +28,7 @@ struct upstream {
 	int64_t due;	     /* of curl's timer; -1: none */
 	int64_t looked;	     /* when times were last looked at */
 	struct transfer *first;
+	struct upstream_sockets sockets;
 	CURL *kept[EASY_KEPT];
 	size_t kept_n;
 };
@@ -35,9 +37,9 @@ struct transfer {
 	struct upstream *u;
 	struct transfer *next, **link;
 	CURL *easy;
-	struct curl_slist *headers;
-	char *body; /* where it is not asked for piece by piece */
-	char *host; /* over TLS */
+	struct curl_slist *headers; /* one array; texts are whose the transfer is */
+	char *body;		    /* where it is not asked for piece by piece */
+	char *host;		    /* over TLS */
 	const struct transfer_ops *ops;
 	void *ctx;
 	size_t sent; /* of the body */
@@ -48,56 +50,7 @@ struct transfer {
 	char refused[CURL_ERROR_SIZE]; /* what is wrong with the provider's certificate */
 };
 
-/* One of libcurl's sockets. */
-struct curl_source {
-	struct loop_source source;
-	struct upstream *u;
-};
-
 /* --- what libcurl asks of the loop --- */
-
-static void socket_ready(struct loop_source *s, uint32_t events)
-{
-	struct curl_source *c = loop_container_of(s, struct curl_source, source);
-	struct upstream *u = c->u;
-	int what = 0, running;
-
-	if (events & (EPOLLIN | EPOLLHUP | EPOLLRDHUP))
-		what |= CURL_CSELECT_IN;
-	if (events & EPOLLOUT)
-		what |= CURL_CSELECT_OUT;
-	if (events & EPOLLERR)
-		what |= CURL_CSELECT_ERR;
-	curl_multi_socket_action(u->multi, s->fd, what, &running);
-}
-
-static int socket_wanted(CURL *easy, curl_socket_t fd, int what, void *ctx, void *assigned)
-{
-	struct upstream *u = ctx;
-	struct curl_source *s = assigned;
-	uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0) |
-			  (what & CURL_POLL_OUT ? EPOLLOUT : 0);
-
-	if (what == CURL_POLL_REMOVE) {
-		if (s)
-			loop_remove(u->loop, &s->source);
-		free(s);
-		return 0;
-	}
-	if (s)
-		return loop_change(u->loop, &s->source, events) < 0 ? -1 : 0;
-	s = calloc(1, sizeof(*s));
-	if (!s)
-		return -1;
-	s->u = u;
-	s->source = (struct loop_source){ .fd = fd, .ready = socket_ready };
-	if (loop_add(u->loop, &s->source, events) < 0) {
-		free(s);
-		return -1;
-	}
-	curl_multi_assign(u->multi, fd, s);
-	return 0;
-}
 
 static int timer_wanted(CURLM *multi, long ms, void *ctx)
 {
@@ -162,15 +115,18 @@ static int connected(void *ctx, char *own_ip, char *ip, int own_port, int port)
 static bool tell_header(struct transfer *t, const char *line, size_t len)
 {
 	const char *colon = memchr(line, ':', len), *at;
-	_free_ char *name = NULL, *value = NULL;
+	_free_ char *copy = NULL;
 
 	if (!colon)
 		return true;
 	for (at = colon + 1; at < line + len && (*at == ' ' || *at == '\t'); at++)
 		;
-	name = strndup(line, (size_t)(colon - line));
-	value = strndup(at, (size_t)(line + len - at));
-	return name && value && t->ops->header(t->ctx, name, value);
+	copy = malloc(len + 1);
+	if (!copy)
+		return false;
+	memcpy(copy, line, len);
+	copy[len] = copy[colon - line] = '\0';
+	return t->ops->header(t->ctx, copy, copy + (at - line));
 }
 
 /* Lines of the head, of interim heads (1xx) and of trailers, which go no further. */
@@ -232,7 +188,7 @@ static void transfer_free(struct transfer *t)
 	if (t->next)
 		t->next->link = t->link;
 	curl_multi_remove_handle(u->multi, t->easy);
-	curl_slist_free_all(t->headers);
+	free(t->headers);
 	free(t->body);
 	free(t->host);
 	if (u->kept_n < EASY_KEPT) {
@@ -244,13 +200,17 @@ static void transfer_free(struct transfer *t)
 	free(t);
 }
 
-static int add_header(struct transfer *t, const char *line)
+static int list_headers(struct transfer *t, const struct strv *lines)
 {
-	struct curl_slist *l = curl_slist_append(t->headers, line);
-
-	if (!l)
+	if (lines->n == 0)
+		return 0;
+	t->headers = calloc(lines->n, sizeof(*t->headers));
+	if (!t->headers)
 		return -ENOMEM;
-	t->headers = l;
+	for (size_t i = 0; i < lines->n; i++) {
+		t->headers[i].data = lines->v[i];
+		t->headers[i].next = i + 1 < lines->n ? &t->headers[i + 1] : NULL;
+	}
 	return 0;
 }
 
@@ -293,6 +253,8 @@ static int set_options(struct transfer *t, const struct transfer_ask *ask)
 	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)u->limits.connect_ms);
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
+	if (r == 0 && upstream_sockets_of(&u->sockets, c) < 0)
+		r = -ENOMEM;
 	SET(CURLOPT_HTTPHEADER, t->headers);
 	SET(CURLOPT_HEADERFUNCTION, head_line);
 	SET(CURLOPT_HEADERDATA, t);
@@ -360,8 +322,8 @@ int transfer_start(struct upstream *u, const struct transfer_ask *ask,
 		t->host = strdup(ask->host);
 		r = t->host ? 0 : -ENOMEM;
 	}
-	for (size_t i = 0; r == 0 && i < ask->headers->n; i++)
-		r = add_header(t, ask->headers->v[i]);
+	if (r == 0)
+		r = list_headers(t, ask->headers);
 	if (r == 0 && ask->is_post && ask->body_len <= BODY_WHOLE_MAX)
 		r = take_body(t, ask->body_len);
 	if (r == 0)
@@ -437,7 +399,6 @@ int upstream_make(struct loop *loop, const struct upstream_limits *limits,
 		free(u);
 		return err_oom(e);
 	}
-	u->loop = loop;
 	u->limits = *limits;
 	u->due = -1;
 	u->ca_file = ca_file ? strdup(ca_file) : NULL;
@@ -447,8 +408,7 @@ int upstream_make(struct loop *loop, const struct upstream_limits *limits,
 		upstream_free(u);
 		return err_oom(e);
 	}
-	curl_multi_setopt(u->multi, CURLMOPT_SOCKETFUNCTION, socket_wanted);
-	curl_multi_setopt(u->multi, CURLMOPT_SOCKETDATA, u);
+	upstream_sockets_begin(&u->sockets, loop, u->multi);
 	curl_multi_setopt(u->multi, CURLMOPT_TIMERFUNCTION, timer_wanted);
 	curl_multi_setopt(u->multi, CURLMOPT_TIMERDATA, u);
 	curl_multi_setopt(u->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
@@ -466,6 +426,7 @@ void upstream_free(struct upstream *u)
 		curl_easy_cleanup(u->kept[i]);
 	if (u->multi)
 		curl_multi_cleanup(u->multi);
+	upstream_sockets_end(&u->sockets);
 	free(u->ca_file);
 	trust_free(u->trust);
 	free(u);

@@ -57,7 +57,7 @@ struct transfer_ask {
 	const char *host; /* of the URL: who the certificate has to be for; NULL: not https */
 	bool is_post;
 	size_t body_len;
-	const struct strv *headers; /* "Name: value" */
+	const struct strv *headers; /* "Name: value"; the texts stay until the transfer is over */
 };
 
 int transfer_start(struct upstream *u, const struct transfer_ask *ask,

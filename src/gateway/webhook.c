@@ -79,8 +79,9 @@ void webhook_post(struct gateway *g, const char *text, size_t len)
 						 .head = take_head,
 						 .data = take_data,
 						 .end = ended };
-	char *lines[] = { (char[]){ "Content-Type: application/json" },
-			  (char[]){ "User-Agent: purple" }, NULL };
+	static char type[] = "Content-Type: application/json",
+		    agent[] = "User-Agent: purple";
+	char *lines[] = { type, agent, NULL };
 	const struct strv headers = { .v = lines, .n = ARRAY_SIZE(lines) - 1 };
 	const struct transfer_ask ask = { .url = g->config->alert_webhook,
 					  .is_post = true,

@@ -103,7 +103,7 @@ static void begin_call(struct gateway *g)
 	if (llm_request_read(&llm_format_chat, "", false, body, len, &r, &e) < 0)
 		die("read", e.msg);
 	*h = (struct held){ .bytes = (int64_t)len };
-	meter_admit(box.meter, "openai", &r, body, len, now(), &h->call, &v);
+	meter_admit(box.meter, "openai", &r, now(), &h->call, &v);
 	if (!v.admitted) {
 		if (v.reason != LLM_REFUSE_RATE && v.reason != LLM_REFUSE_BUDGET)
 			die("refused", v.message);
@@ -425,8 +425,7 @@ static _Noreturn void ask_at_once(int index)
 		struct held *h = &g.held[g.n];
 		struct meter_verdict v = {};
 
-		meter_admit(box.meter, "openai", &r, last_body, strlen(last_body), now(),
-			    &h->call, &v);
+		meter_admit(box.meter, "openai", &r, now(), &h->call, &v);
 		h->cap = v.out_cap;
 		g.n += v.admitted;
 		if (!v.admitted && v.reason != LLM_REFUSE_RATE &&

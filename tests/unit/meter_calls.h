@@ -49,8 +49,7 @@ static inline struct call begin_at(struct meter_box *b, const char *provider,
 
 	if (llm_request_read(f, "", false, body, strlen(body), &call.r, &e) < 0)
 		fail_msg("%s", e.msg);
-	meter_admit(b->meter, provider, &call.r, body, strlen(body), at(ms), &call.c,
-		    &call.v);
+	meter_admit(b->meter, provider, &call.r, at(ms), &call.c, &call.v);
 	assert_true(call.v.admitted == !!call.c);
 	if (call.v.admitted && llm_request_rewrite(&call.r, &server, call.v.out_cap,
 						   &call.edits, &call.hides_usage, &e) < 0)
