@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See cutter.h. What it has is a socket for sock_diag(7) in the container's network namespace. */
-#include "config.h"
+#include "base/build.h"
 
 #include "audit/cutter.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What purple-monitor keeps: see monitor.h, and base/jail.h for the order. Runs there as root, once. */
-#include "config.h"
+#include "base/build.h"
 
 #include "audit/monitor_jail.h"
 

@@ -10,7 +10,7 @@
  * be written loses lines; that is told to the parent at once, and in the log once it can be
  * written again, which is tried each second.
  */
-#include "config.h"
+#include "base/build.h"
 
 #include "audit/recorder.h"
 

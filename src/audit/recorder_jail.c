@@ -4,7 +4,7 @@
  * keep it in its folders: a mount of its own for each, which an empty root and ".." do not lead out
  * of, and Landlock, where the kernel has it.
  */
-#include "config.h"
+#include "base/build.h"
 
 #include "audit/recorder_jail.h"
 
