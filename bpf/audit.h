@@ -15,7 +15,7 @@
 #include <linux/types.h>
 
 /* The rings. Urgent ones wake their reader at once; see struct trace_stats.waiting for the others. */
-#define TRACE_URGENT_SIZE (256 << 10)
+#define TRACE_URGENT_SIZE (1 << 20)
 #define TRACE_BULK_SIZE (4 << 20)
 /* Containers at a time, and how deep their groups may lie below the root of cgroup2. */
 #define TRACE_GROUPS_MAX 4096

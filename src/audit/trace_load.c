@@ -28,7 +28,7 @@
 #include "network/object.h"
 #include "network/pins.h"
 
-/* Each has 4.6 MB of the kernel's memory. */
+/* Each has 5.4 MB of the kernel's memory. */
 #define SPARES 2
 #define BACKGROUND 10 /* as nice(1) has it */
 
