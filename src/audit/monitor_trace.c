@@ -71,7 +71,7 @@ static void tell_event(struct monitor *m, const void *data, size_t size)
 		return;
 	line->len = 0;
 	head = trace_head(m, h->time);
-	trace_event_print(&head, data, line, &levels);
+	trace_event_print(&head, data, m->network.names, line, &levels);
 	monitor_record(m, levels, line);
 	if (line->failed) {
 		buf_free(line);

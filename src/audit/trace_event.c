@@ -383,7 +383,7 @@ static uint32_t print_file(const struct audit_head *h, const struct trace_file *
 /* --- sockets --- */
 
 static uint32_t print_socket(const struct audit_head *h, const struct trace_socket *x,
-			     struct buf *out)
+			     struct audit_names *names, struct buf *out)
 {
 	static const char *const actions[] = {
 		[TRACE_CALL_CONNECT] = "connect", [TRACE_CALL_SEND] = "send", [TRACE_CALL_BIND] = "bind"
@@ -400,7 +400,8 @@ static uint32_t print_socket(const struct audit_head *h, const struct trace_sock
 							  "connect");
 	buf_addf(out, ",\"verdict\":\"%s\"", is_denied ? "deny" : "allow");
 	audit_add_protocol(out, x->family == AF_INET6, x->protocol);
-	audit_add_end(out, is_bind ? "server" : "destination", &a, x->port, NULL);
+	audit_add_end(out, is_bind ? "server" : "destination", &a, x->port,
+		      names && !is_bind ? audit_names_find(names, &a) : NULL);
 	open_process(out, &x->head);
 	buf_adds(out, "}");
 	add_user(out, &x->head);
@@ -411,7 +412,7 @@ static uint32_t print_socket(const struct audit_head *h, const struct trace_sock
 /* --- lines --- */
 
 static uint32_t print(const struct audit_head *h, const void *data, size_t max,
-		      struct buf *out)
+		      struct audit_names *names, struct buf *out)
 {
 	switch (((const struct trace_head *)data)->type) {
 	case TRACE_EXEC:
@@ -427,20 +428,20 @@ static uint32_t print(const struct audit_head *h, const void *data, size_t max,
 	case TRACE_RENAME:
 		return print_file(h, data, max, out);
 	default:
-		return print_socket(h, data, out);
+		return print_socket(h, data, names, out);
 	}
 }
 
-void trace_event_print(const struct audit_head *h, const void *data, struct buf *out,
-		       uint32_t *ret_levels)
+void trace_event_print(const struct audit_head *h, const void *data,
+		       struct audit_names *names, struct buf *out, uint32_t *ret_levels)
 {
 	size_t before = out->len;
 
-	*ret_levels = print(h, data, TRACE_TEXT_MAX, out);
+	*ret_levels = print(h, data, TRACE_TEXT_MAX, names, out);
 	if (out->len - before <= AUDIT_LINE_MAX || out->failed)
 		return;
 	out->len = before;
-	*ret_levels = print(h, data, TEXT_SHORT, out);
+	*ret_levels = print(h, data, TEXT_SHORT, names, out);
 }
 
 void trace_event_calls(const struct audit_head *h, const struct trace_calls_line *x,

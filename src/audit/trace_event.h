@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "audit/event.h"
+#include "audit/names.h"
 #include "base/str.h"
 #include "bpf/audit.h"
 
@@ -23,10 +24,10 @@ bool trace_event_is_whole(const void *data, size_t size);
 /*
  * Adds the line of an event that is whole. `h` has time, sequence, container; *ret_levels is of
  * audit/config.h. The line is at most so long as a recorder takes: longer texts are cut, which it
- * says.
+ * says. `names`: of addresses that were asked for; NULL: none is known.
  */
-void trace_event_print(const struct audit_head *h, const void *data, struct buf *out,
-		       uint32_t *ret_levels);
+void trace_event_print(const struct audit_head *h, const void *data,
+		       struct audit_names *names, struct buf *out, uint32_t *ret_levels);
 
 /* Calls of one process since the last such line. */
 struct trace_calls_line {

@@ -85,43 +85,6 @@ void command_write_help(const struct program *p, const struct command *c, struct
 	write_options(c->options, "Options", out);
 }
 
-static void write_words(const struct option_row *rows, struct buf *out)
-{
-	for (const struct option_row *r = rows; r && r->name; r++)
-		buf_addf(out, " --%s", r->name);
-}
-
-void program_write_completion(const struct program *p, struct buf *out)
-{
-	_free_ char *fn = strdup(p->name);
-
-	for (char *c = fn; c && *c; c++)
-		if (*c == '-')
-			*c = '_';
-	buf_addf(out, "# bash completion for %s, made from its option tables\n_%s()\n{\n",
-		 p->name, fn ? fn : "");
-	buf_adds(out, "\tlocal cur=${COMP_WORDS[COMP_CWORD]} words='' w cmd=''\n"
-		      "\tfor w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
-		      "\t\tcase $w in -*) ;; *) cmd=$w; break ;; esac\n\tdone\n"
-		      "\tcase $cmd in\n\t'') words='");
-	for (const struct command *const *c = p->commands; *c; c++)
-		if (!(*c)->hidden)
-			buf_addf(out, "%s ", (*c)->name);
-	write_words(p->options, out);
-	buf_adds(out, "' ;;\n");
-	for (const struct command *const *c = p->commands; *c; c++) {
-		if ((*c)->hidden)
-			continue;
-		buf_addf(out, "\t%s) words='--help", (*c)->name);
-		write_words((*c)->options, out);
-		buf_adds(out, "' ;;\n");
-	}
-	buf_addf(out,
-		 "\tesac\n\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n}\n"
-		 "complete -o default -F _%s %s\n",
-		 fn ? fn : "", p->name);
-}
-
 /* troff: a leading dot or quote would be a request, a dash is a hyphen unless escaped. */
 static void write_troff(const char *s, struct buf *out)
 {

@@ -51,8 +51,14 @@ base() {
 	} >base.yaml
 }
 
+# Alerts stand in the file err.
+learn_quietly() {
+	purple_ learn --profile ./base.yaml -o ./new.yaml -- /bin/sh -c "$1" 2>err
+}
+
 learn() {
-	run purple_ learn --profile ./base.yaml -o ./new.yaml -- /bin/sh -c "$1"
+	run learn_quietly "$1"
+	cat err
 }
 
 under_new() {
@@ -118,13 +124,14 @@ under_new() {
 	[[ $output != *output_paths* && $output != *"$PWD/project"* ]]
 	learn 'exit 0'
 	assert_status 1
-	assert_contains "'./new.yaml' exists already"
+	assert_equal "$(grep -c "'./new.yaml' exists already" err)" 1
 	run purple_ learn --profile ./base.yaml -- true
 	assert_status 1
 	assert_contains "needs --profile and --output"
 	rm new.yaml
-	run purple_ learn --profile ./base.yaml -o new.yaml -- /nowhere
-	[[ $status != 0 && ! -e new.yaml ]]
+	run ! purple_ learn --profile ./base.yaml -o new.yaml -- /nowhere
+	assert_contains "the agent was not run"
+	[[ ! -e new.yaml ]]
 	run compgen -G '/tmp/purple-learn-*'
 	assert_output ""
 }

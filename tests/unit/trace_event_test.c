@@ -58,7 +58,7 @@ static struct json *line_of(const union event *x, uint32_t levels)
 	struct err e;
 
 	assert_true(trace_event_is_whole(x, x->head.size));
-	trace_event_print(&head, x, &b, &got);
+	trace_event_print(&head, x, NULL, &b, &got);
 	assert_false(b.failed);
 	assert_int_equal(got, levels);
 	assert_true(b.len <= AUDIT_LINE_MAX + 1);
@@ -201,7 +201,7 @@ static void test_any_bytes(void **state)
 		x.head.size = (uint32_t)(rand() % (int)sizeof(x));
 		if (!trace_event_is_whole(&x, sizeof(x)))
 			continue;
-		trace_event_print(&head, &x, &b, &levels);
+		trace_event_print(&head, &x, NULL, &b, &levels);
 		if (json_parse(b.s, b.len, "line", &j, &e) < 0)
 			fail_msg("%s: %s", e.msg, b.s);
 	}

@@ -214,6 +214,8 @@ static int read_log(struct learning *l, struct err *e)
 		lines++;
 	}
 	audit_reader_free(reader);
+	if (r == 0 && lines && !l->gaps.ran)
+		return err_set(e, ERR_STATE, ECANCELED, "the agent was not run");
 	if (r == 0 && lines == 0)
 		return err_set(e, ERR_STATE, ENOENT, "nothing of the run is in '%s'",
 			       l->log);

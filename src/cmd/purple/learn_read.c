@@ -93,12 +93,14 @@ static int read_calls(const struct json *j, struct policy_seen *seen)
 }
 
 /* A program that is executed is read by the kernel. */
-static int read_process(const struct json *j, struct policy_seen *seen)
+static int read_process(const struct json *j, struct policy_seen *seen,
+			struct learn_gaps *gaps)
 {
 	const char *path = event_text_at(j, "process", "executable");
 
 	if (!streq(event_text_at(j, "event", "action"), "exec") || !is_path(path))
 		return 0;
+	gaps->ran = true;
 	return add_once(&seen->read, path);
 }
 
@@ -211,7 +213,7 @@ int learn_read_line(const struct json *j, struct policy_seen *seen, struct learn
 	if (streq(type, "syscalls"))
 		return read_calls(j, seen);
 	if (streq(type, "process"))
-		return read_process(j, seen);
+		return read_process(j, seen, gaps);
 	if (streq(type, "network"))
 		return read_network(j, seen);
 	if (streq(type, "llm_call"))
