@@ -8,7 +8,7 @@
 
 /* What could not be learnt: a policy from it may be too small. */
 struct learn_gaps {
-	bool ran; /* a program was executed */
+	bool ran;	     /* a program was executed */
 	uint64_t lost;	     /* events that were not told */
 	struct strv refused; /* what was denied while it was learnt, a line each, once */
 };
