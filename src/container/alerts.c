@@ -76,15 +76,19 @@ static const char *verb_of(const struct run_denial *d)
 
 bool alerts_text(const struct container *c, const struct json *event, struct buf *out)
 {
+	const struct json *reason = json_get(event, "reason");
 	struct run_denial d;
+	const char *why;
 
 	if (!run_denial_read(c, event, &d))
 		return false;
+	/* Of some calls there is no rule: the gateway knows no such thing. */
+	why = *d.rule || !reason || reason->type != JSON_TEXT ? d.rule : reason->text;
 	buf_addf(out, "purple: %s: %s ",
 		 streq(d.verdict, "audit") ? "would be denied" : "denied", verb_of(&d));
 	add_plain(out, d.target ? d.target : "something");
-	buf_adds(out, ": ");
-	add_plain(out, d.rule);
+	buf_adds(out, *why ? ": " : "");
+	add_plain(out, why);
 	if (d.reference) {
 		buf_adds(out, " (");
 		add_plain(out, d.reference);

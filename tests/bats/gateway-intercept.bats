@@ -58,7 +58,7 @@ profile() {
 
 # agent SCRIPT: `run`s it in purple run.
 agent() {
-	run timeout --foreground -k 5 60 "$PURPLE" --root "$PURPLE_ROOT" run --profile ./p.yaml --name "$ID" -- sh -c "$1"
+	run timeout --foreground -k 5 60 "$PURPLE" --root "$PURPLE_ROOT" run --quiet --profile ./p.yaml --name "$ID" -- sh -c "$1"
 }
 
 # What a program with its own idea of where OpenAI is sends.
