@@ -259,7 +259,7 @@ assert_guarded() {
 @test "a policy that is unknown, malformed or not enforceable keeps podman run from starting anything" {
 	local name
 	printf 'name: broken\nresources:\n  pids_limit: -3\n' | policy_install broken
-	printf 'name: unbuilt\naudit:\n  enabled: true\n' | policy_install unbuilt
+	printf 'name: unbuilt\nenforcement: audit\n' | policy_install unbuilt
 	for name in no-such-policy broken unbuilt; do
 		WITH=(--annotation "io.purple.policy=$name")
 		run_podman "$IMAGE" sh -c 'echo ran'
@@ -272,7 +272,7 @@ assert_guarded() {
 		assert_output ""
 		case $name in
 		broken) assert_stderr_contains "/etc/purple/policies/broken.yaml:3:" ;;
-		unbuilt) assert_stderr_contains "/etc/purple/policies/unbuilt.yaml:3:3: audit" ;;
+		unbuilt) assert_stderr_contains "/etc/purple/policies/unbuilt.yaml:2:1: enforcement: audit" ;;
 		esac
 	done
 }
