@@ -18,7 +18,7 @@
 /* A line of the log with all that was added, without its newline. */
 #define LOG_LINE_MAX (64u << 10 | 4096)
 #define LOG_NAME_MAX 240
-#define LOG_LOCK_SECONDS 5 /* for which another writer may keep it */
+#define LOG_LOCK_SECONDS 30 /* for which another writer may keep it */
 
 struct log_file {
 	const char *path; /* for errors; borrowed */

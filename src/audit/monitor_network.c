@@ -130,6 +130,14 @@ bool monitor_network_read_line(struct monitor *m, size_t i)
 	return true;
 }
 
+void monitor_network_read_names(struct monitor *m)
+{
+	for (size_t i = 0; m->network.is_on && i < FORWARDERS_MAX; i++)
+		for (int n = 0; m->network.forwarders[i].fd >= 0 && n < BATCH; n++)
+			if (!monitor_network_read_line(m, i))
+				break;
+}
+
 /* --- counts --- */
 
 static void read_counts(struct monitor *m, struct monitor_counts *c)

@@ -90,6 +90,7 @@ struct monitor_trace {
 	uint64_t look_at, count_at; /* CLOCK_BOOTTIME */
 	uint32_t arch;		    /* libseccomp's word for the host's */
 	uint32_t init_pid;
+	uint64_t first_exec;	/* CLOCK_BOOTTIME; 0: none yet */
 	struct audit_exit exit; /* of init */
 };
 
@@ -154,6 +155,8 @@ int monitor_network_begin(struct monitor *m, struct err *e);
 bool monitor_network_read(struct monitor *m);
 /* Of the forwarder at `i`. False: there is no more now, or never. */
 bool monitor_network_read_line(struct monitor *m, size_t i);
+/* What forwarders have said of names: an answer is told before it is given. */
+void monitor_network_read_names(struct monitor *m);
 void monitor_network_count(struct monitor *m);
 void monitor_network_drain(struct monitor *m);
 /* How often rules denied. */

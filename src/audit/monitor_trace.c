@@ -35,10 +35,15 @@ static struct audit_head trace_head(struct monitor *m, uint64_t at)
 	return monitor_head_numbered(m, at, ++m->trace.sequence);
 }
 
-/* What Purple itself did to set the container up; or the filter has told of it, with its rule. */
+/*
+ * What Purple itself did to set the container up; or the filter has told of it, with its rule. The
+ * first holds until a program has been executed in it: an agent can run Purple's file, too, if it
+ * sees it, and fork.
+ */
 static bool is_left_out(const struct monitor *m, const struct trace_head *h)
 {
-	if (h->flags & TRACE_SETUP)
+	if ((h->flags & TRACE_SETUP) &&
+	    (!m->trace.first_exec || h->time < m->trace.first_exec))
 		return true;
 	return m->network.is_on && (h->type == TRACE_CONNECT || h->type == TRACE_BIND) &&
 	       ((const struct trace_socket *)(const void *)h)->verdict ==
@@ -67,8 +72,13 @@ static void tell_event(struct monitor *m, const void *data, size_t size)
 	}
 	if (h->type == TRACE_EXIT && !(h->flags & TRACE_THREAD))
 		note_exit(m, data);
+	if (h->type == TRACE_EXEC && !m->trace.first_exec)
+		m->trace.first_exec = h->time;
 	if (is_left_out(m, h))
 		return;
+	/* Whoever connects has asked for the name before. */
+	if (h->type == TRACE_CONNECT)
+		monitor_network_read_names(m);
 	line->len = 0;
 	head = trace_head(m, h->time);
 	trace_event_print(&head, data, m->network.names, line, &levels);
@@ -125,6 +135,9 @@ bool monitor_trace_read_bulk(struct monitor *m)
 
 	if (!t->is_on || monitor_record_is_full(m))
 		return true;
+	/* What it says of the first program has to be known before what that one did. */
+	if (!t->first_exec)
+		(void)!monitor_trace_read_urgent(m);
 	monitor_expect_tick(m);
 	t->is_asleep = false;
 	t->batch = BATCH;

@@ -11,9 +11,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/inotify.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/list.h"
 #include "container/record.h"
@@ -106,10 +106,7 @@ bool alerts_text(const struct container *c, const struct json *event, struct buf
 
 static bool is_in_time(struct alerts *a)
 {
-	struct timespec t = {};
-
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	return pace_allows(&a->pace, (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec);
+	return pace_allows(&a->pace, clock_ns(CLOCK_BOOTTIME));
 }
 
 static void take_line(struct alerts *a, const char *newline, struct buf *out)

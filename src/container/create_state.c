@@ -17,21 +17,10 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "container/create.h"
+#include "container/end.h"
 #include "container/notify.h"
 
 #define EFFECTIVE_POLICY "io.purple.effective-policy"
-
-static char *timestamp(void)
-{
-	struct timespec ts;
-	struct tm tm;
-	char text[64];
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	gmtime_r(&ts.tv_sec, &tm);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	return str_printf("%s.%09ldZ", text, ts.tv_nsec);
-}
 
 /* A profile may be named from the current directory; a reload finds it from any. */
 static char *absolute(const char *path)
@@ -95,7 +84,7 @@ static int fill_state(struct create *k, struct err *e)
 	st->oci_version = strdup(k->spec->oci_version);
 	st->bundle = strdup(k->bundle);
 	st->rootfs = path[0] == '/' ? strdup(path) : fs_join(k->bundle, path);
-	st->created = timestamp();
+	st->created = container_end_time();
 	st->owner = container_owner_name(getuid());
 	st->no_new_keyring = k->rq->no_new_keyring;
 	st->cgroup_systemd = k->rq->cgroup_systemd;

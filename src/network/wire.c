@@ -289,7 +289,9 @@ static int attach_end(int sock, const struct device *d, const struct network_wir
 		remove_filter(sock, d->index);
 		return r;
 	}
-	kbpf_map_delete(pins->wires, &slot);
+	/* In another network namespace the index may be that of a device of somebody else's. */
+	if (pins->end >= 0)
+		kbpf_map_delete(pins->wires, &slot);
 	if (pins->end < 0 || r == 0)
 		r = network_tcx_remove(d->index, -1);
 	return r < 0 ? err_errno(e, r, "network filter: cannot filter at device '%s'",

@@ -293,7 +293,8 @@ static bool is_before(struct policy_pos a, struct policy_pos b)
 
 #define FIRST_POS(list, other) ((list).n ? (list).v[0].pos : (other))
 
-/* What is denied by the network's rules can be recorded instead, and nothing else yet. */
+/* What is denied by the network's rules and for LLM calls can be recorded instead, and nothing else
+ * yet. */
 static int check_audit(const struct policy *p, unsigned int has, struct err *e)
 {
 	if (p->enforcement != POLICY_AUDIT || !p->network.isolated ||

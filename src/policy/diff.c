@@ -264,6 +264,58 @@ static int compare_caps(const struct policy *a, const struct policy *b,
 
 /* --- what is recorded --- */
 
+static int compare_number(policy_differences *ret, const char *key, uint64_t first,
+			  uint64_t second)
+{
+	char x[24], y[24];
+
+	if (first == second)
+		return 0;
+	snprintf(x, sizeof(x), "%llu", (unsigned long long)first);
+	snprintf(y, sizeof(y), "%llu", (unsigned long long)second);
+	return diff_add(ret, POLICY_OTHER, key, x, y);
+}
+
+static int compare_logs(const struct policy *a, const struct policy *b,
+			policy_differences *ret)
+{
+	const char *const words[] = {
+		[POLICY_LOG_STOP] = "stop", [POLICY_LOG_CONTINUE] = "continue"
+	};
+	int r = compare_number(ret, "audit.max_log_size", a->audit.max_log_size,
+			       b->audit.max_log_size);
+
+	if (r == 0)
+		r = compare_number(ret, "audit.keep_logs", a->audit.keep_logs,
+				   b->audit.keep_logs);
+	if (r == 0 && a->audit.on_log_failure != b->audit.on_log_failure)
+		r = diff_add(ret,
+			     b->audit.on_log_failure == POLICY_LOG_STOP ? POLICY_STRICTER :
+									  POLICY_LOOSER,
+			     "audit.on_log_failure", words[a->audit.on_log_failure],
+			     words[b->audit.on_log_failure]);
+	return r;
+}
+
+static int compare_traces(const struct policy *a, const struct policy *b,
+			  policy_differences *ret)
+{
+	const __typeof__(a->ebpf_monitoring) *x = &a->ebpf_monitoring,
+					     *y = &b->ebpf_monitoring;
+	int r = diff_add_bool(ret, "ebpf_monitoring.enabled", x->enabled, y->enabled);
+
+	if (r == 0)
+		r = diff_add_bool(ret, "ebpf_monitoring.trace_syscalls",
+				  x->trace_syscalls, y->trace_syscalls);
+	if (r == 0)
+		r = diff_add_bool(ret, "ebpf_monitoring.trace_files", x->trace_files,
+				  y->trace_files);
+	if (r == 0)
+		r = diff_add_bool(ret, "ebpf_monitoring.trace_network", x->trace_network,
+				  y->trace_network);
+	return r;
+}
+
 static int compare_records(const struct policy *a, const struct policy *b,
 			   policy_differences *ret)
 {
@@ -280,11 +332,10 @@ static int compare_records(const struct policy *a, const struct policy *b,
 			r = diff_add_lists(ret, POLICY_OTHER, "audit.detail_level", &x, &y);
 		if (r == 0 && !streq(logs[0], logs[1]))
 			r = diff_add(ret, POLICY_OTHER, "audit.log_path", logs[0], logs[1]);
+		if (r == 0)
+			r = compare_logs(a, b, ret);
 	}
-	if (r == 0)
-		r = diff_add_bool(ret, "ebpf_monitoring.enabled",
-				  a->ebpf_monitoring.enabled, b->ebpf_monitoring.enabled);
-	return r;
+	return r < 0 ? r : compare_traces(a, b, ret);
 }
 
 /* --- */

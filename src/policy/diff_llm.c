@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What one policy lets an agent do with LLMs, and the other does not. Pure. */
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 
 #include "base/fd.h"
@@ -60,6 +61,26 @@ static const char *exceeded_word(enum policy_exceeded x)
 	return words[x];
 }
 
+static int compare_alerts(const ai_policy *a, const ai_policy *b, policy_differences *ret)
+{
+	const ai_policy *const both[] = { a, b };
+	struct buf texts[2] = {};
+	int r = 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		buf_adds(&texts[i], "");
+		for (size_t k = 0; k < both[i]->budget.alert_at.n; k++)
+			buf_addf(&texts[i], "%s%u", k ? ", " : "",
+				 both[i]->budget.alert_at.v[k]);
+	}
+	r = texts[0].failed || texts[1].failed ?
+		    -ENOMEM :
+		    add_text(ret, "ai_policy.budget.alert_at", texts[0].s, texts[1].s);
+	buf_free(&texts[0]);
+	buf_free(&texts[1]);
+	return r;
+}
+
 static int compare_budget(const ai_policy *a, const ai_policy *b, policy_differences *ret)
 {
 	const __typeof__(a->budget) *x = &a->budget, *y = &b->budget;
@@ -79,7 +100,7 @@ static int compare_budget(const ai_policy *a, const ai_policy *b, policy_differe
 	if (r == 0)
 		r = add_text(ret, "ai_policy.budget.period", or_default(x->period, ""),
 			     or_default(y->period, ""));
-	return r;
+	return r < 0 ? r : compare_alerts(a, b, ret);
 }
 
 static int compare_rates(const ai_policy *a, const ai_policy *b, policy_differences *ret)
@@ -112,39 +133,72 @@ static int add_names(const ai_policy *x, struct strv *ret)
 	return 0;
 }
 
+/* Whether a pattern of the list stands for all that the model, which may be one, stands for. */
+static bool is_covered(const char *model, const struct strv *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (streq(l->v[i], model) || fnmatch(l->v[i], model, FNM_NOESCAPE) == 0)
+			return true;
+	return false;
+}
+
+/* What of `l` the other list does not stand for. */
+static int add_uncovered(const struct strv *l, const struct strv *other, struct strv *ret)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (!is_covered(l->v[i], other) && strv_add(ret, l->v[i]) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
 /* No list of models is all of them. */
 static int compare_models(const char *key, const struct policy_provider *a,
 			  const struct policy_provider *b, policy_differences *ret)
 {
+	_strv_free_ struct strv gone = {}, come = {};
+	int r;
+
 	if (a->models.n == 0 && b->models.n == 0)
 		return 0;
 	if (a->models.n == 0 || b->models.n == 0)
 		return diff_add(ret, b->models.n ? POLICY_STRICTER : POLICY_LOOSER, key,
 				a->models.n ? "some" : "all", b->models.n ? "some" : "all");
-	return diff_add_sets(ret, key, &a->models, &b->models, POLICY_STRICTER,
-			     POLICY_LOOSER);
+	r = add_uncovered(&a->models, &b->models, &gone);
+	if (r == 0)
+		r = add_uncovered(&b->models, &a->models, &come);
+	return r < 0 ? r :
+		       diff_add_sets(ret, key, &gone, &come, POLICY_STRICTER, POLICY_LOOSER);
 }
 
 static int compare_provider(const struct policy_provider *a,
 			    const struct policy_provider *b, policy_differences *ret)
 {
+	const struct {
+		const char *name, *first, *second;
+	} texts[] = { { "format", a->format, b->format },
+		      { "prices", a->prices, b->prices },
+		      { "api_key_env", a->api_key_env, b->api_key_env },
+		      { "api_key_file", a->api_key_file, b->api_key_file } };
 	_free_ char *models = str_printf("ai_policy.llm_apis.providers: %s: models",
 					 a->name),
 		    *endpoints = str_printf("ai_policy.llm_apis.providers: %s: endpoints",
-					    a->name),
-		    *format = str_printf("ai_policy.llm_apis.providers: %s: format",
-					 a->name);
+					    a->name);
 	int r;
 
-	if (!models || !endpoints || !format)
+	if (!models || !endpoints)
 		return -ENOMEM;
 	r = compare_models(models, a, b, ret);
 	if (r == 0)
 		r = diff_add_sets(ret, endpoints, &a->endpoints, &b->endpoints,
 				  POLICY_STRICTER, POLICY_LOOSER);
-	if (r == 0)
-		r = add_text(ret, format, or_default(a->format, ""),
-			     or_default(b->format, ""));
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(texts); i++) {
+		_free_ char *key = str_printf("ai_policy.llm_apis.providers: %s: %s",
+					      a->name, texts[i].name);
+
+		r = key ? add_text(ret, key, or_default(texts[i].first, ""),
+				   or_default(texts[i].second, "")) :
+			  -ENOMEM;
+	}
 	return r;
 }
 
@@ -155,9 +209,11 @@ static int compare_providers(const ai_policy *a, const ai_policy *b, policy_diff
 
 	if (r == 0)
 		r = add_names(b, &y);
+	/* Where others may be called, too, one that is not listed may be, and without limits. */
 	if (r == 0)
 		r = diff_add_sets(ret, "ai_policy.llm_apis.providers", &x, &y,
-				  POLICY_STRICTER, POLICY_LOOSER);
+				  b->llm_apis.block_unknown ? POLICY_STRICTER : POLICY_OTHER,
+				  a->llm_apis.block_unknown ? POLICY_LOOSER : POLICY_OTHER);
 	for (size_t i = 0; r == 0 && i < a->llm_apis.providers.n; i++) {
 		const struct policy_provider *p = &a->llm_apis.providers.v[i],
 					     *q = find_provider(b, p->name);
@@ -174,6 +230,15 @@ static int compare_providers(const ai_policy *a, const ai_policy *b, policy_diff
 static int compare_content(const ai_policy *a, const ai_policy *b, policy_differences *ret)
 {
 	const char *const words[] = { "false", "true" };
+	const __typeof__(a->monitoring) *x = &a->monitoring, *y = &b->monitoring;
+	const struct {
+		const char *key;
+		bool first, second;
+	} kept[] = { { "ai_policy.monitoring.log_prompts", x->log_prompts, y->log_prompts },
+		     { "ai_policy.monitoring.log_responses", x->log_responses,
+		       y->log_responses },
+		     { "ai_policy.monitoring.log_tokens", x->log_tokens, y->log_tokens },
+		     { "ai_policy.monitoring.log_costs", x->log_costs, y->log_costs } };
 	int r = diff_add_bool(ret, "ai_policy.security.sensitive_data_scanning",
 			      a->security.sensitive_data_scanning,
 			      b->security.sensitive_data_scanning);
@@ -183,14 +248,8 @@ static int compare_content(const ai_policy *a, const ai_policy *b, policy_differ
 				  a->security.prompt_injection_detection,
 				  b->security.prompt_injection_detection);
 	/* Keeping what was said is neither stricter nor looser for the agent. */
-	if (r == 0)
-		r = add_text(ret, "ai_policy.monitoring.log_prompts",
-			     words[a->monitoring.log_prompts],
-			     words[b->monitoring.log_prompts]);
-	if (r == 0)
-		r = add_text(ret, "ai_policy.monitoring.log_responses",
-			     words[a->monitoring.log_responses],
-			     words[b->monitoring.log_responses]);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(kept); i++)
+		r = add_text(ret, kept[i].key, words[kept[i].first], words[kept[i].second]);
 	return r;
 }
 

@@ -39,6 +39,7 @@ struct pieces {
 struct group {
 	enum policy_change change;
 	uint32_t rules[2];
+	unsigned int open[2]; /* enum opening */
 	struct buf example;
 	bool has_more;
 };
@@ -224,9 +225,33 @@ static int make_pieces(const struct side s[2], struct pieces *ret)
 
 /* --- the questions --- */
 
-static bool is_open(const struct network_answer *a)
+/* How far something is open, in order. */
+enum opening {
+	OPEN_NOT,
+	OPEN_BY_NAME, /* no rule for addresses speaks of it, and a name that is allowed may lead there */
+	OPEN_WIDE,
+};
+
+static bool has_name_for(const struct network_tables *t, uint32_t port)
 {
-	return a->verdict != NETWORK_DENY;
+	for (size_t i = 0; i < t->names.n; i++) {
+		const struct network_table_name *name = &t->names.v[i];
+
+		for (size_t k = 0; !name->blocked && k < name->ranges.n; k++)
+			if (port >= name->ranges.v[k].lo && port <= name->ranges.v[k].hi)
+				return true;
+	}
+	return false;
+}
+
+static enum opening opening_of(const struct side *s, const struct network_answer *a,
+			       bool is_address, uint32_t port)
+{
+	if (a->verdict != NETWORK_DENY)
+		return OPEN_WIDE;
+	return is_address && a->rule == NETWORK_RULE_NONE && has_name_for(&s->tables, port) ?
+		       OPEN_BY_NAME :
+		       OPEN_NOT;
 }
 
 static void write_example(struct buf *out, const struct address *a, const char *name,
@@ -251,13 +276,15 @@ static void write_example(struct buf *out, const struct address *a, const char *
 	buf_addf(out, " port %u/%s", port % NETWORK_UDP, port < NETWORK_UDP ? "tcp" : "udp");
 }
 
-static int note(groups *l, const struct network_answer answers[2],
+static int note(groups *l, const struct side s[2], const struct network_answer answers[2],
 		const struct address *a, const char *name, uint32_t port)
 {
-	enum policy_change c = is_open(&answers[1]) ? POLICY_LOOSER : POLICY_STRICTER;
+	const enum opening open[] = { opening_of(&s[0], &answers[0], a, port),
+				      opening_of(&s[1], &answers[1], a, port) };
+	enum policy_change c = open[1] > open[0] ? POLICY_LOOSER : POLICY_STRICTER;
 	struct group *g;
 
-	if (is_open(&answers[0]) == is_open(&answers[1]))
+	if (open[0] == open[1])
 		return 0;
 	for (size_t i = 0; i < l->n; i++) {
 		g = &l->v[i];
@@ -270,7 +297,9 @@ static int note(groups *l, const struct network_answer answers[2],
 	g = list_add(l);
 	if (!g)
 		return -ENOMEM;
-	*g = (struct group){ .change = c, .rules = { answers[0].rule, answers[1].rule } };
+	*g = (struct group){ .change = c,
+			     .rules = { answers[0].rule, answers[1].rule },
+			     .open = { open[0], open[1] } };
 	write_example(&g->example, a, name, port);
 	return g->example.failed ? -ENOMEM : 0;
 }
@@ -289,7 +318,7 @@ static int ask_all(const struct side s[2], const struct pieces *x, groups *l)
 				network_decide_address(&s[1].tables, a->bytes, port)
 			};
 
-			r = note(l, both, a, NULL, port);
+			r = note(l, s, both, a, NULL, port);
 		}
 		for (size_t k = 0; r == 0 && k < x->names.n; k++) {
 			const struct network_answer both[2] = {
@@ -297,7 +326,7 @@ static int ask_all(const struct side s[2], const struct pieces *x, groups *l)
 				network_decide_name(&s[1].tables, x->names.v[k], port)
 			};
 
-			r = note(l, both, NULL, x->names.v[k], port);
+			r = note(l, s, both, NULL, x->names.v[k], port);
 		}
 	}
 	return r;
@@ -305,9 +334,14 @@ static int ask_all(const struct side s[2], const struct pieces *x, groups *l)
 
 /* --- what came of it --- */
 
-static void write_rule(struct buf *out, const struct side *s, uint32_t rule, bool is_allowed)
+static void write_rule(struct buf *out, const struct side *s, uint32_t rule,
+		       unsigned int open)
 {
-	buf_adds(out, is_allowed ? "allowed" : "denied");
+	if (open == OPEN_BY_NAME) {
+		buf_adds(out, "allowed where a name that is allowed leads there");
+		return;
+	}
+	buf_adds(out, open == OPEN_WIDE ? "allowed" : "denied");
 	if (rule < s->tables.rules.n)
 		buf_addf(out, " by %s (%s)", s->tables.rules.v[rule]->text,
 			 s->tables.rules.v[rule]->place);
@@ -322,8 +356,8 @@ static int add_group(policy_differences *ret, const struct side s[2], const stru
 	_buf_free_ struct buf key = {}, first = {}, second = {};
 
 	buf_addf(&key, "network: %s%s", g->example.s, g->has_more ? " and more" : "");
-	write_rule(&first, &s[0], g->rules[0], g->change == POLICY_STRICTER);
-	write_rule(&second, &s[1], g->rules[1], g->change == POLICY_LOOSER);
+	write_rule(&first, &s[0], g->rules[0], g->open[0]);
+	write_rule(&second, &s[1], g->rules[1], g->open[1]);
 	if (key.failed || first.failed || second.failed)
 		return -ENOMEM;
 	return diff_add(ret, g->change, key.s, first.s, second.s);

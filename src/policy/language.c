@@ -638,8 +638,8 @@ static const struct policy_key ebpf_keys[] = {
 static const char *const enforcement_words[] = { "enforce", "audit", NULL };
 static const char *const enforcement_docs[] = {
 	"what the policy denies is denied",
-	"what rules of network deny is recorded and let pass, to learn what an agent needs; all else "
-	"of the policy holds",
+	"what rules of network and ai_policy deny is recorded and let pass, to learn what an agent "
+	"needs; all else of the policy holds",
 };
 
 static const struct policy_key root_keys[] = {

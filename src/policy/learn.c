@@ -183,28 +183,84 @@ static const char *const private_ranges[] = { "10.0.0.0/8",	"172.16.0.0/12",
 					      "192.168.0.0/16", "100.64.0.0/10",
 					      "fc00::/7",	"64:ff9b::/96" };
 
-/* A rule of the base that names it, or a part of it, opens that part. */
-static bool names_a_part(const policy_net_rules *l, const char *range)
+/* Whether the first `len` bits are equal. */
+static bool is_same_prefix(const uint8_t *a, const uint8_t *b, unsigned int len)
+{
+	for (unsigned int bit = 0; bit < len; bit++)
+		if ((a[bit / 8] ^ b[bit / 8]) & (0x80 >> bit % 8))
+			return false;
+	return true;
+}
+
+/* How a prefix and the rules' addresses lie to each other. */
+enum overlap {
+	APART,
+	AROUND,
+	INSIDE
+}; /* none; some rule is a part of it; it is a part of a rule */
+
+static enum overlap overlap_of(const policy_net_rules *l, const struct policy_net_rule *x)
+{
+	enum overlap found = APART;
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct policy_net_rule *rule = &l->v[i];
+
+		if (!rule->has_address || rule->family != x->family)
+			continue;
+		if (rule->prefix_len <= x->prefix_len &&
+		    is_same_prefix(rule->address, x->address, rule->prefix_len))
+			return INSIDE;
+		if (is_same_prefix(rule->address, x->address, x->prefix_len))
+			found = AROUND;
+	}
+	return found;
+}
+
+static int block_prefix(struct policy *p, const struct policy_net_rule *x)
+{
+	char address[INET6_ADDRSTRLEN];
+	_free_ char *text = NULL;
+
+	inet_ntop(x->family, x->address, address, sizeof(address));
+	text = str_printf("%s/%u", address, x->prefix_len);
+	return text ? add_rule(&p->network.blocked_ips, text, VALUE_NET_ADDRESSES) :
+		      -ENOMEM;
+}
+
+/* All of the prefix but what the base's rules name: half by half, on the way to them. */
+static int block_the_rest(struct policy *p, const struct policy_net_rule *range)
+{
+	struct policy_net_rule x = *range;
+	int r = 0;
+
+	switch (overlap_of(&p->network.allow_outgoing, &x)) {
+	case APART:
+		return block_prefix(p, &x);
+	case INSIDE:
+		return 0;
+	case AROUND:
+		break;
+	}
+	x.prefix_len++;
+	r = block_the_rest(p, &x);
+	x.address[(x.prefix_len - 1) / 8] ^= (uint8_t)(0x80 >> (x.prefix_len - 1) % 8);
+	return r < 0 ? r : block_the_rest(p, &x);
+}
+
+static int block_range(struct policy *p, const char *range)
 {
 	struct policy_net_rule x = {};
 	struct fault f;
-	bool found = false;
+	int r;
 
+	/* They are well-formed: without memory alone this fails. */
 	if (value_net_rule(range, VALUE_NET_ADDRESSES, &x, &f) < 0)
-		return false;
-	for (size_t i = 0; i < l->n; i++) {
-		const struct policy_net_rule *rule = &l->v[i];
-		bool same = rule->has_address && rule->family == x.family &&
-			    rule->prefix_len >= x.prefix_len;
-
-		for (unsigned int bit = 0; same && bit < x.prefix_len; bit++)
-			same = !((rule->address[bit / 8] ^ x.address[bit / 8]) &
-				 (0x80 >> bit % 8));
-		found |= same;
-	}
+		return -ENOMEM;
+	r = block_the_rest(p, &x);
 	free(x.text);
 	free(x.domain);
-	return found;
+	return r;
 }
 
 static int open_network(struct policy *p)
@@ -213,9 +269,7 @@ static int open_network(struct policy *p)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(private_ranges); i++)
-		if (!names_a_part(&net->allow_outgoing, private_ranges[i]))
-			r = add_rule(&net->blocked_ips, private_ranges[i],
-				     VALUE_NET_ADDRESSES);
+		r = block_range(p, private_ranges[i]);
 	/* A name that is blocked makes the forwarder of names come, which tells what was asked for. */
 	if (r == 0 && net->blocked_domains.n == 0)
 		r = add_name(&net->blocked_domains, "learn.invalid");
@@ -548,16 +602,20 @@ static int learn_limits(struct policy *p, const struct policy_seen *seen,
 
 static bool is_private(const struct policy_seen_host *h)
 {
-	struct policy_net_rule x = { .has_address = true,
-				     .family = h->family,
-				     .prefix_len = h->family == AF_INET ? 32 : 128 };
-	const policy_net_rules one = { .v = &x, .n = 1 };
+	bool found = false;
 
-	memcpy(x.address, h->address, sizeof(x.address));
-	for (size_t i = 0; i < ARRAY_SIZE(private_ranges); i++)
-		if (names_a_part(&one, private_ranges[i]))
+	for (size_t i = 0; !found && i < ARRAY_SIZE(private_ranges); i++) {
+		struct policy_net_rule x = {};
+		struct fault f;
+
+		if (value_net_rule(private_ranges[i], VALUE_NET_ADDRESSES, &x, &f) < 0)
 			return true;
-	return false;
+		found = x.family == h->family &&
+			is_same_prefix(x.address, h->address, x.prefix_len);
+		free(x.text);
+		free(x.domain);
+	}
+	return found;
 }
 
 static bool is_loopback(const struct policy_seen_host *h)
@@ -592,6 +650,50 @@ static int add_host(struct policy *p, const struct policy_seen_host *h,
 	return r;
 }
 
+static bool is_opened(const struct policy_net_rule *rule, const struct policy_seen_host *h)
+{
+	return (!rule->protocol || rule->protocol == h->protocol) &&
+	       (rule->port_hi == 0 ||
+		(h->port >= rule->port_lo && h->port <= rule->port_hi));
+}
+
+/* The base's ports that were used; in a network namespace of its own an agent may bind others, too,
+ * which nobody can reach. */
+static int learn_incoming(__typeof__(((struct policy *)NULL)->network) *net,
+			  const struct policy_seen *seen, struct policy_learned *ret)
+{
+	policy_net_rules *l = &net->allow_incoming;
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		bool used = false;
+
+		for (size_t k = 0; k < seen->bound.n; k++)
+			used |= is_opened(&l->v[i], &seen->bound.v[k]);
+		if (used) {
+			l->v[n++] = l->v[i];
+			continue;
+		}
+		free(l->v[i].text);
+		free(l->v[i].domain);
+	}
+	l->n = n;
+	for (size_t k = 0; k < seen->bound.n; k++) {
+		const struct policy_seen_host *h = &seen->bound.v[k];
+		bool opened = is_loopback(h);
+
+		for (size_t i = 0; i < l->n; i++)
+			opened |= is_opened(&l->v[i], h);
+		if (!opened &&
+		    strv_addf(&ret->sensitive,
+			      "network.allow_incoming: %u/%s was bound: the base does "
+			      "not let others reach it, nor does this policy",
+			      h->port, h->protocol == IPPROTO_UDP ? "udp" : "tcp") < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int learn_network(struct policy *p, const struct policy_seen *seen,
 			 struct policy_learned *ret)
 {
@@ -599,7 +701,6 @@ static int learn_network(struct policy *p, const struct policy_seen *seen,
 	int r = 0;
 
 	clear_rules(&net->allow_outgoing);
-	clear_rules(&net->allow_incoming);
 	net->pos = here;
 	for (size_t i = 0; r == 0 && i < seen->hosts.n; i++)
 		if (seen->hosts.v[i].name || !is_loopback(&seen->hosts.v[i]))
@@ -607,24 +708,13 @@ static int learn_network(struct policy *p, const struct policy_seen *seen,
 	net->isolated = net->allow_outgoing.n == 0;
 	/* With loopback alone nothing else has a meaning. */
 	if (net->isolated) {
+		clear_rules(&net->allow_incoming);
 		clear_rules(&net->blocked_ips);
 		clear_names(&net->blocked_domains);
 		clear_names(&net->dns_servers);
-		p->enforcement = POLICY_ENFORCE;
 		return r;
 	}
-	for (size_t i = 0; r == 0 && i < seen->bound.n; i++) {
-		_free_ char *text = str_printf("%u/%s", seen->bound.v[i].port,
-					       seen->bound.v[i].protocol == IPPROTO_UDP ?
-						       "udp" :
-						       "tcp");
-
-		r = text ? add_rule(&net->allow_incoming, text, VALUE_NET_PORTS) : -ENOMEM;
-		if (r == 0)
-			r = add_note(ret, "network.allow_incoming", text,
-				     "others can reach it", true);
-	}
-	return r;
+	return r == 0 ? learn_incoming(net, seen, ret) : r;
 }
 
 /* --- LLM calls --- */
@@ -714,10 +804,13 @@ static int rename_policy(struct policy *p, const char *name)
 }
 
 int policy_learn_result(struct policy *base, const struct policy *while_learning,
-			const struct policy_seen *seen, const char *name,
+			const struct policy_seen *seen, const char *name, bool network,
 			struct policy_learned *ret, struct err *e)
 {
 	int r = rename_policy(base, name);
+
+	/* What held while it was learnt did so. */
+	base->enforcement = POLICY_ENFORCE;
 
 	if (r < 0)
 		return err_oom(e);
@@ -727,7 +820,7 @@ int policy_learn_result(struct policy *base, const struct policy *while_learning
 	r = learn_files(base, seen, ret);
 	if (r == 0)
 		r = learn_limits(base, seen, ret);
-	if (r == 0)
+	if (r == 0 && network)
 		r = learn_network(base, seen, ret);
 	if (r == 0)
 		r = learn_llm(base, seen);

@@ -25,7 +25,7 @@ struct policy_seen {
 	struct strv calls;	   /* names of system calls; empty: not known */
 	struct strv read, written; /* paths that were opened, as the agent sees them */
 	LIST_OF(struct policy_seen_host) hosts;
-	LIST_OF(struct policy_seen_host) bound; /* name and address unused */
+	LIST_OF(struct policy_seen_host) bound; /* name unused */
 	LIST_OF(struct policy_seen_model) models;
 	uint64_t memory_peak, pids_peak, seconds; /* 0: not known */
 	uint64_t tokens;
@@ -57,10 +57,10 @@ int policy_learn_begin(struct policy *base, bool network, struct err *e);
 /*
  * Makes of the base (read anew) the policy for what was seen. `while_learning`: what
  * policy_learn_begin() made. Nothing is in it that was not allowed while learning. Limits have
- * headroom, and are at most the base's.
+ * headroom, and are at most the base's. `network` as there: without it the base's rules stay.
  */
 int policy_learn_result(struct policy *base, const struct policy *while_learning,
-			const struct policy_seen *seen, const char *name,
+			const struct policy_seen *seen, const char *name, bool network,
 			struct policy_learned *ret, struct err *e);
 
 /* Whether a path is of the kind that holds secrets: why, or NULL. */

@@ -242,3 +242,30 @@ recorder_pid() {
 	umount "$LOGS"
 	((status != 0 && status != 124))
 }
+
+@test "an agent that runs Purple's own file and forks is recorded, as its set-up is not" {
+	requires no_sanitizer
+	command -v cc >/dev/null || skip "needs the program cc"
+	cat >hide.c <<-'END'
+		#include <fcntl.h>
+		#include <sys/wait.h>
+		#include <unistd.h>
+		static void __attribute__((constructor)) hide(void)
+		{
+			if (fork() == 0) {
+				open("/tmp/hidden", O_WRONLY | O_CREAT, 0600);
+				_exit(0);
+			}
+			wait(NULL);
+			_exit(0);
+		}
+	END
+	cc -shared -fPIC -o hide.so hide.c
+	audited
+	sed -i "s|^  immutable_paths:|&\n    - { host_path: $PURPLE, sandbox_path: /purple }\n    - { host_path: $PWD/hide.so, sandbox_path: /hide.so }|" p.yaml
+	agent 'LD_PRELOAD=/hide.so /purple; test -e /tmp/hidden'
+	assert_status 0
+	has_line '.type == "file" and .file.path == "/tmp/hidden" and .file.created'
+	# What the runtime does before the first program is not.
+	has_no_line '.type == "file" and .process.name == "purple" and .file.path == "/dev/pts"'
+}

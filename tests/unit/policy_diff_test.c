@@ -139,10 +139,49 @@ static void networks_by_what_they_mean(void **state)
 		    "network: { allow_outgoing: ['192.0.2.0/24:443/tcp'], blocked_ips: [192.0.2.7] }\n",
 		    "stricter network: 192.0.2.7 port 443/tcp: allowed by 192.0.2.0/24:443/tcp "
 		    "(t.yaml:2:29) -> denied by 192.0.2.7 (t.yaml:2:68)");
+	/* A block beats a name that leads there. */
+	assert_diff(POLICY
+		    "network: { allow_outgoing: ['*.example.com:443/tcp'], blocked_ips: "
+		    "[203.0.113.0/24] }\n",
+		    POLICY "network: { allow_outgoing: ['*.example.com:443/tcp'] }\n",
+		    "looser network: 203.0.113.0 port 443/tcp: denied by 203.0.113.0/24 "
+		    "(t.yaml:2:69) -> allowed where a name that is allowed leads there");
 	assert_diff(POLICY "network: { allow_outgoing: ['api.example.com:443/tcp'] }\n",
 		    POLICY "network: { allow_outgoing: ['*.example.com:443/tcp'] }\n",
 		    "looser network: *.api.example.com port 443/tcp and more: denied: no rule "
 		    "speaks of it -> allowed by *.example.com:443/tcp (t.yaml:2:29)");
+}
+
+#define LLM(text) POLICY "ai_policy: { llm_apis: { " text " } }\n"
+#define OPENAI(more) LLM("providers: [{ name: openai, api_key_env: K" more " }]")
+
+static void models_and_providers(void **state)
+{
+	/* A pattern stands for its models. */
+	assert_diff(OPENAI(", models: [gpt-4o, 'gpt-*']"), OPENAI(", models: ['gpt-*']"),
+		    "");
+	assert_diff(OPENAI(", models: ['gpt-*']"), OPENAI(", models: [gpt-4o]"),
+		    "stricter ai_policy.llm_apis.providers: openai: models: gpt-* -> ");
+	assert_diff(OPENAI(", prices: /etc/prices.json"), OPENAI(""),
+		    "other ai_policy.llm_apis.providers: openai: prices: /etc/prices.json -> ");
+	/* One that is not listed may be called then, with any model. */
+	assert_diff(LLM("block_unknown: false, providers: [{ name: a, endpoints: [a.test], format: openai, "
+			"api_key_env: K }, { name: openai, models: [gpt-4o], api_key_env: K }]"),
+		    LLM("block_unknown: false, providers: [{ name: a, endpoints: [a.test], format: openai, "
+			"api_key_env: K }]"),
+		    "other ai_policy.llm_apis.providers: openai -> ");
+}
+
+static void what_is_recorded(void **state)
+{
+	assert_diff(POLICY "audit: { on_log_failure: continue }\n",
+		    POLICY "audit: { keep_logs: 3 }\n",
+		    "other audit.keep_logs: 10 -> 3; "
+		    "stricter audit.on_log_failure: continue -> stop");
+	assert_diff(POLICY "ebpf_monitoring: { trace_files: true }\n",
+		    POLICY "ebpf_monitoring: { trace_network: true }\n",
+		    "looser ebpf_monitoring.trace_files: true -> false; "
+		    "stricter ebpf_monitoring.trace_network: false -> true");
 }
 
 /* --- nothing is left out --- */
@@ -363,6 +402,8 @@ int main(void)
 		cmocka_unit_test(plain_values),
 		cmocka_unit_test(system_calls_by_what_they_mean),
 		cmocka_unit_test(networks_by_what_they_mean),
+		cmocka_unit_test(models_and_providers),
+		cmocka_unit_test(what_is_recorded),
 		cmocka_unit_test(no_difference_is_left_out),
 		cmocka_unit_test(what_is_written_means_the_same),
 		cmocka_unit_test(notes_stand_behind_their_values),

@@ -125,8 +125,11 @@ static void what_the_base_protects_stays(void **state)
 	assert_true(again->audit.enabled && again->ebpf_monitoring.trace_syscalls);
 	assert_non_null(strstr(out.s, "- \"192.0.2.0/24\""));
 	assert_non_null(strstr(out.s, "- \"192.168.0.0/16\""));
-	/* The base speaks of a part of it. */
+	/* The base speaks of a part of it: the rest stays closed. */
 	assert_null(strstr(out.s, "10.0.0.0/8"));
+	assert_non_null(strstr(out.s, "- \"10.128.0.0/9\""));
+	assert_non_null(strstr(out.s, "- \"10.0.0.0/16\""));
+	assert_null(strstr(out.s, "\"10.1.0.0/16\""));
 	assert_non_null(strstr(out.s, "- \"kill\""));
 }
 
@@ -159,12 +162,12 @@ static void learn(const char *text, const struct policy_seen *seen,
 	struct err e;
 
 	assert_int_equal(policy_learn_begin(loose, true, &e), 0);
-	if (policy_learn_result(base, loose, seen, "new", l, &e) < 0)
+	if (policy_learn_result(base, loose, seen, "new", true, l, &e) < 0)
 		fail_msg("%s", e.msg);
 	assert_int_equal(policy_write(base, &l->notes, out), 0);
 	again = parse_buf(out);
 	/* Never looser than what held while it was learnt. */
-	assert_change(loose, again, POLICY_LOOSER, "syscalls", false);
+	assert_change(loose, again, POLICY_LOOSER, "syscalls:", false);
 	assert_change(loose, again, POLICY_LOOSER, "network: ", false);
 	assert_change(loose, again, POLICY_LOOSER, "resources", false);
 	assert_change(loose, again, POLICY_LOOSER, "capabilities", false);
@@ -241,6 +244,50 @@ static void what_was_seen_is_what_is_allowed(void **state)
 	policy_seen_clear(&s);
 }
 
+static void ports_are_opened_by_the_base_alone(void **state)
+{
+	static const char text[] =
+		"name: base\nenforcement: audit\n"
+		"network: { blocked_ips: [192.0.2.9], allow_incoming: [8080, 9090] }\n";
+	struct policy_seen_host h = { .family = AF_INET,
+				      .port = 8080,
+				      .protocol = IPPROTO_TCP };
+	struct policy_seen s = {};
+	struct policy_learned l = {};
+	_buf_free_ struct buf out = {};
+
+	see_host(&s, "api.example.com", "198.51.100.1", 443);
+	assert_int_equal(policy_seen_add_host(&s, &h, true), 0);
+	h.port = 22;
+	assert_int_equal(policy_seen_add_host(&s, &h, true), 0);
+	learn(text, &s, &l, &out);
+	assert_non_null(strstr(out.s, "- \"8080\""));
+	assert_null(strstr(out.s, "9090"));
+	assert_null(strstr(out.s, "22"));
+	assert_null(strstr(out.s, "enforcement"));
+	assert_int_equal(l.sensitive.n, 1);
+	policy_learned_clear(&l);
+	policy_seen_clear(&s);
+}
+
+static void without_the_network_its_rules_stay(void **state)
+{
+	static const char text[] =
+		"name: base\nnetwork: { allow_outgoing: ['192.0.2.0/24:443'] }\n";
+	_policy_free_ struct policy *base = parse(text), *before = parse(text),
+				    *loose = parse(text);
+	struct policy_seen s = {};
+	struct policy_learned l = {};
+	struct err e;
+
+	assert_int_equal(policy_learn_begin(loose, false, &e), 0);
+	assert_change(before, loose, POLICY_LOOSER, "network", false);
+	assert_int_equal(policy_learn_result(base, loose, &s, "new", false, &l, &e), 0);
+	assert_change(before, base, POLICY_STRICTER, "network", false);
+	assert_change(before, base, POLICY_LOOSER, "network", false);
+	policy_learned_clear(&l);
+}
+
 static void who_did_nothing_gets_nothing(void **state)
 {
 	struct policy_seen s = {};
@@ -265,6 +312,8 @@ int main(void)
 		cmocka_unit_test(secrets_are_known_by_their_names),
 		cmocka_unit_test(what_the_base_protects_stays),
 		cmocka_unit_test(what_was_seen_is_what_is_allowed),
+		cmocka_unit_test(ports_are_opened_by_the_base_alone),
+		cmocka_unit_test(without_the_network_its_rules_stay),
 		cmocka_unit_test(who_did_nothing_gets_nothing),
 	};
 

@@ -79,17 +79,17 @@ static void learning_clear(struct learning *l)
 static int write_policy_file(const char *path, const struct policy *p,
 			     const policy_notes *notes, struct err *e)
 {
-	_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-			      0644);
 	_buf_free_ struct buf text = {};
+	_close_ int fd = -1;
 	int r;
 
+	if (policy_write(p, notes, &text) < 0)
+		return err_oom(e);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0 && errno == EEXIST)
 		return err_set(e, ERR_USAGE, EEXIST, "'%s' exists already", path);
 	if (fd < 0)
 		return err_sys(e, "cannot make '%s'", path);
-	if (policy_write(p, notes, &text) < 0)
-		return err_oom(e);
 	r = fd_write_all(fd, text.s, text.len);
 	if (r == 0)
 		return 0;
@@ -172,20 +172,28 @@ static int run_agent(const struct purple_globals *g, const struct learn_options 
 {
 	_strv_free_ struct strv args = {};
 	const int signals[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP };
+	sigset_t mask, before;
 	int status;
 	pid_t pid;
 
 	if (add_args(&args, g, o, l, command, n) < 0)
 		return err_oom(e);
+	sigemptyset(&mask);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaddset(&mask, signals[i]);
+	/* Those that come before they are ignored are dropped then. */
+	sigprocmask(SIG_BLOCK, &mask, &before);
 	pid = fork();
-	if (pid < 0)
-		return err_sys(e, "cannot fork");
 	if (pid == 0) {
+		sigprocmask(SIG_SETMASK, &before, NULL);
 		execv("/proc/self/exe", args.v);
 		_exit(STATUS_FAILED);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		signal(signals[i], SIG_IGN);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (pid < 0)
+		return err_sys(e, "cannot fork");
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return err_sys(e, "cannot wait for the run");
@@ -267,14 +275,17 @@ static int finish(struct learning *l, const struct learn_options *o, struct err 
 	_buf_free_ struct buf out = {};
 	policy_differences differences = {};
 	_policy_free_ struct policy *before = NULL, *after = NULL;
+	bool written = false;
 	int r = new_name(l, o->output, &name, e);
 
 	if (r == 0)
 		r = policy_load(l->base->file, &before, e);
 	if (r == 0)
-		r = policy_learn_result(l->base, l->loose, &l->seen, name, &l->learned, e);
+		r = policy_learn_result(l->base, l->loose, &l->seen, name, !o->no_network,
+					&l->learned, e);
 	if (r == 0)
 		r = write_policy_file(o->output, l->base, &l->learned.notes, e);
+	written = r == 0;
 	if (r == 0)
 		r = policy_load(o->output, &after, e);
 	if (r == 0)
@@ -283,6 +294,8 @@ static int finish(struct learning *l, const struct learn_options *o, struct err 
 		policy_diff_write(before->file, o->output, &differences, &out);
 		tell(l, o->output, &out);
 		r = print_text(&out, e);
+	} else if (written) {
+		unlink(o->output);
 	}
 	policy_differences_clear(&differences);
 	return r;

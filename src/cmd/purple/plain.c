@@ -30,10 +30,16 @@ void print_csv(struct buf *out, const char *text)
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
 
-		if (c == '"')
+		if (c == '"') {
 			buf_adds(out, "\"\"");
-		else
+		} else if (c == 0xc2 && (unsigned char)text[1] >= 0x80 &&
+			   (unsigned char)text[1] < 0xa0) {
+			/* C1 controls in UTF-8: a terminal obeys them. */
+			buf_adds(out, "?");
+			text++;
+		} else {
 			buf_add(out, c < 0x20 || c == 0x7f ? "?" : text, 1);
+		}
 	}
 	buf_adds(out, "\"");
 }
