@@ -68,7 +68,7 @@ int log_file_lock(int fd, int type)
 	return r == -EINTR ? -ETIMEDOUT : r;
 }
 
-void log_file_unlock(int fd)
+static void log_file_unlock(int fd)
 {
 	(void)set_lock(fd, F_OFD_SETLK, F_UNLCK);
 }

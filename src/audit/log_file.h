@@ -52,7 +52,6 @@ void log_file_close(struct log_file *f);
  * 0 or -errno. Uses SIGALRM; for a process with one thread.
  */
 int log_file_lock(int head_fd, int type);
-void log_file_unlock(int head_fd);
 /* The name of a rotated file; 0: of the newest. */
 void log_file_name(const char *name, uint32_t number, char ret[LOG_NAME_MAX + 16]);
 

@@ -61,7 +61,8 @@ int container_end_open(const struct container *c, int *ret_fd, struct err *e)
 	return 0;
 }
 
-int container_end_write(int fd, const struct container_end *x, struct err *e)
+/* Adds a line. The time is now, where the caller gives none. */
+static int container_end_write(int fd, const struct container_end *x, struct err *e)
 {
 	_free_ char *now = x->time ? NULL : container_end_time();
 	_buf_free_ struct buf line = {};

@@ -41,8 +41,6 @@ void container_end_clear(struct container_end *x);
 
 /* The file, for appending and by a process of any rights. */
 int container_end_open(const struct container *c, int *ret_fd, struct err *e);
-/* Adds a line. The time is now, where the caller gives none. */
-int container_end_write(int fd, const struct container_end *x, struct err *e);
 /* Both; a failure is warned of alone. */
 void container_end_note(const struct container *c, const struct container_end *x);
 

@@ -248,8 +248,12 @@ static int add_rule(struct network_policy *p, int family, const struct gateway_c
 	return rule->text && rule->place ? 0 : -ENOMEM;
 }
 
-int container_gateway_allow(const struct gateway_config *c, network_policies *policies,
-			    struct err *e)
+/*
+ * In the host's network namespace the loopback is not the container's: adds rules for the gateway's
+ * address and port, to the policies that allow what they name alone.
+ */
+static int container_gateway_allow(const struct gateway_config *c,
+				   network_policies *policies, struct err *e)
 {
 	for (size_t i = 0; i < policies->n; i++) {
 		struct network_policy *p = &policies->v[i];

@@ -61,12 +61,6 @@ int container_gateway_prepare_described(struct container_gateway *g,
 int container_gateway_begin(struct container_gateway *g, struct container *c,
 			    int netns_fd, int init_fd, struct err *e);
 
-/*
- * In the host's network namespace the loopback is not the container's: adds rules for the gateway's
- * address and port, to the policies that allow what they name alone.
- */
-int container_gateway_allow(const struct gateway_config *c, network_policies *policies,
-			    struct err *e);
 /* The same for a container that runs; nothing where it has no gateway. */
 int container_gateway_allow_again(struct container *c, network_policies *policies,
 				  struct err *e);

@@ -19,7 +19,8 @@
 #define NAME_ID_MAX 128
 #define SUFFIX ".json"
 
-int history_folder(char **ret, struct err *e)
+/* The folder; ERR_STATE where the caller has none. */
+static int history_folder(char **ret, struct err *e)
 {
 	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 

@@ -21,7 +21,4 @@ int history_list(struct strv *ret, struct err *e);
 /* One of them. ERR_NOT_EXIST: it is not there, or not any more. */
 int history_read(const char *name, struct run_record *ret, struct err *e);
 
-/* The folder; ERR_STATE where the caller has none. */
-int history_folder(char **ret, struct err *e);
-
 #endif
