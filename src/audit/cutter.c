@@ -39,27 +39,17 @@ static const int calls[] = {
 	SCMP_SYS(write),
 };
 
-static int load_filter(int ours, int sock, struct err *e)
+/* To whom the two sockets lead already. */
+static int add_rules(void *filter, const void *arg)
 {
-	const int from[] = { ours, sock };
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	int r = ctx ? jail_allow_calls(ctx, calls, ARRAY_SIZE(calls)) : -ENOMEM;
+	const int *from = arg;
+	int r = 0;
 
-	if (r == 0)
-		r = jail_allow_reports(ctx);
-	/* To whom the sockets lead already. */
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(from); i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 2,
+	for (size_t i = 0; r == 0 && i < 2; i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 2,
 				     SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)from[i]),
 				     SCMP_A4(SCMP_CMP_EQ, 0));
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-				     SCMP_A2_32(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	if (r == 0)
-		r = seccomp_load(ctx);
-	if (ctx)
-		seccomp_release(ctx);
-	return r < 0 ? err_errno(e, r, "cannot set the filter of system calls") : 0;
+	return r;
 }
 
 static int enter_jail(int ours, int sock, struct err *e)
@@ -75,7 +65,9 @@ static int enter_jail(int ours, int sock, struct err *e)
 		r = jail_set_caps(net_admin, net_admin, e);
 	if (r == 0)
 		r = jail_close_doors(e);
-	return r < 0 ? r : load_filter(ours, sock, e);
+	return r < 0 ? r :
+		       jail_load_filter(calls, ARRAY_SIZE(calls), add_rules,
+					(const int[]){ ours, sock }, e);
 }
 
 static void __attribute__((noreturn)) cut(int ours, int sock)

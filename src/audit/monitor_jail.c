@@ -34,31 +34,18 @@ static const int calls[] = {
 	SCMP_SYS(mremap),  SCMP_SYS(munmap),	   SCMP_SYS(poll),
 	SCMP_SYS(ppoll),   SCMP_SYS(read),	   SCMP_SYS(recvfrom),
 	SCMP_SYS(recvmsg), SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall),
-	SCMP_SYS(sysinfo), SCMP_SYS(write), /* qsort() asks how much memory there is */
+	SCMP_SYS(write),
 };
 
-static int load_filter(struct err *e)
+static int add_rules(void *filter, const void *arg)
 {
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	int r = ctx ? jail_allow_calls(ctx, calls, ARRAY_SIZE(calls)) : -ENOMEM;
-
-	if (r == 0)
-		r = jail_allow_reports(ctx);
 	/* To whom a socket leads already. */
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
-				     SCMP_A4(SCMP_CMP_EQ, 0));
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1,
-				     SCMP_A0_32(SCMP_CMP_EQ, BPF_MAP_LOOKUP_ELEM));
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-				     SCMP_A2_32(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	if (r == 0)
-		r = seccomp_load(ctx);
-	if (ctx)
-		seccomp_release(ctx);
-	return r < 0 ? err_errno(e, r, "cannot set the filter of system calls") : 0;
+	int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
+				 SCMP_A4(SCMP_CMP_EQ, 0));
+
+	return r < 0 ? r :
+		       seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1,
+					SCMP_A0_32(SCMP_CMP_EQ, BPF_MAP_LOOKUP_ELEM));
 }
 
 int monitor_jail_enter(int (*probe)(void *arg), void *arg, struct err *e)
@@ -71,5 +58,5 @@ int monitor_jail_enter(int (*probe)(void *arg), void *arg, struct err *e)
 		r = jail_drop_caps(probe, arg, e);
 	if (r == 0)
 		r = jail_close_doors(e);
-	return r < 0 ? r : load_filter(e);
+	return r < 0 ? r : jail_load_filter(calls, ARRAY_SIZE(calls), add_rules, NULL, e);
 }

@@ -147,25 +147,11 @@ static const int calls[] = {
 	SCMP_SYS(unlinkat),   SCMP_SYS(write),
 };
 
-static int load_filter(struct err *e)
+/* To whom a socket leads already. */
+static int add_rules(void *filter, const void *arg)
 {
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	int r = ctx ? jail_allow_calls(ctx, calls, ARRAY_SIZE(calls)) : -ENOMEM;
-
-	if (r == 0)
-		r = jail_allow_reports(ctx);
-	/* To whom a socket leads already. */
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
-				     SCMP_A4(SCMP_CMP_EQ, 0));
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-				     SCMP_A2_32(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	if (r == 0)
-		r = seccomp_load(ctx);
-	if (ctx)
-		seccomp_release(ctx);
-	return r < 0 ? err_errno(e, r, "cannot set the filter of system calls") : 0;
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
+				SCMP_A4(SCMP_CMP_EQ, 0));
 }
 
 int recorder_jail_enter(const int *folders, size_t n, struct err *e)
@@ -186,5 +172,5 @@ int recorder_jail_enter(const int *folders, size_t n, struct err *e)
 		r = jail_close_doors(e);
 	if (r == 0)
 		r = enter_landlock(folders, n, e);
-	return r < 0 ? r : load_filter(e);
+	return r < 0 ? r : jail_load_filter(calls, ARRAY_SIZE(calls), add_rules, NULL, e);
 }

@@ -76,30 +76,20 @@ static int64_t now_ms(void)
 
 /* --- the jail --- */
 
-static int load_filter(const struct warden *w, struct err *e)
+/* Two signals, to whom the pidfd leads; and to whom a socket leads already. */
+static int add_rules(void *filter, const void *arg)
 {
 	static const int signals[] = { SIGTERM, SIGKILL };
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	int r = ctx ? jail_allow_calls(ctx, calls, ARRAY_SIZE(calls)) : -ENOMEM;
+	const struct warden *w = arg;
+	int r = 0;
 
-	if (r == 0)
-		r = jail_allow_reports(ctx);
-	/* Two signals, to whom the pidfd leads. */
 	for (size_t i = 0; r == 0 && w->s.init_fd >= 0 && i < ARRAY_SIZE(signals); i++)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(pidfd_send_signal), 2,
-				     SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)w->s.init_fd),
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(pidfd_send_signal),
+				     2, SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)w->s.init_fd),
 				     SCMP_A1_32(SCMP_CMP_EQ, (uint32_t)signals[i]));
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
-				     SCMP_A4(SCMP_CMP_EQ, 0));
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-				     SCMP_A2_32(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	if (r == 0)
-		r = seccomp_load(ctx);
-	if (ctx)
-		seccomp_release(ctx);
-	return r < 0 ? err_errno(e, r, "cannot set the filter of system calls") : 0;
+	return r < 0 ? r :
+		       seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1,
+					SCMP_A4(SCMP_CMP_EQ, 0));
 }
 
 static int enter_jail(const struct warden *w, int keep_fd, struct err *e)
@@ -122,7 +112,7 @@ static int enter_jail(const struct warden *w, int keep_fd, struct err *e)
 		r = jail_set_caps(is_root ? kill : 0, is_root ? kill : 0, e);
 	if (r == 0)
 		r = jail_close_doors(e);
-	return r < 0 ? r : load_filter(w, e);
+	return r < 0 ? r : jail_load_filter(calls, ARRAY_SIZE(calls), add_rules, w, e);
 }
 
 /* --- what it can do --- */

@@ -9,6 +9,7 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -170,4 +171,24 @@ int jail_allow_reports(void *filter)
 #else
 	return 0;
 #endif
+}
+
+int jail_load_filter(const int *calls, size_t n, int (*add)(void *filter, const void *arg),
+		     const void *arg, struct err *e)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int r = ctx ? jail_allow_calls(ctx, calls, n) : -ENOMEM;
+
+	if (r == 0)
+		r = jail_allow_reports(ctx);
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+				     SCMP_A2_32(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	if (r == 0 && add)
+		r = add(ctx, arg);
+	if (r == 0)
+		r = seccomp_load(ctx);
+	if (ctx)
+		seccomp_release(ctx);
+	return r < 0 ? err_errno(e, r, "cannot set the filter of system calls") : 0;
 }

@@ -58,4 +58,11 @@ int jail_allow_calls(void *filter, const int *calls, size_t n);
 /* The calls that the sanitizers' reports need, in a build that has them. */
 int jail_allow_reports(void *filter);
 
+/*
+ * A program's own filter: these calls, and memory that is not executable, and what `add` (may be NULL)
+ * adds to it, which gives 0 or -errno. Any other call kills.
+ */
+int jail_load_filter(const int *calls, size_t n, int (*add)(void *filter, const void *arg),
+		     const void *arg, struct err *e);
+
 #endif

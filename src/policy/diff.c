@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "policy/diff_parts.h"
+#include "policy/merge_parts.h"
 
 const char *policy_change_name(enum policy_change c)
 {
@@ -174,7 +175,7 @@ static int compare_files(const struct policy *a, const struct policy *b,
 
 /* --- resources --- */
 
-static void write_number(struct buf *out, uint64_t value)
+void diff_write_number(struct buf *out, uint64_t value)
 {
 	buf_addf(out, "%llu", (unsigned long long)value);
 }
@@ -194,37 +195,23 @@ static int compare_resources(const struct policy *a, const struct policy *b,
 
 	if (r == 0)
 		r = diff_add_limit(ret, "resources.memory_limit_bytes", x->memory_bytes,
-				   y->memory_bytes, write_number);
+				   y->memory_bytes, diff_write_number);
 	if (r == 0)
 		r = diff_add_limit(ret, "resources.pids_limit", x->pids_limit,
-				   y->pids_limit, write_number);
+				   y->pids_limit, diff_write_number);
 	if (r == 0)
 		r = diff_add_limit(ret, "resources.block_io_limit", x->block_io_bps,
-				   y->block_io_bps, write_number);
+				   y->block_io_bps, diff_write_number);
 	if (r == 0)
 		r = diff_add_limit(ret, "resources.session_timeout_seconds",
-				   x->timeout_seconds, y->timeout_seconds, write_number);
+				   x->timeout_seconds, y->timeout_seconds,
+				   diff_write_number);
 	return r;
 }
 
 /* --- capabilities --- */
 
 #define OTHERS "all others"
-
-static bool cap_is_named(const policy_names *l, const char *cap)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (streq(l->v[i].name, cap) || streq(l->v[i].name, "ALL"))
-			return true;
-	return false;
-}
-
-static bool cap_may_stay(const struct policy *p, const char *cap)
-{
-	if (cap_is_named(&p->capabilities.drop, cap))
-		return false;
-	return !p->capabilities.default_drop || cap_is_named(&p->capabilities.add, cap);
-}
 
 static int add_caps(const policy_names *l, struct strv *ret)
 {
@@ -251,8 +238,8 @@ static int compare_caps(const struct policy *a, const struct policy *b,
 	if (r == 0 && strv_add(&names, OTHERS) < 0)
 		r = -ENOMEM;
 	for (size_t i = 0; r == 0 && i < names.n; i++) {
-		bool first = cap_may_stay(a, names.v[i]),
-		     second = cap_may_stay(b, names.v[i]);
+		bool first = policy_cap_may_stay(a, names.v[i]),
+		     second = policy_cap_may_stay(b, names.v[i]);
 
 		if (first != second)
 			r = diff_add(ret, second ? POLICY_LOOSER : POLICY_STRICTER,

@@ -10,11 +10,6 @@
 
 typedef __typeof__(((struct policy *)NULL)->ai_policy) ai_policy;
 
-static void write_number(struct buf *out, uint64_t value)
-{
-	buf_addf(out, "%llu", (unsigned long long)value);
-}
-
 static void write_money(struct buf *out, uint64_t value)
 {
 	buf_adds(out, money_text((int64_t)value).s);
@@ -85,7 +80,8 @@ static int compare_budget(const ai_policy *a, const ai_policy *b, policy_differe
 {
 	const __typeof__(a->budget) *x = &a->budget, *y = &b->budget;
 	int r = add_maximum(ret, "ai_policy.budget.max_tokens", x->has_max_tokens,
-			    x->max_tokens, y->has_max_tokens, y->max_tokens, write_number);
+			    x->max_tokens, y->has_max_tokens, y->max_tokens,
+			    diff_write_number);
 
 	if (r == 0)
 		r = add_maximum(ret, "ai_policy.budget.max_cost", x->has_max_cost,
@@ -107,12 +103,12 @@ static int compare_rates(const ai_policy *a, const ai_policy *b, policy_differen
 {
 	int r = diff_add_limit(ret, "ai_policy.rate_limits.requests_per_minute",
 			       a->rate_limits.requests_per_minute,
-			       b->rate_limits.requests_per_minute, write_number);
+			       b->rate_limits.requests_per_minute, diff_write_number);
 
 	return r ? r :
 		   diff_add_limit(ret, "ai_policy.rate_limits.tokens_per_minute",
 				  a->rate_limits.tokens_per_minute,
-				  b->rate_limits.tokens_per_minute, write_number);
+				  b->rate_limits.tokens_per_minute, diff_write_number);
 }
 
 /* --- providers --- */

@@ -19,6 +19,7 @@ int diff_add_sets(policy_differences *l, const char *key, const struct strv *fir
 /* A limit, 0: none; `write` puts it into words. */
 int diff_add_limit(policy_differences *l, const char *key, uint64_t first,
 		   uint64_t second, void (*write)(struct buf *out, uint64_t value));
+void diff_write_number(struct buf *out, uint64_t value);
 /* Something that is stricter where it is true. */
 int diff_add_bool(policy_differences *l, const char *key, bool first, bool second);
 

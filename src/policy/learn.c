@@ -9,8 +9,10 @@
 #include <strings.h>
 
 #include "base/fd.h"
+#include "network/reserved.h"
 #include "policy/learn_paths.h"
 #include "policy/merge.h"
+#include "policy/merge_parts.h"
 #include "policy/seccomp_default.h"
 #include "policy/seccomp_rules.h"
 #include "policy/values.h"
@@ -183,15 +185,6 @@ static const char *const private_ranges[] = { "10.0.0.0/8",	"172.16.0.0/12",
 					      "192.168.0.0/16", "100.64.0.0/10",
 					      "fc00::/7",	"64:ff9b::/96" };
 
-/* Whether the first `len` bits are equal. */
-static bool is_same_prefix(const uint8_t *a, const uint8_t *b, unsigned int len)
-{
-	for (unsigned int bit = 0; bit < len; bit++)
-		if ((a[bit / 8] ^ b[bit / 8]) & (0x80 >> bit % 8))
-			return false;
-	return true;
-}
-
 /* How a prefix and the rules' addresses lie to each other. */
 enum overlap {
 	APART,
@@ -209,9 +202,9 @@ static enum overlap overlap_of(const policy_net_rules *l, const struct policy_ne
 		if (!rule->has_address || rule->family != x->family)
 			continue;
 		if (rule->prefix_len <= x->prefix_len &&
-		    is_same_prefix(rule->address, x->address, rule->prefix_len))
+		    network_has_prefix(rule->address, x->address, rule->prefix_len))
 			return INSIDE;
-		if (is_same_prefix(rule->address, x->address, x->prefix_len))
+		if (network_has_prefix(rule->address, x->address, x->prefix_len))
 			found = AROUND;
 	}
 	return found;
@@ -412,7 +405,7 @@ static const char *const program_paths[] = { "/usr",   "/bin",	  "/sbin",   "/li
 static bool is_of_programs(const char *path)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(program_paths); i++)
-		if (path_is_below(path, program_paths[i]))
+		if (path_is_within(path, program_paths[i]))
 			return true;
 	return false;
 }
@@ -444,7 +437,7 @@ static int add_path(policy_paths *l, const struct policy_path *from, const char 
 static bool is_used(const struct strv *l, const char *dir)
 {
 	for (size_t i = 0; i < l->n; i++)
-		if (path_is_below(l->v[i], dir))
+		if (path_is_within(l->v[i], dir))
 			return true;
 	return false;
 }
@@ -461,7 +454,7 @@ static int narrow(policy_paths *l, const struct policy_path *from,
 		return add_path(l, from, from->sandbox_path, ret);
 	r = paths_generalize(from->sandbox_path, &seen->read, &paths);
 	/* The agent starts there. */
-	if (r == 0 && path_is_below(cwd, from->sandbox_path) && !is_used(&paths, cwd))
+	if (r == 0 && path_is_within(cwd, from->sandbox_path) && !is_used(&paths, cwd))
 		r = strv_add(&paths, cwd);
 	for (size_t i = 0; r == 0 && i < paths.n; i++)
 		r = add_path(l, from, paths.v[i], ret);
@@ -499,7 +492,7 @@ static int learn_written(struct policy *p, const struct policy_seen *seen,
 			continue;
 		}
 		if (r == 0 && (is_used(&seen->read, x.sandbox_path) ||
-			       path_is_below(cwd, x.sandbox_path)))
+			       path_is_within(cwd, x.sandbox_path)))
 			r = add_path(fixed, &x, x.sandbox_path, ret);
 		free(x.host_path);
 		free(x.sandbox_path);
@@ -517,7 +510,7 @@ static void learn_scratch(struct policy *p, const struct policy_seen *seen, cons
 		const char *dir = l->v[i].name;
 
 		if (is_used(&seen->read, dir) || is_used(&seen->written, dir) ||
-		    path_is_below(cwd, dir))
+		    path_is_within(cwd, dir))
 			l->v[n++] = l->v[i];
 		else
 			free(l->v[i].name);
@@ -533,12 +526,7 @@ static int learn_files(struct policy *p, const struct policy_seen *seen,
 
 	if (seen->read.n + seen->written.n == 0)
 		return 0;
-	if (p->filesystem.working_dir)
-		cwd = strdup(p->filesystem.working_dir);
-	else
-		cwd = strdup(p->filesystem.scratch_paths.n ?
-				     p->filesystem.scratch_paths.v[0].name :
-				     "/");
+	cwd = strdup(policy_start_dir(p));
 	if (!cwd)
 		return -ENOMEM;
 	r = learn_read(p, seen, cwd, ret);
@@ -611,7 +599,7 @@ static bool is_private(const struct policy_seen_host *h)
 		if (value_net_rule(private_ranges[i], VALUE_NET_ADDRESSES, &x, &f) < 0)
 			return true;
 		found = x.family == h->family &&
-			is_same_prefix(x.address, h->address, x.prefix_len);
+			network_has_prefix(x.address, h->address, x.prefix_len);
 		free(x.text);
 		free(x.domain);
 	}

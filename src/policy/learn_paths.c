@@ -9,18 +9,10 @@
 
 #include "base/fd.h"
 #include "policy/learn.h"
+#include "policy/merge_parts.h"
 
 #define SIBLINGS_MAX 3 /* more entries of one directory than this are the directory */
 #define PATHS_MAX 8
-
-bool path_is_below(const char *path, const char *dir)
-{
-	size_t len = strlen(dir);
-
-	if (streq(dir, "/"))
-		return true;
-	return strncmp(path, dir, len) == 0 && (path[len] == '\0' || path[len] == '/');
-}
 
 static int by_text(const void *a, const void *b)
 {
@@ -90,7 +82,7 @@ int paths_generalize(const char *dir, const struct strv *opened, struct strv *re
 	int r = 0;
 
 	for (size_t i = 0; i < opened->n; i++)
-		if (path_is_below(opened->v[i], dir) && strv_add(&own, opened->v[i]) < 0)
+		if (path_is_within(opened->v[i], dir) && strv_add(&own, opened->v[i]) < 0)
 			return -ENOMEM;
 	if (own.n == 0)
 		return 0;

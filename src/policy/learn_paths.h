@@ -7,9 +7,6 @@
 
 #include "base/str.h"
 
-/* Whether `path` is `dir`, or below it. */
-bool path_is_below(const char *path, const char *dir);
-
 /*
  * Adds the fewest paths at or below `dir` that stand for all of `opened` there: files of one
  * directory become the directory where they are more than a few, and so on upwards; `dir` itself

@@ -46,6 +46,12 @@ int merge_resources(struct merge *m);
 int merge_paths(struct merge *m);  /* standard masked and read-only paths, propagation */
 int merge_mounts(struct merge *m); /* needs merge_resources() before it: sizes */
 
+/* Whether the policy lets a process have the capability, if it has it otherwise. */
+bool policy_cap_may_stay(const struct policy *p, const char *cap);
+
+/* sandbox.c: where the agent of a sandbox starts. */
+const char *policy_start_dir(const struct policy *p);
+
 /* merge_isolation.c */
 int merge_namespaces(struct merge *m);
 int merge_devices(struct merge *m);

@@ -23,7 +23,7 @@ static bool cap_is_named(const policy_names *l, const char *cap)
 	return false;
 }
 
-static bool cap_may_stay(const struct policy *p, const char *cap)
+bool policy_cap_may_stay(const struct policy *p, const char *cap)
 {
 	if (cap_is_named(&p->capabilities.drop, cap))
 		return false;
@@ -71,7 +71,7 @@ int merge_caps_filter(struct merge *m,
 
 int merge_capabilities(struct merge *m)
 {
-	return merge_caps_filter(m, cap_may_stay,
+	return merge_caps_filter(m, policy_cap_may_stay,
 				 m->p->capabilities.default_drop ?
 					 "policy: only what it adds" :
 					 "policy: drop");

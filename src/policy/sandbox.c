@@ -42,7 +42,7 @@ static int env_set(struct strv *env, const char *entry)
 	return strv_add(env, entry);
 }
 
-static const char *sandbox_cwd(const struct policy *p)
+const char *policy_start_dir(const struct policy *p)
 {
 	if (p->filesystem.working_dir)
 		return p->filesystem.working_dir;
@@ -55,7 +55,7 @@ static int sandbox_env(const struct policy *p, const struct sandbox_request *rq,
 	size_t i;
 
 	if (strv_add(env, "PATH=" DEFAULT_PATH) < 0 ||
-	    strv_addf(env, "HOME=%s", sandbox_cwd(p)) < 0 ||
+	    strv_addf(env, "HOME=%s", policy_start_dir(p)) < 0 ||
 	    (rq->terminal && strv_add(env, "TERM=xterm") < 0))
 		return -ENOMEM;
 	for (i = 0; i < rq->env.n; i++)
@@ -91,7 +91,8 @@ static int sandbox_process(const struct policy *p, const struct sandbox_request 
 	proc->user = calloc(1, sizeof(*proc->user));
 	proc->capabilities = calloc(1, sizeof(*proc->capabilities));
 	if (!proc->user || !proc->capabilities || strv_copy(&rq->args, &proc->args) < 0 ||
-	    sandbox_env(p, rq, &proc->env) < 0 || set_text(&proc->cwd, sandbox_cwd(p)) < 0)
+	    sandbox_env(p, rq, &proc->env) < 0 ||
+	    set_text(&proc->cwd, policy_start_dir(p)) < 0)
 		return -ENOMEM;
 	proc->user->uid = rq->uid;
 	proc->user->gid = rq->gid;

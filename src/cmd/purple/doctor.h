@@ -54,6 +54,17 @@ void doctor_check_containers(struct doctor *d, const struct doctor_subject *s,
 			     bool (*is_lacking)(const struct container *c),
 			     const char *what);
 
+/* What is pinned for containers, by name: `list` gives the id of the group too, 0 where it is gone. */
+struct doctor_pins {
+	const char *name; /* of the finding */
+	int (*list)(int (*each)(const char *name, uint64_t group, unsigned int n, void *arg),
+		    void *arg, struct err *e);
+	int (*remove)(const char *name, struct err *e);
+	void (*tidy)(void);
+};
+/* A finding about those of containers that are gone; --fix removes them. */
+void doctor_check_pins(struct doctor *d, const struct doctor_pins *p);
+
 void doctor_check_kernel(struct doctor *d);	/* doctor_kernel.c */
 void doctor_check_namespaces(struct doctor *d); /* doctor_kernel.c */
 void doctor_check_cgroups(struct doctor *d);	/* doctor_cgroup.c */

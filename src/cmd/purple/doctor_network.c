@@ -80,18 +80,19 @@ static int add_if_gone(const char *name, uint64_t cgroup, unsigned int missing, 
  * The names that `add` takes, now and a moment later: one that is being made has no group yet, and
  * one that is being made or taken away is not whole.
  */
-static int list_twice(int (*add)(const char *, uint64_t, unsigned int, void *),
+static int list_twice(const struct doctor_pins *p,
+		      int (*add)(const char *, uint64_t, unsigned int, void *),
 		      struct strv *ret, struct err *e)
 {
 	const struct timespec moment = { .tv_nsec = 500 * 1000 * 1000 };
 	_strv_free_ struct strv first = {}, second = {};
-	int r = network_filter_list(add, &first, e);
+	int r = p->list(add, &first, e);
 
 	if (r == 0 && first.n == 0)
 		return 0;
 	if (r == 0) {
 		nanosleep(&moment, NULL);
-		r = network_filter_list(add, &second, e);
+		r = p->list(add, &second, e);
 	}
 	for (size_t i = 0; r == 0 && i < second.n; i++)
 		if (strv_contains(&first, second.v[i]) && strv_add(ret, second.v[i]) < 0)
@@ -99,25 +100,26 @@ static int list_twice(int (*add)(const char *, uint64_t, unsigned int, void *),
 	return r == -ENOMEM ? err_oom(e) : r;
 }
 
-static int remove_leftovers(const struct strv *names, struct err *e)
+static int remove_leftovers(const struct doctor_pins *p, const struct strv *names,
+			    struct err *e)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < names->n; i++)
-		r = network_filter_detach(names->v[i], e);
-	network_filter_tidy();
+		r = p->remove(names->v[i], e);
+	p->tidy();
 	return r;
 }
 
-static void check_leftovers(struct doctor *d)
+void doctor_check_pins(struct doctor *d, const struct doctor_pins *p)
 {
-	const struct doctor_subject s = { "leftover filters", "containers", true };
+	const struct doctor_subject s = { p->name, "containers", true };
 	_strv_free_ struct strv names = {};
 	struct err e = {};
 
 	if (d->ordinary)
 		return;
-	if (list_twice(add_if_gone, &names, &e) < 0)
+	if (list_twice(p, add_if_gone, &names, &e) < 0)
 		doctor_bad(d, &s, DOCTOR_BROKEN, NULL, "%s", e.msg);
 	else if (names.n == 0)
 		doctor_ok(d, &s, "none of containers that are gone");
@@ -125,11 +127,14 @@ static void check_leftovers(struct doctor *d)
 		doctor_bad(d, &s, DOCTOR_BROKEN, "purple doctor --fix",
 			   "%zu of containers that are gone: %s%s", names.n, names.v[0],
 			   names.n > 1 ? ", ..." : "");
-	else if (remove_leftovers(&names, &e) < 0)
+	else if (remove_leftovers(p, &names, &e) < 0)
 		doctor_bad(d, &s, DOCTOR_BROKEN, NULL, "%s", e.msg);
 	else
 		doctor_ok(d, &s, "%zu removed", names.n);
 }
+
+static const struct doctor_pins filters = { "leftover filters", network_filter_list,
+					    network_filter_detach, network_filter_tidy };
 
 /* --- of containers of other runtimes --- */
 
@@ -181,7 +186,7 @@ static void check_attached(struct doctor *d)
 
 	if (d->ordinary)
 		return;
-	if (list_twice(add_if_torn, &names, &e) < 0)
+	if (list_twice(&filters, add_if_torn, &names, &e) < 0)
 		doctor_bad(d, &s, DOCTOR_BROKEN, NULL, "%s", e.msg);
 	else if (names.n == 0)
 		doctor_ok(d, &s, "all are as they were made");
@@ -199,5 +204,5 @@ void doctor_check_network(struct doctor *d)
 	check_unwatched(d);
 	check_hooks(d);
 	check_attached(d);
-	check_leftovers(d);
+	doctor_check_pins(d, &filters);
 }
