@@ -225,8 +225,8 @@ static int read_log(struct learning *l, struct err *e)
 	if (r == 0 && lines && !l->gaps.ran)
 		return err_set(e, ERR_STATE, ECANCELED, "the agent was not run");
 	if (r == 0 && lines == 0)
-		return err_set(e, ERR_STATE, ENOENT, "nothing of the run is in '%s'",
-			       l->log);
+		return err_set(e, ERR_STATE, ENOENT,
+			       "the agent was not run: nothing of it is in '%s'", l->log);
 	return r;
 }
 
