@@ -123,6 +123,17 @@ void strv_remove(struct strv *l, size_t at)
 	l->n--;
 }
 
+static int compare_strings(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void strv_sort(struct strv *l)
+{
+	if (l->n > 1)
+		qsort(l->v, l->n, sizeof(*l->v), compare_strings);
+}
+
 int strv_copy(const struct strv *from, struct strv *ret)
 {
 	struct strv l = {};

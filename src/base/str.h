@@ -48,6 +48,8 @@ int strv_add(struct strv *l, const char *s);
 int strv_addf(struct strv *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool strv_contains(const struct strv *l, const char *s);
 void strv_remove(struct strv *l, size_t at);
+/* As strcmp() orders them. */
+void strv_sort(struct strv *l);
 int strv_copy(const struct strv *from, struct strv *ret);
 void strv_free(struct strv *l);
 

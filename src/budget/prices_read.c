@@ -546,7 +546,7 @@ int prices_load(const char *shipped, const char *overlay, struct prices **ret, s
 	return 0;
 }
 
-void price_model_free(struct price_model *m)
+static void price_model_free(struct price_model *m)
 {
 	if (!m)
 		return;

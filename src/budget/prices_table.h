@@ -79,6 +79,4 @@ struct prices {
 	unsigned int layers;
 };
 
-void price_model_free(struct price_model *m);
-
 #endif

@@ -483,11 +483,6 @@ int container_listener_message(const struct container *c, const char *status, pi
 	return out->failed ? err_oom(e) : 0;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 int container_list_ids(const char *root, struct strv *ret, struct err *e)
 {
 	_closedir_ DIR *dir = opendir(root);
@@ -506,7 +501,6 @@ int container_list_ids(const char *root, struct strv *ret, struct err *e)
 		if (strv_add(ret, d->d_name) < 0)
 			return err_oom(e);
 	}
-	if (ret->n > 1)
-		qsort(ret->v, ret->n, sizeof(*ret->v), compare_names);
+	strv_sort(ret);
 	return 0;
 }

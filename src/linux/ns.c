@@ -139,7 +139,11 @@ bool ns_plan_joins(const struct ns_plan *p, int flag)
 	return false;
 }
 
-pid_t ns_clone(uint64_t flags, int cgroup_fd, int exit_signal)
+/*
+ * fork() with clone3() flags and, when cgroup_fd is not -1, into that cgroup. Returns as fork().
+ * Runs in: a single-threaded process. The child may do anything a forked one may.
+ */
+static pid_t ns_clone(uint64_t flags, int cgroup_fd, int exit_signal)
 {
 	struct clone_args args = {
 		.flags = flags,

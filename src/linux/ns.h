@@ -38,12 +38,6 @@ bool ns_plan_has_new(const struct ns_plan *p, int flag);
 bool ns_plan_joins(const struct ns_plan *p, int flag);
 
 /*
- * fork() with clone3() flags and, when cgroup_fd is not -1, into that cgroup. Returns as fork().
- * Runs in: a single-threaded process. The child may do anything a forked one may.
- */
-pid_t ns_clone(uint64_t flags, int cgroup_fd, int exit_signal);
-
-/*
  * Makes the container's first process, a child of the caller, in its new namespaces (and, when
  * there is a stage, in those it joins): `child` runs there with `arg` and must not return.
  * *ret_pid is its pid as the caller sees it. With cgroup_fd -1, or where the kernel refuses

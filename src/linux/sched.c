@@ -158,7 +158,8 @@ int sched_check_affinity(const struct oci_cpu_affinity *a, struct err *e)
 	return r == 0 && a ? check_cpus(a->final_, "final", e) : r;
 }
 
-bool sched_is_realtime(const struct oci_scheduler *s)
+/* True for the policies that take the CPU from all others: FIFO, RR, DEADLINE. */
+static bool sched_is_realtime(const struct oci_scheduler *s)
 {
 	const struct named *policy = s ? find_in(policies, s->policy) : NULL;
 

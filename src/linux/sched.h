@@ -16,9 +16,6 @@ int sched_check(const struct oci_scheduler *s, struct err *e);
 int sched_check_io_priority(const struct oci_io_priority *p, struct err *e);
 int sched_check_affinity(const struct oci_cpu_affinity *a, struct err *e);
 
-/* True for the policies that take the CPU from all others: FIFO, RR, DEADLINE. */
-bool sched_is_realtime(const struct oci_scheduler *s);
-
 /*
  * Sets what was checked for the process `pid`, from outside. Runs in the runtime, whose
  * CAP_SYS_NICE counts: a container's init may have none that the kernel honours.

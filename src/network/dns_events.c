@@ -55,7 +55,9 @@ static void add_rule(struct buf *out, uint32_t rule)
 		buf_addf(out, ",\"rule\":%u", rule);
 }
 
-void dns_event_format(const struct dns_events *e, const struct dns_event *x, struct buf *out)
+/* Makes the line. */
+static void dns_event_format(const struct dns_events *e, const struct dns_event *x,
+			     struct buf *out)
 {
 	char type[16];
 

@@ -35,8 +35,4 @@ struct dns_event {
 void dns_events_open(struct dns_events *e, int fd);
 void dns_events_write(struct dns_events *e, const struct dns_event *x);
 
-/* Makes the line. Pure but for the clock. */
-void dns_event_format(const struct dns_events *e, const struct dns_event *x,
-		      struct buf *out);
-
 #endif

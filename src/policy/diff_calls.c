@@ -48,11 +48,6 @@ static int compare_call(const struct oci_seccomp *a, const struct oci_seccomp *b
 	return r;
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* The calls of which either speaks, once each; what neither names both deny. */
 static int collect(const struct oci_seccomp *a, const struct oci_seccomp *b, struct strv *ret)
 {
@@ -67,8 +62,7 @@ static int collect(const struct oci_seccomp *a, const struct oci_seccomp *b, str
 				if (strv_add(ret, rule->names.v[j]) < 0)
 					return -ENOMEM;
 		}
-	if (ret->n)
-		qsort(ret->v, ret->n, sizeof(*ret->v), by_name);
+	strv_sort(ret);
 	for (size_t i = 0; i < ret->n; i++) {
 		if (n && streq(ret->v[i], ret->v[n - 1]))
 			free(ret->v[i]);

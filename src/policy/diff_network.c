@@ -177,11 +177,6 @@ static int by_port(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* Once each, in order. */
 static void sort_pieces(struct pieces *x)
 {
@@ -198,8 +193,7 @@ static void sort_pieces(struct pieces *x)
 		if (!n || x->ports.v[i] != x->ports.v[n - 1])
 			x->ports.v[n++] = x->ports.v[i];
 	x->ports.n = n;
-	if (x->names.n)
-		qsort(x->names.v, x->names.n, sizeof(*x->names.v), by_name);
+	strv_sort(&x->names);
 }
 
 static int make_pieces(const struct side s[2], struct pieces *ret)

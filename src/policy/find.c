@@ -114,11 +114,6 @@ int policy_load_installed(const char *path, struct policy **ret, struct err *e)
 	return r ? r : policy_parse(text, len, path, ret, e);
 }
 
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* Adds the names of one folder that are not in the list yet. */
 static int list_folder(const char *dir, struct strv *names, struct err *e)
 {
@@ -185,8 +180,7 @@ int policy_list(const struct policy_dirs *d, struct strv *ret_names,
 		r = list_folder(d->system_dir, &names, e);
 	if (r < 0)
 		return r;
-	if (names.n)
-		qsort(names.v, names.n, sizeof(*names.v), compare_names);
+	strv_sort(&names);
 	for (i = 0; i < names.n; i++) {
 		_free_ char *path = NULL;
 

@@ -14,11 +14,6 @@
 #define SIBLINGS_MAX 3 /* more entries of one directory than this are the directory */
 #define PATHS_MAX 8
 
-static int by_text(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* How much of `path` is its ancestor just below the directory, which is `len` long. */
 static size_t child_length(const char *path, size_t len)
 {
@@ -86,7 +81,7 @@ int paths_generalize(const char *dir, const struct strv *opened, struct strv *re
 			return -ENOMEM;
 	if (own.n == 0)
 		return 0;
-	qsort(own.v, own.n, sizeof(*own.v), by_text);
+	strv_sort(&own);
 	r = generalize(own.v, own.n, streq(dir, "/") ? 0 : strlen(dir), &found);
 	if (r < 0)
 		return r;

@@ -11,7 +11,8 @@
 
 static const struct option_row options[] = { CREATE_OPTION_ROWS(create_options), {} };
 
-unsigned int listen_fds_count(void)
+/* How many descriptors from 3 on were passed by LISTEN_FDS, if they are meant for this process. */
+static unsigned int listen_fds_count(void)
 {
 	const char *fds = getenv("LISTEN_FDS"), *pid = getenv("LISTEN_PID");
 	uint32_t n, p;

@@ -38,9 +38,6 @@ int create_request_fill(const struct runtime_globals *g, const struct create_opt
 			const char *id, struct container_create_request *ret,
 			struct err *e);
 
-/* How many descriptors from 3 on were passed by LISTEN_FDS, if they are meant for this process. */
-unsigned int listen_fds_count(void);
-
 /* The service manager's socket, from the environment; NULL: none. */
 const char *notify_socket(void);
 
