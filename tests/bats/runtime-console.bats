@@ -191,7 +191,9 @@ start_receiver() { # [TEXT]
 	printf '#!/bin/sh\nstty rows 20 cols 60\n"%s" --root "%s" exec --tty "%s" sh -c "tty; stty size; exit 9"\necho "code $?"\n' \
 		"$PURPLE_RUNTIME" "$PURPLE_ROOT" "$ID" >session
 	chmod 0755 session
-	sleep 2 | script -qec ./session /dev/null >typed 2>&1
+	# At its input's end script types a NUL, which the terminal would show in the middle of a line.
+	: >typed
+	wait_for 60 grep -q '^code' typed | script -qec ./session /dev/null >typed 2>&1
 	grep -q '^/dev/pts/0' typed
 	grep -q '^20 60' typed
 	grep -q '^code 9' typed
