@@ -67,31 +67,6 @@ start() {
 	assert_output $'got one\n1000000'
 }
 
-@test "-it: a terminal of the container's own, with its size, and the exit code" {
-	requires script
-	new_id
-	# Podman may not have read all that a program said which ends at once.
-	run script -qec "stty rows 33 cols 99; podman run -it --rm --name $ID localhost/busybox \
-		sh -c 'tty; test -t 0 && test -t 1 && test -t 2 && echo all; stty size; sleep 1; exit 5'" /dev/null </dev/null
-	assert_status 5
-	output=${output//$'\r'/}
-	assert_contains /dev/pts/0
-	assert_contains all
-	assert_contains "33 99"
-}
-
-@test "-t: what is typed reaches the program, and ^C interrupts it" {
-	requires script
-	new_id
-	run script -qec "podman run -it --rm --name $ID localhost/busybox \
-		sh -c 'trap \"echo interrupted; exit 7\" INT; echo ready; while :; do sleep 0.1; done'" /dev/null \
-		< <(wait_for 10 eval 'podman logs "$ID" 2>/dev/null | grep -q ready'
-			printf '\003'
-			wait_for 10 eval '! podman container exists "$ID"')
-	assert_status 7
-	assert_contains interrupted
-}
-
 # --- files ----------------------------------------------------------------------------------------
 
 @test "--read-only: the root is read-only, --tmpfs and the engine's own places are not" {

@@ -89,7 +89,7 @@ log_has() {
 # on_a_terminal COMMAND: what the shell command shows on a terminal of 33 lines and 111 columns,
 # without carriage returns. Input that the caller feeds is typed there.
 on_a_terminal() {
-	SHELL=/bin/bash timeout 60 script -qec "stty rows 33 cols 111; $1" /dev/null | tr -d '\r\000'
+	SHELL=/bin/bash timeout 150 script -qec "stty rows 33 cols 111; $1" /dev/null | tr -d '\r\000'
 	return "${PIPESTATUS[0]}"
 }
 

@@ -23,7 +23,7 @@ receive_pidfd() {
 		c, _ = s.accept()
 		text, fds, flags, _ = socket.recv_fds(c, 100, 2)
 		info = open(f"/proc/self/fdinfo/{fds[0]}").read()
-		pid = re.search(r"^Pid:\s+(\d+)", info, re.M).group(1)
+		pid = re.search(r"^Pid:\s+(-?\d+)", info, re.M).group(1) # -1: has ended
 		print(text.decode(), pid, len(fds), c.recv(10), flush=True)
 		signal.pidfd_send_signal(fds[0], 0)
 	END
