@@ -5,8 +5,8 @@
  * audit.h says what is told, and how a process's container is found.
  *
  * Theory of operation. There are three places to look from:
- *  - trace_exec, trace_exit: where processes start another program, and end. They run for those of
- *    the whole host, which is not to be measured beside the rest of it;
+ *  - trace_fork, trace_exec, trace_exit: where processes are made, start another program, and end.
+ *    They run for those of the whole host, which is not to be measured beside the rest of it;
  *  - trace_return: the end of every system call of the host, while a container wants it (files,
  *    denials, privileges, counts). A process in no container has to be let go quickly: most calls
  *    are by their number and result, before anybody asks whose they are;
@@ -20,8 +20,9 @@
  * may be any error. trace_group.denied has the profile's word on it. To see that its entry was
  * not traced would tell as well, but makes the host's system calls twice as dear.
  *
- * Not seen: what io_uring does (the calls that set it up are); opens by the kernel for a process;
- * link(), truncate() and other ways to change a file by name; sockets that are not of the internet.
+ * Not seen: what io_uring does, which under every policy nobody can set up (policy/merge_network.c);
+ * opens by the kernel for a process; times of files; what is written, and to which place of a file;
+ * listen() and accept(), and datagrams of Unix sockets that are not connected.
  *
  * The least kernel is 5.17: bpf_loop().
  */
@@ -33,7 +34,6 @@
 #include "audit/sockets.h"
 
 #define MAX_ERRNO 4095
-#define NO_NUMBER 0xffffffffu
 #define COUNT_TRIES 16 /* places in `counts` where a call of a process may stand */
 
 static __always_inline bool has_call(const struct trace_calls *calls, __u32 number)
@@ -42,15 +42,32 @@ static __always_inline bool has_call(const struct trace_calls *calls, __u32 numb
 	       (calls->bits[(number / 64) & (TRACE_CALLS / 64 - 1)] >> (number % 64)) & 1;
 }
 
-/* Whether a call that failed was refused, and by whom. */
+static __always_inline bool is_failure(long result)
+{
+	return result < 0 && result >= -MAX_ERRNO;
+}
+
+static __always_inline bool wants_counts(void)
+{
+	const struct trace_control *c = get_control();
+
+	return c && (c->wants & TRACE_COUNTS);
+}
+
+static __always_inline bool is_refusal(long result)
+{
+	return result == -EPERM || result == -EACCES;
+}
+
+/* Whether a call that failed was refused, and by whom, as far as no other event tells it. */
 static __always_inline bool was_denied(const struct trace_group *group,
 				       const struct call *call, long result,
 				       enum trace_denier *ret)
 {
-	bool refused = result == -EPERM || result == -EACCES;
+	bool refused = is_refusal(result);
 
 	*ret = TRACE_BY_KERNEL;
-	if (call->foreign || (call->number & X32_BIT)) {
+	if (call->foreign || (call->number & X32_BIT) || call->number >= TRACE_CALLS) {
 		*ret = TRACE_BY_EITHER;
 		return refused;
 	}
@@ -62,11 +79,19 @@ static __always_inline bool was_denied(const struct trace_group *group,
 		*ret = TRACE_BY_EITHER;
 		return refused || result == -ENOSYS;
 	}
-	/* Other events tell it. */
-	if (call->kind == CALL_SOCKET ||
-	    (IS_FILE(call->kind) && (group->wants & TRACE_FILES)))
+	return refused && call->kind != CALL_SOCKET && !IS_FILE(call->kind);
+}
+
+/* What was refused is told with its path to those, too, who want denials alone. */
+static __always_inline bool wants_file(const struct trace_group *group,
+				       const struct call *call, long result)
+{
+	if (IS_MOUNT(call->kind))
+		return result >= 0 && (group->wants & TRACE_PRIVILEGES);
+	if (!IS_FILE(call->kind))
 		return false;
-	return refused;
+	return (group->wants & TRACE_FILES) || ((group->wants & TRACE_DENIALS) &&
+						(is_refusal(result) || result == -EROFS));
 }
 
 static __noinline int tell_denied(const struct trace_group *group,
@@ -102,7 +127,7 @@ static __noinline int count(const struct trace_group *group, const struct call *
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 	struct trace_stats *s;
 
-	if (!map)
+	if (!map || is_setting_up(group))
 		return 0;
 	what = TRACE_COUNT_OF(pid, call->number | (call->foreign ? TRACE_COUNT_FOREIGN : 0));
 	for (int i = 0; i < COUNT_TRIES; i++) {
@@ -130,25 +155,17 @@ static __noinline int count(const struct trace_group *group, const struct call *
 	return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int trace_return(unsigned long long *ctx)
+static __noinline int tell_return(const struct pt_regs *regs, long result)
 {
-	const struct pt_regs *regs = (const struct pt_regs *)ctx[0];
+	bool failed = is_failure(result);
 	const struct trace_control *c = get_control();
 	struct trace_group *group;
-	long result = (long)ctx[1];
 	enum trace_denier denier;
 	struct call call;
-	bool failed;
 
-	if (!c)
-		return 0;
-	failed = result < 0 && result >= -MAX_ERRNO;
 	number_of(regs, &call);
 	/* The end of a signal handler: its result is whatever was interrupted. */
-	if (call.number == NO_NUMBER)
-		return 0;
-	if (call.kind == CALL_OTHER && !failed && !(c->wants & TRACE_COUNTS))
+	if (!c || call.number == NO_NUMBER)
 		return 0;
 	group = find_group(c);
 	if (!group)
@@ -161,7 +178,9 @@ int trace_return(unsigned long long *ctx)
 	if (call.kind == CALL_OTHER && !failed)
 		return 0;
 	arguments_of(regs, &call);
-	if (IS_FILE(call.kind) && (group->wants & TRACE_FILES))
+	if ((call.kind == CALL_CONNECT || call.kind == CALL_BIND) && !is_unix(&call))
+		call.kind = CALL_SOCKET;
+	if (wants_file(group, &call, result))
 		tell_file(group, &call, result);
 	if (failed) {
 		if ((group->wants & TRACE_DENIALS) &&
@@ -172,6 +191,24 @@ int trace_return(unsigned long long *ctx)
 	if (call.kind >= CALL_SET_ID && (group->wants & TRACE_PRIVILEGES))
 		tell_privilege(group, &call);
 	return 0;
+}
+
+/* Nearly all calls of the host end here: nothing else is done for them. */
+SEC("tp_btf/sys_exit")
+int trace_return(unsigned long long *ctx)
+{
+	const struct pt_regs *regs = (const struct pt_regs *)ctx[0];
+	long result = (long)ctx[1];
+
+	if (is_failure(result) || !is_dull(regs) || wants_counts())
+		tell_return(regs, result);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int trace_fork(unsigned long long *ctx)
+{
+	return tell_fork((const struct task_struct *)ctx[1]);
 }
 
 SEC("tp_btf/sched_process_exec")

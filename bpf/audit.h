@@ -14,7 +14,10 @@
 
 #include <linux/types.h>
 
-/* The rings. Urgent ones wake their reader at once; see struct trace_stats.waiting for the others. */
+/*
+ * The rings. None wakes its reader at each event: see struct trace_stats.waiting. Starts and ends of programs may fill the urgent one; what else is urgent is lost when
+ * half of it is full, so that no flood of that hides them.
+ */
 #define TRACE_URGENT_SIZE (1 << 20)
 #define TRACE_BULK_SIZE (4 << 20)
 /* Containers at a time, and how deep their groups may lie below the root of cgroup2. */
@@ -22,21 +25,26 @@
 #define TRACE_LEVEL_MAX 63
 
 /* What a container wants to have told: struct trace_group.wants. */
-#define TRACE_PROCESSES 1u   /* TRACE_EXEC, TRACE_EXIT */
-#define TRACE_FILES 2u	     /* TRACE_OPEN, TRACE_REMOVE, TRACE_RENAME */
-#define TRACE_NETWORK 4u     /* TRACE_CONNECT, TRACE_BIND */
-#define TRACE_DENIALS 8u     /* TRACE_DENIED; threads that seccomp kills: TRACE_EXIT */
-#define TRACE_PRIVILEGES 16u /* TRACE_PRIVILEGE; and TRACE_EXEC that raises them */
+#define TRACE_PROCESSES 1u /* TRACE_FORK, TRACE_EXEC, TRACE_EXIT */
+#define TRACE_FILES 2u	   /* TRACE_OPEN, TRACE_REMOVE, TRACE_RENAME, TRACE_CHANGE */
+#define TRACE_NETWORK 4u   /* TRACE_CONNECT, TRACE_BIND */
+/* TRACE_DENIED; files, as far as they were refused; threads that seccomp kills: TRACE_EXIT */
+#define TRACE_DENIALS 8u
+#define TRACE_PRIVILEGES \
+	16u /* TRACE_PRIVILEGE, TRACE_MOUNT; and TRACE_EXEC that raises them */
 #define TRACE_COUNTS 32u /* all system calls of each process, in `counts`; no events */
 
 enum trace_type {
 	TRACE_EXEC,	 /* struct trace_exec; urgent */
 	TRACE_EXIT,	 /* struct trace_exit; urgent */
+	TRACE_FORK,	 /* struct trace_head alone: of the child; urgent */
 	TRACE_DENIED,	 /* struct trace_denied; urgent */
 	TRACE_PRIVILEGE, /* struct trace_privilege; urgent */
+	TRACE_MOUNT,	 /* struct trace_file, of what TRACE_PRIVILEGES is for; urgent */
 	TRACE_OPEN,	 /* struct trace_file; bulk, as the rest */
 	TRACE_REMOVE,	 /* struct trace_file */
 	TRACE_RENAME,	 /* struct trace_file */
+	TRACE_CHANGE,	 /* struct trace_file */
 	TRACE_CONNECT,	 /* struct trace_socket */
 	TRACE_BIND,	 /* struct trace_socket */
 	TRACE_TYPES,
@@ -56,7 +64,8 @@ enum trace_type {
 #define TRACE_CREATED 128u /* TRACE_OPEN: it was not there before */
 /*
  * Of the runtime itself, which sets the container up, or a process that joins it: it runs from the
- * runtime's file, and has not executed another program since it was forked.
+ * runtime's file, has not executed another program since it was forked, and nobody else in the
+ * container has.
  */
 #define TRACE_SETUP 256u
 
@@ -114,24 +123,28 @@ struct trace_exit {
 enum trace_denier {
 	TRACE_BY_KERNEL, /* not seccomp: capabilities, modes of files, Landlock, the network filter */
 	TRACE_BY_SECCOMP, /* the profile denies this call whatever its arguments are */
-	TRACE_BY_EITHER, /* the profile denies it by its arguments, or the call is of another ABI */
+	/* the profile denies it by its arguments, or the call is of another ABI, or unknown */
+	TRACE_BY_EITHER,
 };
 /*
  * A call that gave EPERM or EACCES, or any error where the profile denies it. Calls whose failures
  * other events tell (files, connect()) are here for seccomp alone. Alike ones (process, call,
- * error) are told once a second.
+ * error) are told once a second; those of numbers that no kernel has are alike.
  */
 struct trace_denied {
 	struct trace_head head;
 	__u64 arguments[6];
-	__u32 call;   /* number */
+	__u32 call;   /* number, or TRACE_CALL_UNKNOWN */
 	__u32 arch;   /* AUDIT_ARCH_... of the number */
 	__u32 error;  /* positive errno */
 	__u32 denier; /* enum trace_denier */
 	__u64 count;  /* 1 and how many alike ones had no event since the last one */
 };
 
-/* A call of these that was done: set*id(), setgroups(), capset(), unshare(), setns(), clone(). */
+/*
+ * A call of these that was done: set*id(), setgroups(), capset(), unshare(), setns(), clone(),
+ * ptrace() and its like, bpf(), calls for modules and mounts that have no path.
+ */
 struct trace_privilege {
 	struct trace_head head; /* of afterwards */
 	__u64 arguments[6];
@@ -141,6 +154,24 @@ struct trace_privilege {
 	__u64 count; /* as in struct trace_denied; alike: process, call and first argument */
 };
 
+/* What TRACE_CHANGE changes. */
+enum trace_change {
+	TRACE_NO_CHANGE,
+	TRACE_LINK,    /* a second name: TRACE_NEW_PATH */
+	TRACE_SYMLINK, /* TRACE_NEW_PATH: its text, as it is */
+	TRACE_TRUNCATE,
+	TRACE_MKDIR,	   /* `mode` */
+	TRACE_MKNOD,	   /* likewise: type and mode */
+	TRACE_CHMOD,	   /* likewise */
+	TRACE_CHOWN,	   /* `owner` */
+	TRACE_SETXATTR,	   /* TRACE_NEW_PATH: the name of the attribute, as it is */
+	TRACE_REMOVEXATTR, /* likewise */
+	/* Unix sockets; TRACE_NEW_PATH, and no path: the name of an abstract one, without its NUL. */
+	TRACE_UNIX_CONNECT,
+	TRACE_UNIX_BIND,
+	TRACE_CHANGES,
+};
+
 /*
  * A path that the process said stands in TRACE_PATH; where it is relative, TRACE_BASE is the folder
  * it starts from. What the kernel resolved (TRACE_RESOLVED) is TRACE_PATH alone.
@@ -148,18 +179,24 @@ struct trace_privilege {
 enum trace_file_text {
 	TRACE_BASE,
 	TRACE_PATH,
-	TRACE_NEW_BASE, /* of TRACE_RENAME */
+	TRACE_NEW_BASE, /* of TRACE_RENAME, TRACE_MOUNT, TRACE_LINK */
 	TRACE_NEW_PATH,
 	TRACE_FILE_TEXTS,
 };
 struct trace_file {
 	struct trace_head head;
 	__u32 call, arch;
-	__s32 result;	  /* 0 (of an open too), or -errno */
-	__u32 open_flags; /* O_... of TRACE_OPEN */
-	__u32 mode;	  /* type and mode of the file that was opened; 0: unknown */
+	__s32 result; /* 0 (of an open too), or -errno */
+	union {
+		__u32 open_flags; /* O_... of TRACE_OPEN */
+		__u32 owner; /* of TRACE_CHOWN, as the process numbers users; ~0: as it was */
+	};
+	union {
+		__u32 mode; /* type and mode of the file that was opened; 0: unknown */
+		__u32 owner_group; /* of TRACE_CHOWN */
+	};
 	__u16 lengths[TRACE_FILE_TEXTS];
-	__u32 reserved;
+	__u32 change; /* enum trace_change */
 };
 
 enum trace_verdict {
@@ -191,18 +228,17 @@ struct trace_stats {
 	__u64 uncounted;  /* calls that had no place in `counts` */
 	__u64 numbers[2]; /* the next one of the urgent ring, of the bulk ring */
 	/*
-	 * The reader sets it to 1 before it goes to sleep on the bulk ring, looks once more whether
-	 * the ring is empty, and sleeps; the next event sets it to 0 and wakes it. While it is 0
-	 * nothing wakes the reader but each eighth of the ring that fills: it looks every 50 ms.
+	 * Of either ring. The reader sets it to 1 before it goes to sleep on the ring, looks once
+	 * more whether that is empty, and sleeps; the next event sets it to 0 and wakes it. While it
+	 * is 0 nothing wakes the reader but each eighth of the ring that fills: it looks every 50 ms.
 	 */
-	__u32 waiting;
-	__u32 reserved;
+	__u32 waiting[2];
 };
 
 /*
  * Map `counts` of a container, TRACE_COUNTS_MAX elements, to be mapped into memory. A call of a
  * process may stand in more than one element: they are to be added. The reader sets `what` to 0
- * in those of processes that have ended.
+ * in those of processes that have ended. What sets the container up is not counted.
  */
 #define TRACE_COUNTS_MAX 16384
 struct trace_count {
@@ -217,6 +253,8 @@ struct trace_count {
 
 /* Calls that the seccomp profile denies, a bit each. */
 #define TRACE_CALLS 512
+/* Any number beyond them, which no kernel has (with or without the bit of x32). */
+#define TRACE_CALL_UNKNOWN 0x3fffffffu
 struct trace_calls {
 	__u64 bits[TRACE_CALLS / 64];
 };
@@ -231,6 +269,8 @@ struct trace_group {
 	__u64 inode;
 	struct trace_calls denied;	/* whatever the arguments are */
 	struct trace_calls denied_some; /* with some arguments */
+	__u32 is_set_up;		/* the kernel's: a program was executed in it */
+	__u32 reserved;
 };
 #define TRACE_INNERMOST 0xffffffffu /* the one that the process is in */
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
-/* Opened, removed and renamed files. Part of audit.bpf.c. */
+/*
+ * Files that are opened, removed, renamed or changed otherwise; mounts. Which arguments of a call
+ * are its paths stands in call_shapes. Part of audit.bpf.c.
+ */
 #ifndef PURPLE_BPF_AUDIT_FILES_H
 #define PURPLE_BPF_AUDIT_FILES_H
 
@@ -11,6 +14,7 @@
 #define O_CREAT 0100
 #define O_CREAT_FLAGS 01101 /* of creat(): O_CREAT | O_WRONLY | O_TRUNC */
 #define FMODE_CREATED (1u << 20)
+#define AF_UNIX 1
 
 static __always_inline struct file *file_of(int fd)
 {
@@ -26,7 +30,7 @@ static __always_inline struct file *file_of(int fd)
 }
 
 /* What the kernel has opened. */
-static __always_inline __u16 add_opened(struct draft *d, int fd)
+static __noinline int add_opened(struct draft *d, int fd)
 {
 	struct file *file = file_of(fd);
 	struct dentry *dentry;
@@ -39,14 +43,17 @@ static __always_inline __u16 add_opened(struct draft *d, int fd)
 	}
 	path.mnt = BPF_CORE_READ(file, f_path.mnt);
 	dentry = BPF_CORE_READ(file, f_path.dentry);
-	if (BPF_CORE_READ(file, f_mode) & FMODE_CREATED)
-		d->head.flags |= TRACE_CREATED;
 	if (dentry && !BPF_CORE_READ(dentry, d_hash.pprev) &&
 	    BPF_CORE_READ(dentry, d_parent) != dentry)
 		d->head.flags |= TRACE_DELETED;
 	d->head.flags |= TRACE_RESOLVED;
-	d->file.mode = BPF_CORE_READ(file, f_inode, i_mode);
-	return add_path(d, path.mnt, dentry);
+	if (d->head.type == TRACE_OPEN) {
+		if (BPF_CORE_READ(file, f_mode) & FMODE_CREATED)
+			d->head.flags |= TRACE_CREATED;
+		d->file.mode = BPF_CORE_READ(file, f_inode, i_mode);
+	}
+	d->file.lengths[TRACE_PATH] = add_path(d, path.mnt, dentry);
+	return 0;
 }
 
 /* A path as the process said it, and where it starts from if that matters. */
@@ -80,79 +87,114 @@ static __noinline int add_said(struct draft *d, __u32 which, int folder, const v
 	return 0;
 }
 
-static __always_inline int folder_of(const struct call *call)
+/* Whether a call that connects or binds is of a Unix socket. */
+static __always_inline bool is_unix(const struct call *call)
 {
-	switch (call->kind) {
-	case CALL_OPENAT:
-	case CALL_OPENAT2:
-	case CALL_REMOVE_AT:
-	case CALL_RENAME_AT:
-		return call->arguments[0];
-	default:
-		return AT_FDCWD;
+	__u16 family = 0;
+
+	bpf_probe_read_user(&family, sizeof(family), (const void *)call->arguments[1]);
+	return family == AF_UNIX;
+}
+
+/* Such a socket's path, which need not end with a NUL, or its name behind one. */
+static __always_inline void add_socket_path(struct draft *d)
+{
+	const char *said = (const char *)d->arguments[1] + sizeof(__u16);
+	__u32 room = d->arguments[2] - sizeof(__u16);
+	char first = 0;
+
+	/* One without a name. */
+	if ((__u32)d->arguments[2] <= sizeof(__u16))
+		return;
+	bpf_probe_read_user(&first, 1, said);
+	if (!first) {
+		d->file.lengths[TRACE_NEW_PATH] = add_user_bytes(d, said + 1, room - 1);
+		return;
+	}
+	add_said(d, TRACE_BASE, AT_FDCWD, said);
+	if (d->file.lengths[TRACE_PATH] > room) {
+		d->used -= d->file.lengths[TRACE_PATH] - room;
+		d->file.lengths[TRACE_PATH] = room;
 	}
 }
 
-static __always_inline const void *path_of(const struct call *call)
-{
-	switch (call->kind) {
-	case CALL_OPENAT:
-	case CALL_OPENAT2:
-	case CALL_REMOVE_AT:
-	case CALL_RENAME_AT:
-		return (const void *)call->arguments[1];
-	default:
-		return (const void *)call->arguments[0];
-	}
-}
-
-static __always_inline __u32 open_flags_of(const struct call *call)
+static __always_inline __u32 open_flags_of(const struct draft *d, __u32 kind)
 {
 	__u64 how = 0;
 
-	switch (call->kind) {
+	switch (kind) {
 	case CALL_OPEN:
-		return call->arguments[1];
+		return d->arguments[1];
 	case CALL_CREAT:
 		return O_CREAT_FLAGS;
 	case CALL_OPENAT2:
-		bpf_probe_read_user(&how, sizeof(how), (const void *)call->arguments[2]);
+		bpf_probe_read_user(&how, sizeof(how), (const void *)d->arguments[2]);
 		return how;
 	default:
-		return call->arguments[2];
+		return d->arguments[2];
 	}
 }
 
-static __always_inline void add_new_path(struct draft *d, const struct call *call)
+/* An argument, counted from 1. */
+static __always_inline __u64 argument(const struct draft *d, __u32 which)
 {
-	if (call->kind == CALL_RENAME)
-		add_said(d, TRACE_NEW_BASE, AT_FDCWD, (const void *)call->arguments[1]);
+	return d->arguments[(which - 1) & (DRAFT_ARGUMENTS - 1)];
+}
+
+static __always_inline void add_argument_path(struct draft *d, __u32 which, __u32 folder,
+					      __u32 path)
+{
+	const void *said = (const void *)argument(d, path);
+
+	/* What is mounted may come from nowhere. */
+	if (path && said)
+		add_said(d, which, folder ? (int)argument(d, folder) : AT_FDCWD, said);
+}
+
+static __always_inline void write_paths(struct draft *d, __u32 kind, long result)
+{
+	const volatile struct call_shape *shape = &call_shapes[kind & (SHAPES - 1)];
+
+	if (d->head.type == TRACE_OPEN && result >= 0)
+		add_opened(d, result);
+	else if (shape->file)
+		add_opened(d, argument(d, shape->file));
+	else if (kind == CALL_CONNECT || kind == CALL_BIND)
+		add_socket_path(d);
+	else if (!shape->path)
+		d->head.flags |= TRACE_UNREAD;
 	else
-		add_said(d, TRACE_NEW_BASE, call->arguments[2],
-			 (const void *)call->arguments[3]);
+		add_argument_path(d, TRACE_BASE, shape->folder, shape->path);
+	add_argument_path(d, TRACE_NEW_BASE, shape->new_folder, shape->new_path);
+	if (shape->text)
+		d->file.lengths[TRACE_NEW_PATH] =
+			add_user_string(d, (const void *)argument(d, shape->text));
 }
 
 static __always_inline void write_file_event(struct draft *d,
 					     const struct trace_group *group,
-					     const struct call *call, long result,
-					     enum trace_type type)
+					     const struct call *call, long result)
 {
-	fill_head(&d->head, group, type);
+	const volatile struct call_shape *shape = &call_shapes[call->kind & (SHAPES - 1)];
+
+	fill_head(&d->head, group, shape->type);
+	__builtin_memcpy(d->arguments, call->arguments, sizeof(call->arguments));
 	d->file.call = call->number;
 	d->file.arch = call->arch;
 	d->file.result = result < 0 ? result : 0;
-	d->file.open_flags = type == TRACE_OPEN ? open_flags_of(call) : 0;
+	d->file.open_flags = 0;
 	d->file.mode = 0;
-	d->file.reserved = 0;
+	d->file.change = shape->change;
 	__builtin_memset(d->file.lengths, 0, sizeof(d->file.lengths));
-	if (type == TRACE_OPEN && result >= 0)
-		d->file.lengths[TRACE_PATH] = add_opened(d, result);
-	else if (call->kind == CALL_OPEN_HANDLE)
-		d->head.flags |= TRACE_UNREAD;
-	else
-		add_said(d, TRACE_BASE, folder_of(call), path_of(call));
-	if (type == TRACE_RENAME)
-		add_new_path(d, call);
+	if (shape->type == TRACE_OPEN)
+		d->file.open_flags = open_flags_of(d, call->kind);
+	if (shape->mode)
+		d->file.mode = argument(d, shape->mode);
+	if (shape->owner) {
+		d->file.owner = argument(d, shape->owner);
+		d->file.owner_group = argument(d, shape->owner + 1);
+	}
+	write_paths(d, call->kind, result);
 }
 
 static __always_inline __u32 draft_size(const struct draft *d)
@@ -160,75 +202,25 @@ static __always_inline __u32 draft_size(const struct draft *d)
 	return sizeof(struct trace_file) + (d->used & (TEXTS * TRACE_TEXT_MAX - 1));
 }
 
-static __noinline int tell_open(const struct trace_group *group, const struct call *call,
+static __noinline int tell_file(const struct trace_group *group, const struct call *call,
 				long result)
 {
+	__u32 type = call_shapes[call->kind & (SHAPES - 1)].type;
 	struct trace_stats *s = stats_of(group);
 	struct draft *d;
 
-	if (!s)
+	if (!s || type >= TRACE_TYPES)
 		return 0;
-	__sync_fetch_and_add(&s->seen[TRACE_OPEN], 1);
+	__sync_fetch_and_add(&s->seen[type], 1);
 	d = take_draft();
 	if (!d) {
-		__sync_fetch_and_add(&s->lost[TRACE_OPEN], 1);
+		__sync_fetch_and_add(&s->lost[type], 1);
 		return 0;
 	}
-	write_file_event(d, group, call, result, TRACE_OPEN);
-	send(group, s, &d->head, TRACE_OPEN, draft_size(d));
+	write_file_event(d, group, call, result);
+	send(group, s, &d->head, type, draft_size(d));
 	release_draft(d);
 	return 0;
-}
-
-static __noinline int tell_remove(const struct trace_group *group,
-				  const struct call *call, long result)
-{
-	struct trace_stats *s = stats_of(group);
-	struct draft *d;
-
-	if (!s)
-		return 0;
-	__sync_fetch_and_add(&s->seen[TRACE_REMOVE], 1);
-	d = take_draft();
-	if (!d) {
-		__sync_fetch_and_add(&s->lost[TRACE_REMOVE], 1);
-		return 0;
-	}
-	write_file_event(d, group, call, result, TRACE_REMOVE);
-	send(group, s, &d->head, TRACE_REMOVE, draft_size(d));
-	release_draft(d);
-	return 0;
-}
-
-static __noinline int tell_rename(const struct trace_group *group,
-				  const struct call *call, long result)
-{
-	struct trace_stats *s = stats_of(group);
-	struct draft *d;
-
-	if (!s)
-		return 0;
-	__sync_fetch_and_add(&s->seen[TRACE_RENAME], 1);
-	d = take_draft();
-	if (!d) {
-		__sync_fetch_and_add(&s->lost[TRACE_RENAME], 1);
-		return 0;
-	}
-	write_file_event(d, group, call, result, TRACE_RENAME);
-	send(group, s, &d->head, TRACE_RENAME, draft_size(d));
-	release_draft(d);
-	return 0;
-}
-
-static __always_inline void tell_file(const struct trace_group *group,
-				      const struct call *call, long result)
-{
-	if (call->kind <= CALL_OPEN_HANDLE)
-		tell_open(group, call, result);
-	else if (call->kind <= CALL_REMOVE_AT)
-		tell_remove(group, call, result);
-	else
-		tell_rename(group, call, result);
 }
 
 #endif

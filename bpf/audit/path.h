@@ -12,6 +12,7 @@
 #define TEXTS 4
 #define STEPS_MAX 512 /* folders and mounts up to the root */
 #define NAME_ROOM 256
+#define DRAFT_ARGUMENTS 8
 
 /* An event with texts is put together here, by one program at a time: `busy`. */
 struct draft {
@@ -23,6 +24,7 @@ struct draft {
 		struct trace_file file;
 	};
 	char text[TEXTS * TRACE_TEXT_MAX + TRACE_TEXT_MAX];
+	__u64 arguments[DRAFT_ARGUMENTS]; /* of the call; the last ones are none */
 	/* A path, from its end on; the last part is room for what the verifier thinks possible. */
 	char path[TRACE_TEXT_MAX + NAME_ROOM];
 };

@@ -45,10 +45,12 @@ static __always_inline int tell_exec(const struct linux_binprm *bprm)
 	struct trace_stats *s;
 	struct draft *d;
 
-	if (!group || !(group->wants & (TRACE_PROCESSES | TRACE_PRIVILEGES)))
+	if (!group)
 		return 0;
+	group->is_set_up = 1;
 	if (!(group->wants & TRACE_PROCESSES) &&
-	    !BPF_CORE_READ_BITFIELD_PROBED(bprm, secureexec))
+	    (!(group->wants & TRACE_PRIVILEGES) ||
+	     !BPF_CORE_READ_BITFIELD_PROBED(bprm, secureexec)))
 		return 0;
 	s = stats_of(group);
 	if (!s)
@@ -62,6 +64,30 @@ static __always_inline int tell_exec(const struct linux_binprm *bprm)
 	write_exec_event(d, group, bprm);
 	send(group, s, &d->head, TRACE_EXEC, draft_size(d));
 	release_draft(d);
+	return 0;
+}
+
+/* A child, by the process that makes it; threads are none. */
+static __always_inline int tell_fork(const struct task_struct *child)
+{
+	const struct trace_control *c = get_control();
+	struct trace_group *group = c ? find_group(c) : NULL;
+	struct trace_head h = {};
+	struct trace_stats *s;
+
+	if (!group || !(group->wants & TRACE_PROCESSES) || child->pid != child->tgid)
+		return 0;
+	s = stats_of(group);
+	if (!s)
+		return 0;
+	__sync_fetch_and_add(&s->seen[TRACE_FORK], 1);
+	fill_head(&h, group, TRACE_FORK);
+	h.started = child->start_boottime;
+	h.pid = child->pid;
+	h.thread = child->pid;
+	h.parent = child->real_parent->tgid;
+	say_numbers(&h, child, child->real_parent, group->pid_level);
+	send(group, s, &h, TRACE_FORK, sizeof(h));
 	return 0;
 }
 

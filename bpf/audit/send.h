@@ -68,8 +68,9 @@ static __always_inline __u32 number_at(const struct pid *pid, __u32 level,
 	return nr;
 }
 
-static __always_inline void say_numbers(struct trace_head *h, struct task_struct *leader,
-					struct task_struct *parent, __u32 level)
+static __always_inline void say_numbers(struct trace_head *h,
+					const struct task_struct *leader,
+					const struct task_struct *parent, __u32 level)
 {
 	const struct pid *pid = BPF_CORE_READ(leader, thread_pid);
 	const void *ns = NULL, *parent_ns = NULL;
@@ -96,12 +97,13 @@ static __always_inline struct inode *own_inode(struct task_struct *task)
 	return BPF_CORE_READ(task, mm, exe_file, f_inode);
 }
 
-static __always_inline bool is_setting_up(const struct trace_group *group,
-					  struct task_struct *task)
+/* See TRACE_SETUP. */
+static __always_inline bool is_setting_up(const struct trace_group *group)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct inode *inode;
 
-	if (!(task->flags & PF_FORKNOEXEC))
+	if (group->is_set_up || !(task->flags & PF_FORKNOEXEC))
 		return false;
 	inode = own_inode(task);
 	return inode && BPF_CORE_READ(inode, i_ino) == group->inode &&
@@ -117,7 +119,7 @@ static __always_inline void fill_head(struct trace_head *h,
 	const struct cred *cred = task->cred;
 
 	h->type = type;
-	h->flags = is_setting_up(group, task) ? TRACE_SETUP : 0;
+	h->flags = is_setting_up(group) ? TRACE_SETUP : 0;
 	h->time = bpf_ktime_get_boot_ns();
 	h->started = leader->start_boottime;
 	h->cgroup = bpf_get_current_cgroup_id();
@@ -139,43 +141,50 @@ static __always_inline bool is_bulk(enum trace_type type)
 }
 
 /*
- * The reader of the bulk ring is asleep: after the event is there, since it looks once more after
- * it has said that it goes to sleep. A record that is thrown away wakes it.
+ * The reader of a ring is asleep: after the event is there, since it looks once more after it has
+ * said that it goes to sleep. A record that is thrown away wakes it.
  */
-static __always_inline void wake_reader(struct trace_stats *s, void *ring)
+static __always_inline void wake_reader(__u32 *waiting, void *ring)
 {
 	void *nothing;
 
-	if (!s->waiting || __sync_val_compare_and_swap(&s->waiting, 1, 0) != 1)
+	if (!*waiting || __sync_val_compare_and_swap(waiting, 1, 0) != 1)
 		return;
 	nothing = bpf_ringbuf_reserve(ring, 8, 0);
 	if (nothing)
 		bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
 }
 
-/* `type` is a constant where this is called. h->number and h->size are set here. */
+/* Starts and ends of programs have all of the urgent ring; a flood of others leaves them half. */
+static __always_inline bool has_room(const struct trace_head *h, enum trace_type type,
+				     __u64 filled)
+{
+	return is_bulk(type) || type == TRACE_EXEC ||
+	       (type == TRACE_EXIT && !(h->flags & TRACE_THREAD)) ||
+	       filled < TRACE_URGENT_SIZE / 2;
+}
+
+/* h->number and h->size are set here. */
 static __always_inline void send(const struct trace_group *group, struct trace_stats *s,
 				 struct trace_head *h, enum trace_type type, __u32 size)
 {
-	__u64 key = group->key | (is_bulk(type) ? TRACE_KEY_BULK : 0), flags = 0;
+	bool bulk = is_bulk(type);
+	__u64 key = group->key | (bulk ? TRACE_KEY_BULK : 0), filled, flags;
+	__u64 part = (bulk ? TRACE_BULK_SIZE : TRACE_URGENT_SIZE) / 8;
 	void *ring = bpf_map_lookup_elem(&rings, &key);
 
 	h->size = size;
-	h->number = __sync_fetch_and_add(&s->numbers[is_bulk(type)], 1);
-	if (ring && is_bulk(type)) {
-		__u64 filled = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
-		__u64 step = TRACE_BULK_SIZE / 8;
-
-		flags = filled / step == (filled + size + 8) / step ? BPF_RB_NO_WAKEUP :
-								      BPF_RB_FORCE_WAKEUP;
-	}
-	if (!ring || bpf_ringbuf_output(ring, h, size, flags) < 0) {
+	h->number = __sync_fetch_and_add(&s->numbers[bulk], 1);
+	filled = ring ? bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) : 0;
+	flags = filled / part == (filled + size + 8) / part ? BPF_RB_NO_WAKEUP :
+							      BPF_RB_FORCE_WAKEUP;
+	if (!ring || !has_room(h, type, filled) ||
+	    bpf_ringbuf_output(ring, h, size, flags) < 0) {
 		__sync_fetch_and_add(&s->lost[type], 1);
 		return;
 	}
 	__sync_fetch_and_add(&s->sent[type], 1);
-	if (is_bulk(type))
-		wake_reader(s, ring);
+	wake_reader(&s->waiting[bulk], ring);
 }
 
 /* How many alike events the one to be written stands for; 0: none is due. */
@@ -188,6 +197,9 @@ static __always_inline __u64 due(const struct trace_group *group, __u32 call, __
 	struct counted *seen, first = { .time = bpf_ktime_get_boot_ns() };
 	__u64 count;
 
+	/* Its events are nobody's: none may stand for others. */
+	if (is_setting_up(group))
+		return 1;
 	seen = bpf_map_lookup_elem(&recent, &alike);
 	if (!seen) {
 		bpf_map_update_elem(&recent, &alike, &first, BPF_ANY);

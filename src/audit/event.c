@@ -221,6 +221,30 @@ void audit_event_dns(const struct audit_head *h, const struct audit_dns *x,
 
 /* --- the monitor's own --- */
 
+static void add_traced(struct buf *out, const uint64_t traced[TRACE_TYPES + 1])
+{
+	static const char *const names[TRACE_TYPES + 1] = {
+		[TRACE_EXEC] = "exec",		 [TRACE_EXIT] = "exit",
+		[TRACE_FORK] = "fork",		 [TRACE_DENIED] = "denied",
+		[TRACE_PRIVILEGE] = "privilege", [TRACE_MOUNT] = "mount",
+		[TRACE_OPEN] = "open",		 [TRACE_REMOVE] = "remove",
+		[TRACE_RENAME] = "rename",	 [TRACE_CHANGE] = "change",
+		[TRACE_CONNECT] = "connect",	 [TRACE_BIND] = "bind",
+		[TRACE_TYPES] = "counts",
+	};
+	bool any = false;
+
+	for (size_t i = 0; i <= TRACE_TYPES; i++) {
+		if (!traced[i])
+			continue;
+		buf_addf(out, "%s\"%s\":%" PRIu64, any ? "," : ",\"lost_events\":{",
+			 names[i], traced[i]);
+		any = true;
+	}
+	if (any)
+		buf_adds(out, "}");
+}
+
 static void add_lost(struct buf *out, const struct audit_lost *x)
 {
 	buf_addf(out,
@@ -232,6 +256,7 @@ static void add_lost(struct buf *out, const struct audit_lost *x)
 	if (x->record)
 		buf_addf(out, ",\"record\":%" PRIu64, x->record);
 	buf_adds(out, "}");
+	add_traced(out, x->traced);
 }
 
 void audit_event_lost(const struct audit_head *h, const struct audit_lost *x, struct buf *out)

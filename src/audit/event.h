@@ -13,6 +13,7 @@
 #include "audit/dns_line.h"
 #include "audit/rules.h"
 #include "base/str.h"
+#include "bpf/audit.h"
 #include "bpf/network_filter.h"
 
 /* How every line begins. */
@@ -51,6 +52,8 @@ struct audit_lost {
 	uint64_t log;	  /* lines: the file has reached its size, or cannot be written */
 	uint64_t trace;	  /* what was traced: a ring was full, or a table */
 	uint64_t record; /* lines for audit logs: the recorder was too slow, or is not there */
+	/* `trace` by enum trace_type, as far as the kernel lost it; last: calls that are not counted. */
+	uint64_t traced[TRACE_TYPES + 1];
 };
 void audit_event_lost(const struct audit_head *h, const struct audit_lost *x,
 		      struct buf *out);

@@ -64,6 +64,8 @@ bool monitor_tell_lost(struct monitor *m)
 				 .log = m->now.log - m->told.log,
 				 .trace = m->now.trace - m->told.trace,
 				 .record = m->now.record - m->told.record };
+	for (size_t i = 0; i < ARRAY_SIZE(x.traced); i++)
+		x.traced[i] = m->now.traced[i] - m->told.traced[i];
 	if (!x.full && !x.limited && !x.dns && !x.log && !x.trace && !x.record)
 		return false;
 	/* Once more when the file is full, and then at the end. */
@@ -313,10 +315,10 @@ static int wait_for(struct monitor *m, struct pollfd p[WAIT_MAX], struct err *e)
 	p[WAIT_CONTROL] = (struct pollfd){ .fd = MONITOR_FD_CONTROL, .events = POLLIN };
 	p[WAIT_RING] = (struct pollfd){ .fd = m->network.is_on ? MONITOR_FD_RING : -1,
 					.events = POLLIN };
-	p[WAIT_URGENT] = (struct pollfd){ .fd = m->trace.is_on ? MONITOR_FD_URGENT : -1,
+	p[WAIT_URGENT] = (struct pollfd){ .fd = m->trace.is_on ? m->trace.urgent.wait : -1,
 					  .events = POLLIN };
 	p[WAIT_BULK] = (struct pollfd){ .fd = m->trace.is_on && !monitor_record_is_full(m) ?
-						      m->trace.bulk_wait :
+						      m->trace.bulk.wait :
 						      -1,
 					.events = POLLIN };
 	p[WAIT_REPORTS] = (struct pollfd){ .fd = r->recorder.report_fd, .events = POLLIN };
@@ -343,9 +345,9 @@ static void read_all(struct monitor *m, const struct pollfd p[WAIT_MAX])
 	if (p[WAIT_RING].revents)
 		monitor_network_read(m);
 	if (p[WAIT_URGENT].revents)
-		monitor_trace_read_urgent(m);
+		monitor_trace_wake(&m->trace.urgent);
 	if (p[WAIT_BULK].revents)
-		monitor_trace_wake(m);
+		monitor_trace_wake(&m->trace.bulk);
 	for (size_t i = 0; i < CGROUP_WATCH_WAKERS; i++) {
 		if (p[WAIT_GROUP + i].revents) {
 			read_group(m);

@@ -76,21 +76,28 @@ struct monitor_calls {
 	bool is_over; /* the process has ended */
 };
 
+/* One of the two rings: it wakes us while we sleep on it, and else at each eighth that fills. */
+struct monitor_ring {
+	struct ring_buffer *ring;
+	int wait; /* epoll, of its wake-ups */
+	bool is_asleep;
+	uint32_t *waiting; /* of struct trace_stats */
+	uint64_t look_at;  /* CLOCK_BOOTTIME */
+};
+
 struct monitor_trace {
 	bool is_on;
-	struct ring_buffer *urgent, *bulk;
+	struct monitor_ring urgent, bulk;
 	struct trace_stats *stats;
 	struct trace_count *counts, *changed;
 	struct monitor_calls *calls; /* NULL: they are not counted */
 	struct buf line;	     /* kept: there are many */
 	int batch;
-	uint64_t sequence, lost;
-	int bulk_wait;		    /* epoll, of wake-ups of the bulk ring */
-	bool is_asleep;		    /* the bulk ring wakes us */
-	uint64_t look_at, count_at; /* CLOCK_BOOTTIME */
-	uint32_t arch;		    /* libseccomp's word for the host's */
+	uint64_t sequence, lost, read;
+	uint64_t merged[TRACE_TYPES]; /* told by the counts of events */
+	uint64_t count_at;	      /* CLOCK_BOOTTIME */
+	uint32_t arch;		      /* libseccomp's word for the host's */
 	uint32_t init_pid;
-	uint64_t first_exec;	/* CLOCK_BOOTTIME; 0: none yet */
 	struct audit_exit exit; /* of init */
 };
 
@@ -175,11 +182,11 @@ void monitor_read_client(struct monitor *m, size_t i);
 /* --- what is traced --- */
 
 int monitor_trace_make(struct monitor *m, struct err *e);
-/* The urgent ones, and a batch of the others. False: there may be more. */
+/* A batch of events. False: there may be more. */
 bool monitor_trace_read_urgent(struct monitor *m);
 bool monitor_trace_read_bulk(struct monitor *m);
-/* bulk_wait says that there is something. */
-void monitor_trace_wake(struct monitor *m);
+/* `wait` of one says that there is something. */
+void monitor_trace_wake(struct monitor_ring *r);
 /* When it wants to be called again without its rings' having said so: CLOCK_BOOTTIME, 0: never. */
 uint64_t monitor_trace_due(struct monitor *m);
 void monitor_trace_tick(struct monitor *m);

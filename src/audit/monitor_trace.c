@@ -3,9 +3,8 @@
  * What is traced of the container: two rings of the kernel's (bpf/audit.h), and a table of system
  * calls. Runs in purple-monitor: monitor_trace_make() as root, the rest as nobody.
  *
- * Neither ring waits for us. The urgent one wakes us at each event; the bulk one when we sleep on
- * it, and else at each eighth that fills: while there is something in it, it is looked at every
- * LOOK_NS. When the recorder is behind, the bulk ring is left alone: what it cannot hold is counted
+ * Neither ring waits for us. They wake us when we sleep on them, and else at each eighth that
+ * fills: while there is something in one, it is looked at every LOOK_NS. When the recorder is behind, the bulk ring is left alone: what it cannot hold is counted
  * by the kernel, and told as lost.
  */
 #include "audit/monitor_parts.h"
@@ -23,6 +22,7 @@
 #include "audit/protocol.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/list.h"
 
 #define LOOK_NS (SECOND / 20)
 #define COUNT_NS (5 * SECOND)
@@ -35,15 +35,21 @@ static struct audit_head trace_head(struct monitor *m, uint64_t at)
 	return monitor_head_numbered(m, at, ++m->trace.sequence);
 }
 
-/*
- * What Purple itself did to set the container up; or the filter has told of it, with its rule. The
- * first holds until a program has been executed in it: an agent can run Purple's file, too, if it
- * sees it, and fork.
- */
+static void record_line(struct monitor *m, uint32_t levels)
+{
+	struct buf *line = &m->trace.line;
+
+	monitor_record(m, levels, line);
+	if (line->failed) {
+		buf_free(line);
+		*line = (struct buf){};
+	}
+}
+
+/* What Purple itself did to set the container up; or the filter has told of it, with its rule. */
 static bool is_left_out(const struct monitor *m, const struct trace_head *h)
 {
-	if ((h->flags & TRACE_SETUP) &&
-	    (!m->trace.first_exec || h->time < m->trace.first_exec))
+	if (h->flags & TRACE_SETUP)
 		return true;
 	return m->network.is_on && (h->type == TRACE_CONNECT || h->type == TRACE_BIND) &&
 	       ((const struct trace_socket *)(const void *)h)->verdict ==
@@ -59,34 +65,43 @@ static void note_exit(struct monitor *m, const struct trace_exit *x)
 		m->trace.exit = (struct audit_exit){ true, x->code, x->signal };
 }
 
+/* Those that an event stands for besides itself. */
+static void note_count(struct monitor_trace *t, const struct trace_head *h)
+{
+	const void *x = h;
+	uint64_t count = 1;
+
+	if (h->type == TRACE_DENIED)
+		count = ((const struct trace_denied *)x)->count;
+	else if (h->type == TRACE_PRIVILEGE)
+		count = ((const struct trace_privilege *)x)->count;
+	if (count)
+		t->merged[h->type] += count - 1;
+}
+
 static void tell_event(struct monitor *m, const void *data, size_t size)
 {
 	const struct trace_head *h = data;
-	struct buf *line = &m->trace.line;
 	struct audit_head head;
 	uint32_t levels;
 
+	m->trace.read++;
 	if (!trace_event_is_whole(data, size)) {
 		m->now.trace++;
 		return;
 	}
+	note_count(&m->trace, h);
 	if (h->type == TRACE_EXIT && !(h->flags & TRACE_THREAD))
 		note_exit(m, data);
-	if (h->type == TRACE_EXEC && !m->trace.first_exec)
-		m->trace.first_exec = h->time;
 	if (is_left_out(m, h))
 		return;
 	/* Whoever connects has asked for the name before. */
 	if (h->type == TRACE_CONNECT)
 		monitor_network_read_names(m);
-	line->len = 0;
+	m->trace.line.len = 0;
 	head = trace_head(m, h->time);
-	trace_event_print(&head, data, m->network.names, line, &levels);
-	monitor_record(m, levels, line);
-	if (line->failed) {
-		buf_free(line);
-		*line = (struct buf){};
-	}
+	trace_event_print(&head, data, m->network.names, &m->trace.line, &levels);
+	record_line(m, levels);
 }
 
 static int on_urgent(void *arg, void *data, size_t size)
@@ -107,54 +122,43 @@ static int on_bulk(void *arg, void *data, size_t size)
 
 /* --- rings --- */
 
-bool monitor_trace_read_urgent(struct monitor *m)
+/* A batch. False: there may be more. When there was none it sleeps, if nothing has come meanwhile. */
+static bool read_ring(struct monitor *m, struct monitor_ring *r)
 {
-	if (!m->trace.is_on)
-		return true;
-	m->trace.batch = BATCH;
+	int n;
+
 	monitor_expect_tick(m);
-	return ring_buffer__consume(m->trace.urgent) != -EAGAIN;
+	r->is_asleep = false;
+	m->trace.batch = BATCH;
+	n = ring_buffer__consume(r->ring);
+	/* After a whole batch at once, when others have had their turn. */
+	r->look_at = n == -EAGAIN ? 1 : clock_ns(CLOCK_BOOTTIME) + LOOK_NS;
+	if (n != 0)
+		return n != -EAGAIN;
+	__atomic_store_n(r->waiting, 1, __ATOMIC_SEQ_CST);
+	m->trace.batch = BATCH;
+	r->is_asleep = ring_buffer__consume(r->ring) == 0;
+	return true;
 }
 
-/* Sleeps on the ring, if nothing has come meanwhile. */
-static void fall_asleep(struct monitor *m)
+bool monitor_trace_read_urgent(struct monitor *m)
 {
-	struct monitor_trace *t = &m->trace;
-
-	__atomic_store_n(&t->stats->waiting, 1, __ATOMIC_SEQ_CST);
-	t->is_asleep = true;
-	t->batch = BATCH;
-	if (ring_buffer__consume(t->bulk) != 0)
-		t->is_asleep = false;
+	return !m->trace.is_on || read_ring(m, &m->trace.urgent);
 }
 
 bool monitor_trace_read_bulk(struct monitor *m)
 {
-	struct monitor_trace *t = &m->trace;
-	int n;
-
-	if (!t->is_on || monitor_record_is_full(m))
-		return true;
-	/* What it says of the first program has to be known before what that one did. */
-	if (!t->first_exec)
-		(void)!monitor_trace_read_urgent(m);
-	monitor_expect_tick(m);
-	t->is_asleep = false;
-	t->batch = BATCH;
-	n = ring_buffer__consume(t->bulk);
-	t->look_at = clock_ns(CLOCK_BOOTTIME) + LOOK_NS;
-	if (n == 0)
-		fall_asleep(m);
-	return n != -EAGAIN;
+	return !m->trace.is_on || monitor_record_is_full(m) || read_ring(m, &m->trace.bulk);
 }
 
-void monitor_trace_wake(struct monitor *m)
+void monitor_trace_wake(struct monitor_ring *r)
 {
 	struct epoll_event unused;
 
 	/* Edges: it is not ready again before the next wake-up, however much is left in it. */
-	(void)!epoll_wait(m->trace.bulk_wait, &unused, 1, 0);
-	monitor_trace_read_bulk(m);
+	(void)!epoll_wait(r->wait, &unused, 1, 0);
+	r->is_asleep = false;
+	r->look_at = 1;
 }
 
 /* --- counts of system calls --- */
@@ -237,18 +241,40 @@ static void tell_counts(struct monitor *m)
 	size_t n = merge_counts(t->changed, take_counts(t)), from = 0;
 
 	for (size_t i = 1; i <= n; i++) {
-		struct audit_head head;
-		struct trace_calls_line x;
-
 		if (i < n && t->changed[i].what >> 32 == t->changed[from].what >> 32)
 			continue;
-		x = (struct trace_calls_line){ (uint32_t)(t->changed[from].what >> 32),
-					       t->changed + from, i - from };
+		/* All of one process, in as many lines as that takes. */
+		while (from < i) {
+			struct audit_head head = trace_head(m, clock_ns(CLOCK_BOOTTIME));
+			struct trace_calls_line x = { (uint32_t)(t->changed[from].what >> 32),
+						      t->changed + from, i - from };
+
+			t->line.len = 0;
+			from += trace_event_calls(&head, &x, t->arch, &t->line);
+			record_line(m, AUDIT_COUNTS);
+		}
+	}
+}
+
+/* --- repetitions --- */
+
+/* At the end: those whose next event never came. */
+static void tell_repeated(struct monitor *m)
+{
+	static const enum trace_type types[] = { TRACE_DENIED, TRACE_PRIVILEGE };
+	struct monitor_trace *t = &m->trace;
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		enum trace_type type = types[i];
+		uint64_t merged = __atomic_load_n(&t->stats->merged[type], __ATOMIC_RELAXED);
+		struct audit_head head;
+
+		if (merged <= t->merged[type])
+			continue;
 		head = trace_head(m, clock_ns(CLOCK_BOOTTIME));
 		t->line.len = 0;
-		trace_event_calls(&head, &x, t->arch, &t->line);
-		monitor_record(m, AUDIT_COUNTS, &t->line);
-		from = i;
+		record_line(m, trace_event_repeated(&head, type, merged - t->merged[type],
+						    &t->line));
 	}
 }
 
@@ -261,8 +287,11 @@ uint64_t monitor_trace_due(struct monitor *m)
 
 	if (!t->is_on)
 		return 0;
-	if (!t->is_asleep && !monitor_record_is_full(m))
-		due = t->look_at;
+	if (!t->urgent.is_asleep)
+		due = t->urgent.look_at;
+	if (!t->bulk.is_asleep && !monitor_record_is_full(m) &&
+	    (!due || t->bulk.look_at < due))
+		due = t->bulk.look_at;
 	if (t->calls && (!due || t->count_at < due))
 		due = t->count_at;
 	return due;
@@ -275,7 +304,9 @@ void monitor_trace_tick(struct monitor *m)
 
 	if (!t->is_on)
 		return;
-	if (!t->is_asleep && t->look_at <= now)
+	if (!t->urgent.is_asleep && t->urgent.look_at <= now)
+		monitor_trace_read_urgent(m);
+	if (!t->bulk.is_asleep && t->bulk.look_at <= now)
 		monitor_trace_read_bulk(m);
 	if (t->calls && t->count_at <= now) {
 		tell_counts(m);
@@ -286,15 +317,30 @@ void monitor_trace_tick(struct monitor *m)
 void monitor_trace_count_lost(struct monitor *m)
 {
 	struct monitor_trace *t = &m->trace;
-	uint64_t lost = 0;
+	uint64_t lost = 0, *kinds = m->now.traced;
 
 	if (!t->is_on)
 		return;
-	for (size_t i = 0; i < TRACE_TYPES; i++)
-		lost += __atomic_load_n(&t->stats->lost[i], __ATOMIC_RELAXED);
-	lost += __atomic_load_n(&t->stats->uncounted, __ATOMIC_RELAXED);
+	for (size_t i = 0; i < TRACE_TYPES; i++) {
+		kinds[i] = __atomic_load_n(&t->stats->lost[i], __ATOMIC_RELAXED);
+		lost += kinds[i];
+	}
+	kinds[TRACE_TYPES] = __atomic_load_n(&t->stats->uncounted, __ATOMIC_RELAXED);
+	lost += kinds[TRACE_TYPES];
 	m->now.trace += lost - t->lost;
 	t->lost = lost;
+}
+
+/* What is in the rings when there is no more time for it. */
+static void count_unread(struct monitor *m)
+{
+	struct monitor_trace *t = &m->trace;
+	uint64_t sent = 0;
+
+	for (size_t i = 0; i < TRACE_TYPES; i++)
+		sent += __atomic_load_n(&t->stats->sent[i], __ATOMIC_RELAXED);
+	if (sent > t->read)
+		m->now.trace += sent - t->read;
 }
 
 /* The container is gone: nothing comes any more. */
@@ -309,6 +355,8 @@ void monitor_trace_drain(struct monitor *m)
 	while (clock_ns(CLOCK_BOOTTIME) < until &&
 	       (monitor_record_is_full(m) || !monitor_trace_read_bulk(m)))
 		monitor_record_push(m);
+	count_unread(m);
+	tell_repeated(m);
 	if (m->trace.calls)
 		tell_counts(m);
 }
@@ -361,9 +409,26 @@ static int make_counts(struct monitor *m, struct err *e)
 	return t->calls && t->changed ? 0 : err_oom(e);
 }
 
+static int make_ring(struct monitor *m, struct monitor_ring *r, int fd,
+		     ring_buffer_sample_fn each, struct err *e)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+
+	r->waiting = &m->trace.stats->waiting[fd == MONITOR_FD_BULK];
+	r->look_at = 1;
+	r->ring = ring_buffer__new(fd, each, m, NULL);
+	if (!r->ring)
+		return err_sys(e, "cannot read the rings of what is traced");
+	r->wait = epoll_create1(EPOLL_CLOEXEC);
+	if (r->wait < 0 || epoll_ctl(r->wait, EPOLL_CTL_ADD, fd, &event) < 0)
+		return err_sys(e, "cannot wait for the rings of what is traced");
+	return 0;
+}
+
 int monitor_trace_make(struct monitor *m, struct err *e)
 {
 	struct monitor_trace *t = &m->trace;
+	int r;
 
 	if (!monitor_fd_is_there(MONITOR_FD_URGENT))
 		return 0;
@@ -373,14 +438,8 @@ int monitor_trace_make(struct monitor *m, struct err *e)
 	t->stats = map_shared(MONITOR_FD_STATS, sizeof(*t->stats), e);
 	if (!t->stats)
 		return -e->code;
-	t->urgent = ring_buffer__new(MONITOR_FD_URGENT, on_urgent, m, NULL);
-	t->bulk = ring_buffer__new(MONITOR_FD_BULK, on_bulk, m, NULL);
-	if (!t->urgent || !t->bulk)
-		return err_sys(e, "cannot read the rings of what is traced");
-	t->bulk_wait = epoll_create1(EPOLL_CLOEXEC);
-	if (t->bulk_wait < 0 ||
-	    epoll_ctl(t->bulk_wait, EPOLL_CTL_ADD, MONITOR_FD_BULK,
-		      &(struct epoll_event){ .events = EPOLLIN | EPOLLET }) < 0)
-		return err_sys(e, "cannot wait for the ring of what is traced");
-	return make_counts(m, e);
+	r = make_ring(m, &t->urgent, MONITOR_FD_URGENT, on_urgent, e);
+	if (r == 0)
+		r = make_ring(m, &t->bulk, MONITOR_FD_BULK, on_bulk, e);
+	return r < 0 ? r : make_counts(m, e);
 }

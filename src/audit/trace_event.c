@@ -20,6 +20,7 @@
 
 /* Of each text in a line that would be too long otherwise: six bytes a character at most. */
 #define TEXT_SHORT 1024
+#define COUNT_ROOM 256 /* of a line, for one more call and its end */
 
 /* --- whether it is whole --- */
 
@@ -35,11 +36,14 @@ bool trace_event_is_whole(const void *data, size_t size)
 	static const size_t sizes[TRACE_TYPES] = {
 		[TRACE_EXEC] = sizeof(struct trace_exec),
 		[TRACE_EXIT] = sizeof(struct trace_exit),
+		[TRACE_FORK] = sizeof(struct trace_head),
 		[TRACE_DENIED] = sizeof(struct trace_denied),
 		[TRACE_PRIVILEGE] = sizeof(struct trace_privilege),
+		[TRACE_MOUNT] = sizeof(struct trace_file),
 		[TRACE_OPEN] = sizeof(struct trace_file),
 		[TRACE_REMOVE] = sizeof(struct trace_file),
 		[TRACE_RENAME] = sizeof(struct trace_file),
+		[TRACE_CHANGE] = sizeof(struct trace_file),
 		[TRACE_CONNECT] = sizeof(struct trace_socket),
 		[TRACE_BIND] = sizeof(struct trace_socket),
 	};
@@ -52,9 +56,11 @@ bool trace_event_is_whole(const void *data, size_t size)
 	case TRACE_EXEC:
 		return texts_fit(((const struct trace_exec *)data)->lengths,
 				 TRACE_EXEC_TEXTS, sizeof(struct trace_exec), h->size);
+	case TRACE_MOUNT:
 	case TRACE_OPEN:
 	case TRACE_REMOVE:
 	case TRACE_RENAME:
+	case TRACE_CHANGE:
 		return texts_fit(((const struct trace_file *)data)->lengths,
 				 TRACE_FILE_TEXTS, sizeof(struct trace_file), h->size);
 	default:
@@ -108,6 +114,17 @@ static void add_path(struct buf *out, struct text base, struct text path, size_t
 		path.len = TRACE_TEXT_MAX;
 	memcpy(s + len, path.s, path.len);
 	add_text(out, (struct text){ s, len + path.len }, 2 * max);
+}
+
+/* The name of an abstract socket, which may hold NULs: they become @, too. */
+static void add_abstract(struct buf *out, struct text name, size_t max)
+{
+	char s[TRACE_TEXT_MAX + 1] = "@";
+	size_t len = name.len < TRACE_TEXT_MAX ? name.len : TRACE_TEXT_MAX;
+
+	for (size_t i = 0; i < len; i++)
+		s[i + 1] = name.s[i] ? name.s[i] : '@';
+	add_text(out, (struct text){ s, len + 1 }, max);
 }
 
 static void add_arguments(struct buf *out, struct text t, size_t max)
@@ -216,6 +233,19 @@ static uint32_t print_exec(const struct audit_head *h, const struct trace_exec *
 	add_flags(out, &x->head, max < TRACE_TEXT_MAX);
 	audit_event_close(out);
 	return raised ? AUDIT_EXEC | AUDIT_SECURITY_EVENTS : AUDIT_EXEC;
+}
+
+static uint32_t print_fork(const struct audit_head *h, const struct trace_head *x,
+			   struct buf *out)
+{
+	struct audit_head head = head_of(h, "success");
+
+	audit_event_begin(out, &head, "process", "fork");
+	open_process(out, x);
+	buf_adds(out, "}");
+	add_user(out, x);
+	audit_event_close(out);
+	return AUDIT_EXEC;
 }
 
 static uint32_t print_exit(const struct audit_head *h, const struct trace_exit *x,
@@ -343,32 +373,99 @@ static void add_opened(struct buf *out, const struct trace_file *x)
 		buf_adds(out, ",\"deleted\":true");
 }
 
-static uint32_t print_file(const struct audit_head *h, const struct trace_file *x,
-			   size_t max, struct buf *out)
+static bool is_socket(const struct trace_file *x)
 {
-	static const char *const actions[TRACE_TYPES] = {
-		[TRACE_OPEN] = "open", [TRACE_REMOVE] = "remove", [TRACE_RENAME] = "rename"
-	};
-	struct audit_head head = head_of(h, x->result < 0 ? "failure" : "success");
+	return x->change == TRACE_UNIX_CONNECT || x->change == TRACE_UNIX_BIND;
+}
+
+/* The other text, or path. */
+static void add_second(struct buf *out, const struct trace_file *x, const struct text *t,
+		       size_t max)
+{
+	const struct text none = { "", 0 };
+
+	if (is_socket(x) || (!t[TRACE_NEW_PATH].len && !t[TRACE_NEW_BASE].len))
+		return;
+	if (x->change == TRACE_SETXATTR || x->change == TRACE_REMOVEXATTR) {
+		buf_adds(out, ",\"attribute\":");
+		add_text(out, t[TRACE_NEW_PATH], max);
+		return;
+	}
+	buf_adds(out, ",\"target_path\":");
+	add_path(out, x->change == TRACE_SYMLINK ? none : t[TRACE_NEW_BASE],
+		 t[TRACE_NEW_PATH], max);
+}
+
+static void add_paths(struct buf *out, const struct trace_file *x, size_t max)
+{
 	struct text t[TRACE_FILE_TEXTS];
-	bool is_denied = is_denial(x->result);
 
 	for (size_t i = 0; i < TRACE_FILE_TEXTS; i++)
 		t[i] = text_at(x, sizeof(*x), x->lengths, i);
-	audit_event_begin(out, &head, "file", actions[x->head.type]);
+	buf_adds(out, ",\"file\":{\"path\":");
+	if (is_socket(x) && !t[TRACE_PATH].len && t[TRACE_NEW_PATH].len)
+		add_abstract(out, t[TRACE_NEW_PATH], max);
+	else
+		add_path(out, t[TRACE_BASE], t[TRACE_PATH], max);
+	add_second(out, x, t, max);
+}
+
+/* What was asked for. */
+static void add_change(struct buf *out, const struct trace_file *x)
+{
+	if (is_socket(x))
+		buf_adds(out, ",\"type\":\"socket\"");
+	if (x->change >= TRACE_MKDIR && x->change <= TRACE_CHMOD)
+		buf_addf(out, ",\"mode\":\"%04o\"", x->mode & 07777);
+	if (x->change != TRACE_CHOWN)
+		return;
+	if (x->owner != ~0u)
+		buf_addf(out, ",\"uid\":\"%u\"", x->owner);
+	if (x->owner_group != ~0u)
+		buf_addf(out, ",\"gid\":\"%u\"", x->owner_group);
+}
+
+static const char *file_action(const struct trace_file *x)
+{
+	static const char *const changes[TRACE_CHANGES] = {
+		[TRACE_NO_CHANGE] = "change",	  [TRACE_LINK] = "link",
+		[TRACE_SYMLINK] = "symlink",	  [TRACE_TRUNCATE] = "truncate",
+		[TRACE_MKDIR] = "mkdir",	  [TRACE_MKNOD] = "mknod",
+		[TRACE_CHMOD] = "chmod",	  [TRACE_CHOWN] = "chown",
+		[TRACE_SETXATTR] = "setxattr",	  [TRACE_REMOVEXATTR] = "removexattr",
+		[TRACE_UNIX_CONNECT] = "connect", [TRACE_UNIX_BIND] = "bind",
+	};
+
+	switch (x->head.type) {
+	case TRACE_OPEN:
+		return "open";
+	case TRACE_REMOVE:
+		return "remove";
+	case TRACE_RENAME:
+		return "rename";
+	default:
+		return changes[x->change < TRACE_CHANGES ? x->change : TRACE_NO_CHANGE];
+	}
+}
+
+static uint32_t print_file(const struct audit_head *h, const struct trace_file *x,
+			   size_t max, struct buf *out)
+{
+	struct audit_head head = head_of(h, x->result < 0 ? "failure" : "success");
+	bool is_denied = is_denial(x->result);
+	uint32_t levels = AUDIT_FILESYSTEM;
+
+	audit_event_begin(out, &head, "file", file_action(x));
 	if (is_denied || x->result >= 0)
 		buf_addf(out, ",\"verdict\":\"%s\"", is_denied ? "deny" : "allow");
 	open_process(out, &x->head);
 	buf_adds(out, "}");
 	add_user(out, &x->head);
-	buf_adds(out, ",\"file\":{\"path\":");
-	add_path(out, t[TRACE_BASE], t[TRACE_PATH], max);
-	if (x->head.type == TRACE_RENAME) {
-		buf_adds(out, ",\"target_path\":");
-		add_path(out, t[TRACE_NEW_BASE], t[TRACE_NEW_PATH], max);
-	}
+	add_paths(out, x, max);
 	if (x->head.type == TRACE_OPEN)
 		add_opened(out, x);
+	else
+		add_change(out, x);
 	buf_adds(out, "}");
 	if (x->result < 0) {
 		buf_adds(out, ",\"error\":{\"code\":");
@@ -377,7 +474,28 @@ static uint32_t print_file(const struct audit_head *h, const struct trace_file *
 	}
 	add_flags(out, &x->head, max < TRACE_TEXT_MAX);
 	audit_event_close(out);
-	return is_denied ? AUDIT_FILESYSTEM | AUDIT_SECURITY_EVENTS : AUDIT_FILESYSTEM;
+	if (is_denied)
+		levels |= AUDIT_SYSCALL | AUDIT_SECURITY_EVENTS;
+	return is_socket(x) ? levels | AUDIT_NETWORK : levels;
+}
+
+/* A mount, or what is like it: the call that was done, and its paths. */
+static uint32_t print_mount(const struct audit_head *h, const struct trace_file *x,
+			    size_t max, struct buf *out)
+{
+	struct audit_head head = head_of(h, "success");
+	char name[64];
+
+	trace_names_call_text(x->arch, x->call, name, sizeof(name));
+	audit_event_begin(out, &head, "privilege", name);
+	open_process(out, &x->head);
+	buf_adds(out, "}");
+	add_user(out, &x->head);
+	add_paths(out, x, max);
+	buf_adds(out, "}");
+	add_flags(out, &x->head, max < TRACE_TEXT_MAX);
+	audit_event_close(out);
+	return AUDIT_SECURITY_EVENTS;
 }
 
 /* --- sockets --- */
@@ -419,13 +537,18 @@ static uint32_t print(const struct audit_head *h, const void *data, size_t max,
 		return print_exec(h, data, max, out);
 	case TRACE_EXIT:
 		return print_exit(h, data, out);
+	case TRACE_FORK:
+		return print_fork(h, data, out);
 	case TRACE_DENIED:
 		return print_denied(h, data, out);
 	case TRACE_PRIVILEGE:
 		return print_privilege(h, data, out);
+	case TRACE_MOUNT:
+		return print_mount(h, data, max, out);
 	case TRACE_OPEN:
 	case TRACE_REMOVE:
 	case TRACE_RENAME:
+	case TRACE_CHANGE:
 		return print_file(h, data, max, out);
 	default:
 		return print_socket(h, data, names, out);
@@ -444,34 +567,50 @@ void trace_event_print(const struct audit_head *h, const void *data,
 	*ret_levels = print(h, data, TEXT_SHORT, names, out);
 }
 
-void trace_event_calls(const struct audit_head *h, const struct trace_calls_line *x,
-		       uint32_t arch, struct buf *out)
+/* `"name":{"count":N}` of one call. */
+static void add_count(struct buf *out, uint32_t arch, const struct trace_count *x)
+{
+	/* TRACE_COUNT_OF(): one more than the call's number. */
+	uint32_t call = (uint32_t)x->what - 1;
+	char name[64];
+
+	if (call & TRACE_COUNT_FOREIGN)
+		snprintf(name, sizeof(name), "32-bit:%u", call & ~TRACE_COUNT_FOREIGN);
+	else
+		trace_names_call_text(arch, call, name, sizeof(name));
+	buf_addf(out, "\"%s\":{\"count\":%" PRIu64, name, (uint64_t)x->calls);
+	if (x->failed)
+		buf_addf(out, ",\"failed\":%" PRIu64, (uint64_t)x->failed);
+	buf_adds(out, "}");
+}
+
+size_t trace_event_calls(const struct audit_head *h, const struct trace_calls_line *x,
+			 uint32_t arch, struct buf *out)
 {
 	struct audit_head head = head_of(h, NULL);
-	const char *comma = "";
+	size_t before = out->len, i;
 
 	audit_event_begin(out, &head, "syscalls", NULL);
 	buf_addf(out, ",\"process\":{\"pid\":%u},\"calls\":{", x->pid);
-	for (size_t i = 0; i < x->n; i++) {
-		uint32_t call = (uint32_t)x->v[i].what;
-		bool foreign;
-		char name[64];
-
-		/* TRACE_COUNT_OF(): one more than the call's number. */
-		call--;
-		foreign = call & TRACE_COUNT_FOREIGN;
-		call &= ~TRACE_COUNT_FOREIGN;
-		if (foreign)
-			snprintf(name, sizeof(name), "32-bit:%u", call);
-		else
-			trace_names_call_text(arch, call, name, sizeof(name));
-		buf_addf(out, "%s\"%s\":{\"count\":%" PRIu64, comma, name,
-			 (uint64_t)x->v[i].calls);
-		if (x->v[i].failed)
-			buf_addf(out, ",\"failed\":%" PRIu64, (uint64_t)x->v[i].failed);
-		buf_adds(out, "}");
-		comma = ",";
+	for (i = 0; i < x->n && out->len - before < AUDIT_LINE_MAX - COUNT_ROOM; i++) {
+		buf_adds(out, i ? "," : "");
+		add_count(out, arch, &x->v[i]);
 	}
 	buf_adds(out, "}");
 	audit_event_close(out);
+	return i;
+}
+
+uint32_t trace_event_repeated(const struct audit_head *h, enum trace_type type,
+			      uint64_t count, struct buf *out)
+{
+	bool is_denied = type == TRACE_DENIED;
+	struct audit_head head = head_of(h, is_denied ? "failure" : "success");
+
+	audit_event_begin(out, &head, is_denied ? "syscall" : "privilege", "repeated");
+	if (is_denied)
+		buf_adds(out, ",\"verdict\":\"deny\"");
+	buf_addf(out, ",\"count\":%" PRIu64, count);
+	audit_event_close(out);
+	return is_denied ? AUDIT_SYSCALL | AUDIT_SECURITY_EVENTS : AUDIT_SECURITY_EVENTS;
 }

@@ -35,7 +35,12 @@ struct trace_calls_line {
 	const struct trace_count *v; /* `what` as it is, differences in `calls` and `failed` */
 	size_t n;
 };
-void trace_event_calls(const struct audit_head *h, const struct trace_calls_line *x,
-		       uint32_t arch, struct buf *out);
+/* How many of them the line has: at least one, and no more than a recorder takes. */
+size_t trace_event_calls(const struct audit_head *h, const struct trace_calls_line *x,
+			 uint32_t arch, struct buf *out);
+
+/* So many of TRACE_DENIED or TRACE_PRIVILEGE were alike to others, and are in no count; its levels. */
+uint32_t trace_event_repeated(const struct audit_head *h, enum trace_type type,
+			      uint64_t count, struct buf *out);
 
 #endif

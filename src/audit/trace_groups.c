@@ -28,7 +28,8 @@ static const struct {
 	const char *name;
 	uint32_t wants;
 } host_hooks[] = {
-	{ "trace_exec", TRACE_PROCESSES | TRACE_PRIVILEGES },
+	{ "trace_fork", TRACE_PROCESSES },
+	{ "trace_exec", ~0u }, /* it ends TRACE_SETUP */
 	{ "trace_exit", TRACE_PROCESSES | TRACE_DENIALS },
 	{ "trace_return", TRACE_FILES | TRACE_DENIALS | TRACE_PRIVILEGES | TRACE_COUNTS },
 };

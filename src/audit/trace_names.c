@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/list.h"
+#include "bpf/audit.h"
 
 static const char *const caps[] = {
 	"CHOWN",
@@ -113,7 +114,9 @@ void trace_names_call_text(uint32_t arch, uint32_t call, char *ret, size_t size)
 {
 	_free_ char *name = seccomp_syscall_resolve_num_arch(arch, (int)call);
 
-	if (name)
+	if (call == TRACE_CALL_UNKNOWN)
+		snprintf(ret, size, "unknown");
+	else if (name)
 		snprintf(ret, size, "%s", name);
 	else
 		snprintf(ret, size, "%u", call);

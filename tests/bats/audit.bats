@@ -92,6 +92,13 @@ assert_schema() {
 	agent 'exec 2>/dev/null
 		echo text >"/tmp/a b"; mv "/tmp/a b" /tmp/c; rm /tmp/c; cat /missing; : >/usr/new
 		bash -c "sh -c \"exit 5\""
+		(exit 6) & wait
+		python3 -c "if 1:
+			import os, socket
+			os.mkdir(\"/tmp/d\", 0o700); os.symlink(\"../x\", \"/tmp/d/s\"); os.chmod(\"/tmp/d\", 0o755)
+			open(\"/tmp/d/f\", \"w\"); os.link(\"/tmp/d/f\", \"/tmp/d/l\"); os.truncate(\"/tmp/d/f\", 0)
+			s = socket.socket(socket.AF_UNIX); s.bind(\"/tmp/d/sock\"); s.listen()
+			socket.socket(socket.AF_UNIX).connect(\"/tmp/d/sock\")"
 		unshare --net true
 		setpriv --reuid=1000 --clear-groups cat /dev/null
 		echo >/dev/tcp/127.0.0.1/9
@@ -111,6 +118,15 @@ assert_schema() {
 	has_line '.type == "file" and .event.action == "open" and .file.path == "/tmp/a b" and .file.access == "write" and .file.created'
 	has_line '.type == "file" and .event.action == "rename" and .file.path == "/tmp/a b" and .file.target_path == "/tmp/c"'
 	has_line '.type == "file" and .event.action == "remove" and .file.path == "/tmp/c"'
+	has_line '.type == "process" and .event.action == "fork" and .process.vpid > 1 and .process.parent.vpid >= 1'
+	has_line '.type == "process" and .event.action == "exit" and .process.exit_code == 6'
+	has_line '.type == "file" and .event.action == "mkdir" and .file.path == "/tmp/d" and .file.mode == "0700"'
+	has_line '.type == "file" and .event.action == "symlink" and .file.path == "/tmp/d/s" and .file.target_path == "../x"'
+	has_line '.type == "file" and .event.action == "chmod" and .file.mode == "0755"'
+	has_line '.type == "file" and .event.action == "link" and .file.path == "/tmp/d/f" and .file.target_path == "/tmp/d/l"'
+	has_line '.type == "file" and .event.action == "truncate" and .file.path == "/tmp/d/f"'
+	has_line '.type == "file" and .event.action == "bind" and .file.path == "/tmp/d/sock"'
+	has_line '.type == "file" and .event.action == "connect" and .file.path == "/tmp/d/sock" and .event.outcome == "success"'
 	has_line '.type == "file" and .file.path == "/missing" and .event.outcome == "failure" and .error.code == "ENOENT"'
 	has_line '.type == "file" and .file.path == "/usr/new" and .verdict == "deny" and .error.code == "EROFS"'
 	has_line '.type == "syscall" and .event.action == "unshare" and .verdict == "deny" and .error.code == "EPERM" and .denied_by != "kernel"'
@@ -170,6 +186,33 @@ assert_schema() {
 	# What else was lost are a few files of the shell's own.
 	((told + lost < 100500))
 	((lost == 0)) || has_line '.type == "lost" and .lost.trace + .lost.record > 0'
+}
+
+@test "denied calls that come fast are each in the count of a line, and odd numbers are one call" {
+	audited $'  detail_level: [security_events]\nebpf_monitoring:\n  trace_syscalls: true'
+	agent "python3 -c 'if 1:
+		import ctypes, os
+		call = ctypes.CDLL(None).syscall
+		pivot_root = 155 if os.uname().machine == \"x86_64\" else 41
+		for n in range(500): assert call(pivot_root, 0, 0) == -1
+		for n in range(1000, 3000): assert call(n) == -1'"
+	assert_status 0
+	assert_schema
+	[[ $(lines '.type == "syscall"' | jq -s '[.[].count] | add') -ge 500 ]]
+	has_line '.type == "syscall" and .event.action == "repeated" and .count > 1'
+	has_line '.type == "syscalls" and .calls.unknown.count == 2000'
+	has_no_line '.type == "privilege" and .event.action == "repeated"'
+}
+
+@test "under an audited policy nobody sets up io_uring, whatever the policy says" {
+	audited $'syscalls:\n  allow: [io_uring_setup]'
+	agent "python3 -c 'if 1:
+		import ctypes
+		libc = ctypes.CDLL(None, use_errno=True)
+		for n in 425, 426, 427:
+			assert libc.syscall(n, 0, 0, 0, 0, 0, 0) == -1 and ctypes.get_errno() == 1, n'"
+	assert_status 0
+	has_line '.type == "syscall" and .event.action == "io_uring_setup" and .verdict == "deny"'
 }
 
 @test "a log that the agent could write to is refused, and one that it could read is hidden" {

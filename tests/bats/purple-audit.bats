@@ -133,6 +133,12 @@ audit: { enabled: true, log_path: $BATS_TEST_TMPDIR/logs/x.jsonl }"
 		line one 10 log_failed '"log":{"file":{"path":"/l"}},"error":{"message":"no space"}'
 		line one 11 network '"verdict":"allow","network":{"type":"ipv4","transport":"tcp"},"destination":{"ip":"192.0.2.1","port":80},"process":{"pid":7,"name":"sh"}' |
 			sed 's/"sequence":1/&,"action":"connect"/'
+		line one 12 process '"process":{"pid":8,"name":"sh","parent":{"pid":7}}' | sed 's/"sequence":1/&,"action":"fork"/'
+		line one 13 file "\"verdict\":\"allow\",$who,\"file\":{\"path\":\"/a\",\"mode\":\"4755\"}" | sed 's/"sequence":1/&,"action":"chmod"/'
+		line one 14 file "\"verdict\":\"allow\",$who,\"file\":{\"path\":\"/a\",\"uid\":\"7\"}" | sed 's/"sequence":1/&,"action":"chown"/'
+		line one 15 privilege "$who,\"user\":{\"id\":\"0\"},\"file\":{\"path\":\"none\",\"target_path\":\"/mnt\"}" | sed 's/"sequence":1/&,"action":"mount"/'
+		line one 16 syscall '"verdict":"deny","count":12' | sed 's/"sequence":1/&,"action":"repeated"/'
+		line one 17 lost '"lost":{"full":0,"limited":0,"dns":0,"log":0,"trace":5},"lost_events":{"open":5}'
 	} | record one "$LOGS/a.jsonl"
 	run audit one
 	assert_status 0
@@ -146,7 +152,13 @@ syscalls of process 7: read 5, openat 2
 limit: no more processes, 2 times
 usage: memory_peak 4096, cpu_ns 12
 log_failed: /l: no space
-network connect tcp to 192.0.2.1 port 80, by sh (process 7)'
+network connect tcp to 192.0.2.1 port 80, by sh (process 7)
+process 8 made by sh (process 7)
+file chmod of /a, mode 4755, by sh (process 7)
+file chown of /a, user 7, by sh (process 7)
+privilege mount of none to /mnt by sh (process 7), user 0
+denied system call repeated, 12 times
+lost not told one by one: 5 events of processes (faster than they were read)'
 }
 
 @test "audit --follow goes on over rotations until nobody reads" {

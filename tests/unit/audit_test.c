@@ -177,7 +177,9 @@ static void test_odd_events(void **state)
 static void test_other_lines(void **state)
 {
 	struct audit_rules rules = read_rules();
-	struct audit_lost lost = { 1, 2, 3, 4, 0, 0 }, all = { 1, 2, 3, 4, 5, 6 };
+	struct audit_lost lost = { 1, 2, 3, 4, 0, 0, {} }, all = {
+		1, 2, 3, 4, 5, 6, { [TRACE_EXIT] = 3, [TRACE_TYPES] = 2 }
+	};
 	struct audit_exit unknown = {}, code = { true, 3, 0 }, signal = { true, 0, 9 };
 	struct audit_log_config log = { .policy = "p", .path = "/l" };
 	struct audit_config none = {}, audited = { .logs = { .v = &log, .n = 1 } };
@@ -202,8 +204,10 @@ static void test_other_lines(void **state)
 	check_line(&b, HEAD("lost",
 			    "") ",\"lost\":{\"full\":1,\"limited\":2,\"dns\":3,\"log\":4}}");
 	audit_event_lost(&h, &all, &b);
-	check_line(&b, HEAD("lost", "") ",\"lost\":{\"full\":1,\"limited\":2,\"dns\":3,\"log\":4,"
-					"\"trace\":5,\"record\":6}}");
+	check_line(&b,
+		   HEAD("lost",
+			"") ",\"lost\":{\"full\":1,\"limited\":2,\"dns\":3,\"log\":4,"
+			    "\"trace\":5,\"record\":6},\"lost_events\":{\"exit\":3,\"counts\":2}}");
 	audit_event_end(&h, 9, &code, &lost, &b);
 	check_line(&b, HEAD("end", "") ",\"denied\":9,\"exit_code\":3,\"lost\":{\"full\":1,"
 				       "\"limited\":2,\"dns\":3,\"log\":4}}");

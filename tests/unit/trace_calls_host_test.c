@@ -9,9 +9,12 @@
 #include <bpf/bpf.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <seccomp.h>
+#include <spawn.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 
 #ifdef __x86_64__
@@ -93,6 +96,20 @@ static void denied_calls_are_told_with_who_denied_them(void **state)
 	assert_null(next_event(&env.box, TRACE_DENIED, &at));
 	assert_int_equal(env.box.stats->sent[TRACE_OPEN], 1);
 	assert_all_is_counted(env.box.stats);
+}
+
+/* As a profile whose default is a denial. */
+static int load_odd_filter(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 1000, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { ARRAY_SIZE(code), code };
+
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
 
 static int be_denied_often(void *arg)
@@ -216,12 +233,12 @@ static void a_kill_by_seccomp_names_the_call(void **state)
 	assert_int_equal(x->signal, SIGSYS);
 	assert_int_equal(x->call, SYS_getsid);
 	assert_int_equal(x->arch, OWN_ARCH);
-	assert_int_equal(FLAGS(x), 0);
+	assert_int_equal(x->head.flags, 0);
 	forget_events(&env.box);
 	assert_int_equal(run_in(env.box.group, lose_a_thread, NULL, NULL), 0);
 	read_events(&env.box);
 	x = only_event(&env.box, TRACE_EXIT);
-	assert_int_equal(FLAGS(x), TRACE_THREAD);
+	assert_int_equal(x->head.flags, TRACE_THREAD);
 	assert_int_equal(x->call, SYS_getsid);
 }
 
@@ -312,6 +329,51 @@ static void a_set_uid_program_is_told(void **state)
 	assert_int_equal(unlink("/mnt/raised"), 0);
 }
 
+static int change_mounts(void *arg)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mkdir("/mnt/m", 0755) < 0 ||
+	    mount("none", "/mnt/m", "tmpfs", 0, NULL) < 0 || chdir("/mnt") < 0 ||
+	    umount2("m", MNT_DETACH) < 0 || rmdir("m") < 0 || chroot("/mnt") < 0)
+		return 1;
+	return prctl(PR_SET_DUMPABLE, 1) < 0 || ptrace(PTRACE_TRACEME, 0, 0, 0) < 0;
+}
+
+static void mounts_are_told_with_their_paths(void **state)
+{
+	static const struct {
+		unsigned int call;
+		const char *base, *path, *other;
+	} told[] = {
+		{ SYS_mount, "/", "none", "/mnt/m" },
+		{ SYS_umount2, "/mnt", "m", "" },
+		{ SYS_chroot, "", "/mnt", "" },
+	};
+	const struct trace_privilege *p;
+	size_t at = 0;
+
+	needs_root();
+	assert_int_equal(chdir("/"), 0);
+	start(TRACE_PRIVILEGES);
+	assert_int_equal(run_in(env.box.group, change_mounts, NULL, NULL), 0);
+	read_events(&env.box);
+	for (size_t i = 0; i < ARRAY_SIZE(told); i++) {
+		const struct trace_file *f = next_event(&env.box, TRACE_MOUNT, &at);
+
+		assert_non_null(f);
+		assert_int_equal(f->call, told[i].call);
+		assert_string_equal(TEXT(f, TRACE_BASE), told[i].base);
+		assert_string_equal(TEXT(f, TRACE_PATH), told[i].path);
+		assert_string_equal(TEXT(f, TRACE_NEW_PATH), told[i].other);
+	}
+	assert_null(next_event(&env.box, TRACE_MOUNT, &at));
+	at = 0;
+	p = next_event(&env.box, TRACE_PRIVILEGE, &at);
+	assert_int_equal(p->call, SYS_unshare);
+	p = next_event(&env.box, TRACE_PRIVILEGE, &at);
+	assert_int_equal(p->call, SYS_ptrace);
+	assert_null(next_event(&env.box, TRACE_PRIVILEGE, &at));
+}
+
 /* --- counts --- */
 
 static int call_often(void *arg)
@@ -355,13 +417,16 @@ static void all_calls_are_counted_without_events(void **state)
 	assert_int_equal(env.box.stats->uncounted, 0);
 }
 
+/* From here to TRACE_CALLS no kernel has a call. */
+#define FREE_NUMBER 500
+
 static int call_many_kinds(void *arg)
 {
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 2000; i++) {
 		pid_t pid = fork();
 
 		if (pid == 0) {
-			for (unsigned int nr = 1000; nr < 1100; nr++)
+			for (unsigned int nr = FREE_NUMBER; nr < FREE_NUMBER + 10; nr++)
 				syscall(nr);
 			_exit(0);
 		}
@@ -378,11 +443,82 @@ static void calls_that_have_no_place_are_counted_as_such(void **state)
 	needs_root();
 	start(TRACE_COUNTS);
 	assert_int_equal(run_in(env.box.group, call_many_kinds, NULL, NULL), 0);
-	for (size_t i = 0; i < TRACE_COUNTS_MAX; i++)
-		if ((uint32_t)env.box.counts[i].what - 1 >= 1000)
+	for (size_t i = 0; i < TRACE_COUNTS_MAX; i++) {
+		uint32_t call = (uint32_t)env.box.counts[i].what - 1;
+
+		if (call >= FREE_NUMBER && call < TRACE_CALLS)
 			calls += env.box.counts[i].calls;
+	}
 	assert_true(env.box.stats->uncounted > 0);
 	assert_true(calls <= 20000 && calls + env.box.stats->uncounted >= 20000);
+}
+
+/* Numbers that no kernel has, by which a process could fill the table and the ring. */
+static int call_odd_numbers(void *arg)
+{
+	char *const argv[] = { "true", NULL };
+	pid_t pid;
+
+	if (load_odd_filter() < 0)
+		return 1;
+	for (unsigned int nr = 1000; nr < 101000; nr++)
+		if (syscall(nr) != -1 || errno != EPERM)
+			return 2;
+	if (posix_spawn(&pid, "/bin/true", NULL, NULL, argv, argv + 1) != 0)
+		return 3;
+	return waitpid(pid, NULL, 0) == pid ? 0 : 4;
+}
+
+static void odd_numbers_are_one_call(void **state)
+{
+	const struct trace_denied *d;
+	const struct trace_stats *s;
+	uint64_t failed;
+	size_t at = 0, n = 0;
+	pid_t pid;
+
+	needs_root();
+	start(TRACE_COUNTS | TRACE_DENIALS | TRACE_PROCESSES);
+	s = env.box.stats;
+	assert_int_equal(run_in(env.box.group, call_odd_numbers, NULL, &pid), 0);
+	read_events(&env.box);
+	assert_int_equal(counted(pid, TRACE_CALL_UNKNOWN, &failed), 100000);
+	assert_int_equal(failed, 100000);
+	assert_int_equal(s->uncounted, 0);
+	while ((d = next_event(&env.box, TRACE_DENIED, &at))) {
+		assert_int_equal(d->call, TRACE_CALL_UNKNOWN);
+		assert_int_equal(d->denier, TRACE_BY_EITHER);
+		n++;
+	}
+	assert_true(n >= 1 && n < 1000);
+	assert_int_equal(s->seen[TRACE_DENIED], 100000);
+	assert_int_equal(s->sent[TRACE_EXEC], 1);
+	assert_int_equal(s->sent[TRACE_EXIT], 2);
+	assert_all_is_counted(s);
+}
+
+/* Each one is another event, and nobody reads. */
+static int change_ids_often(void *arg)
+{
+	for (unsigned int i = 0; i < 20000; i++)
+		if (setresgid(1000 + i, 0, 0) < 0)
+			return 1;
+	return become_true(NULL);
+}
+
+static void a_flood_leaves_room_for_processes(void **state)
+{
+	const struct trace_stats *s;
+
+	needs_root();
+	start(TRACE_PRIVILEGES | TRACE_PROCESSES);
+	s = env.box.stats;
+	assert_int_equal(run_in(env.box.group, change_ids_often, NULL, NULL), 0);
+	assert_true(s->lost[TRACE_PRIVILEGE] > 0 && s->sent[TRACE_PRIVILEGE] > 1000);
+	assert_int_equal(s->sent[TRACE_EXEC], 1);
+	assert_int_equal(s->sent[TRACE_EXIT], 1);
+	assert_int_equal(s->lost[TRACE_EXEC] + s->lost[TRACE_EXIT], 0);
+	assert_all_is_counted(s);
 }
 
 /* --- connections --- */
@@ -511,8 +647,11 @@ int main(void)
 		TEST(a_kill_by_seccomp_names_the_call),
 		TEST(changes_of_privileges_are_told_with_what_came_of_them),
 		TEST(a_set_uid_program_is_told),
+		TEST(mounts_are_told_with_their_paths),
 		TEST(all_calls_are_counted_without_events),
 		TEST(calls_that_have_no_place_are_counted_as_such),
+		TEST(odd_numbers_are_one_call),
+		TEST(a_flood_leaves_room_for_processes),
 		TEST(connections_are_told),
 		TEST(what_the_filter_denies_is_told_as_denied),
 	};

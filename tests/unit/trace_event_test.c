@@ -20,6 +20,8 @@
 #include "audit/trace_event.h"
 #include "base/json.h"
 
+#define OWN_ARCH 0xc000003e /* AUDIT_ARCH_X86_64 */
+
 /* Room for an event of all texts, on its boundary. */
 union event {
 	struct trace_head head;
@@ -150,16 +152,83 @@ static void test_files(void **state)
 	assert_string_equal(text_at(joined, "file", "access"), "write");
 	assert_string_equal(text_at(joined, "verdict", NULL), "allow");
 	x.file.result = -EROFS;
-	denied = line_of(&x, AUDIT_FILESYSTEM | AUDIT_SECURITY_EVENTS);
+	denied = line_of(&x, AUDIT_FILESYSTEM | AUDIT_SYSCALL | AUDIT_SECURITY_EVENTS);
 	assert_string_equal(text_at(denied, "verdict", NULL), "deny");
 	assert_string_equal(text_at(denied, "error", "code"), "EROFS");
+}
+
+/* Fills an event of a file with its texts. */
+static void put_texts(union event *x, enum trace_type type, enum trace_change change,
+		      const char *const texts[TRACE_FILE_TEXTS])
+{
+	size_t at = sizeof(struct trace_file);
+
+	init(x, type, 0);
+	x->file.change = change;
+	for (size_t i = 0; i < TRACE_FILE_TEXTS; i++) {
+		x->file.lengths[i] = (uint16_t)strlen(texts[i]);
+		at = put(x, at, texts[i], strlen(texts[i]));
+	}
+	x->head.size = (uint32_t)at;
+}
+
+static void test_changes(void **state)
+{
+	_json_free_ struct json *link = NULL, *symlink = NULL, *chmod = NULL,
+				*chown = NULL, *attribute = NULL, *socket = NULL,
+				*mount = NULL;
+	const char *const both[] = { "/a", "x", "/b", "y" };
+	const char *const one[] = { "/a", "x", "", "" };
+	const char *const text[] = { "", "/x", "", "../y" };
+	const char *const name[] = { "", "", "", "n1n" };
+	union event x;
+
+	put_texts(&x, TRACE_CHANGE, TRACE_LINK, both);
+	link = line_of(&x, AUDIT_FILESYSTEM);
+	assert_string_equal(text_at(link, "event", "action"), "link");
+	assert_string_equal(text_at(link, "file", "path"), "/a/x");
+	assert_string_equal(text_at(link, "file", "target_path"), "/b/y");
+	put_texts(&x, TRACE_CHANGE, TRACE_SYMLINK, text);
+	symlink = line_of(&x, AUDIT_FILESYSTEM);
+	assert_string_equal(text_at(symlink, "file", "target_path"), "../y");
+	put_texts(&x, TRACE_CHANGE, TRACE_SETXATTR, text);
+	attribute = line_of(&x, AUDIT_FILESYSTEM);
+	assert_string_equal(text_at(attribute, "file", "attribute"), "../y");
+	assert_null(json_get(json_get(attribute, "file"), "target_path"));
+	put_texts(&x, TRACE_CHANGE, TRACE_CHMOD, one);
+	x.file.mode = S_IFREG | 04755;
+	chmod = line_of(&x, AUDIT_FILESYSTEM);
+	assert_string_equal(text_at(chmod, "file", "mode"), "4755");
+	put_texts(&x, TRACE_CHANGE, TRACE_CHOWN, one);
+	x.file.owner = 7;
+	x.file.owner_group = ~0u;
+	chown = line_of(&x, AUDIT_FILESYSTEM);
+	assert_string_equal(text_at(chown, "file", "uid"), "7");
+	assert_null(json_get(json_get(chown, "file"), "gid"));
+	put_texts(&x, TRACE_CHANGE, TRACE_UNIX_CONNECT, name);
+	x.bytes[sizeof(struct trace_file) + 1] = '\0';
+	socket = line_of(&x, AUDIT_FILESYSTEM | AUDIT_NETWORK);
+	assert_string_equal(text_at(socket, "event", "action"), "connect");
+	assert_string_equal(text_at(socket, "file", "path"), "@n@n");
+	put_texts(&x, TRACE_MOUNT, TRACE_NO_CHANGE, both);
+	x.file.arch = 0xc000003e;
+	x.file.call = 165;
+	mount = line_of(&x, AUDIT_SECURITY_EVENTS);
+	assert_string_equal(text_at(mount, "type", NULL), "privilege");
+	assert_string_equal(text_at(mount, "event", "action"), "mount");
+	assert_string_equal(text_at(mount, "file", "target_path"), "/b/y");
 }
 
 static void test_others(void **state)
 {
 	union event x;
-	_json_free_ struct json *exit = NULL, *killed = NULL, *denied = NULL, *net = NULL;
+	_json_free_ struct json *exit = NULL, *killed = NULL, *denied = NULL, *net = NULL,
+				*child = NULL, *unknown = NULL;
 
+	init(&x, TRACE_FORK, sizeof(x.head));
+	child = line_of(&x, AUDIT_EXEC);
+	assert_string_equal(text_at(child, "event", "action"), "fork");
+	assert_string_equal(text_at(json_get(child, "process"), "parent", "pid"), "99");
 	init(&x, TRACE_EXIT, sizeof(x.exit));
 	x.exit.code = 3;
 	x.exit.call = TRACE_NO_CALL;
@@ -175,6 +244,9 @@ static void test_others(void **state)
 	denied = line_of(&x, AUDIT_SYSCALL | AUDIT_SECURITY_EVENTS);
 	assert_string_equal(text_at(denied, "denied_by", NULL), "kernel");
 	assert_string_equal(text_at(denied, "count", NULL), "1");
+	x.denied.call = TRACE_CALL_UNKNOWN;
+	unknown = line_of(&x, AUDIT_SYSCALL | AUDIT_SECURITY_EVENTS);
+	assert_string_equal(text_at(unknown, "event", "action"), "unknown");
 	init(&x, TRACE_CONNECT, sizeof(x.socket));
 	x.socket.family = AF_INET;
 	memcpy(x.socket.address, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\0\0\1", 16);
@@ -219,10 +291,53 @@ static void test_calls(void **state)
 	_json_free_ struct json *j = NULL;
 	struct err e;
 
-	trace_event_calls(&head, &x, 0xc000003e /* AUDIT_ARCH_X86_64 */, &b);
+	assert_int_equal(trace_event_calls(&head, &x, OWN_ARCH, &b), 2);
 	assert_int_equal(json_parse(b.s, b.len, "line", &j, &e), 0);
 	assert_string_equal(text_at(json_get(j, "calls"), "read", "count"), "3");
 	assert_string_equal(text_at(json_get(j, "calls"), "32-bit:1", "count"), "2");
+}
+
+/* A process may make more calls than a line has room for: none is missing, and none is there twice. */
+static void test_many_calls(void **state)
+{
+	static struct trace_count v[3000];
+	const size_t n = sizeof(v) / sizeof(*v);
+	size_t told = 0, lines = 0;
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = (struct trace_count){ TRACE_COUNT_OF(5, i | TRACE_COUNT_FOREIGN),
+					     UINT64_MAX, UINT64_MAX };
+	for (size_t from = 0; from < n; lines++) {
+		const struct trace_calls_line x = { 5, v + from, n - from };
+		_buf_free_ struct buf b = {};
+		_json_free_ struct json *j = NULL;
+		struct err e;
+
+		from += trace_event_calls(&head, &x, OWN_ARCH, &b);
+		assert_true(b.len <= AUDIT_LINE_MAX + 1);
+		assert_int_equal(json_parse(b.s, b.len, "line", &j, &e), 0);
+		told += json_get(j, "calls")->n;
+	}
+	assert_int_equal(told, n);
+	assert_true(lines > 2);
+}
+
+static void test_repeated(void **state)
+{
+	_buf_free_ struct buf denied = {}, privilege = {};
+	_json_free_ struct json *j = NULL, *k = NULL;
+	struct err e;
+
+	assert_int_equal(trace_event_repeated(&head, TRACE_DENIED, 12, &denied),
+			 AUDIT_SYSCALL | AUDIT_SECURITY_EVENTS);
+	assert_int_equal(json_parse(denied.s, denied.len, "line", &j, &e), 0);
+	assert_string_equal(text_at(j, "type", NULL), "syscall");
+	assert_string_equal(text_at(j, "verdict", NULL), "deny");
+	assert_string_equal(text_at(j, "count", NULL), "12");
+	assert_int_equal(trace_event_repeated(&head, TRACE_PRIVILEGE, 1, &privilege),
+			 AUDIT_SECURITY_EVENTS);
+	assert_int_equal(json_parse(privilege.s, privilege.len, "line", &k, &e), 0);
+	assert_string_equal(text_at(k, "type", NULL), "privilege");
 }
 
 int main(void)
@@ -231,6 +346,8 @@ int main(void)
 		cmocka_unit_test(test_exec),	  cmocka_unit_test(test_long_texts),
 		cmocka_unit_test(test_files),	  cmocka_unit_test(test_others),
 		cmocka_unit_test(test_any_bytes), cmocka_unit_test(test_calls),
+		cmocka_unit_test(test_changes),	  cmocka_unit_test(test_many_calls),
+		cmocka_unit_test(test_repeated),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -210,11 +210,34 @@ static inline void start_box(struct box *b, const char *name,
 	assert_non_null(b->bulk);
 }
 
+static inline void read_events(struct box *b)
+{
+	assert_true(ring_buffer__consume(b->urgent) >= 0);
+	assert_true(ring_buffer__consume(b->bulk) >= 0);
+}
+
+static inline int become_true(void *arg)
+{
+	execl("/bin/true", "true", NULL);
+	return 99;
+}
+
+/* Up to its first program all is the runtime's: children of a test run from its file. */
+static inline void end_set_up(struct box *b)
+{
+	assert_int_equal(run_in(b->group, become_true, NULL, NULL), 0);
+	read_events(b);
+	forget_events(b);
+	memset(b->stats, 0, sizeof(*b->stats));
+	memset(b->counts, 0, sizeof(*b->counts) * TRACE_COUNTS_MAX);
+}
+
 static inline void start(uint32_t wants)
 {
 	const struct trace_options o = { .wants = wants, .pid_level = TRACE_INNERMOST };
 
 	start_box(&env.box, "box.1", &o);
+	end_set_up(&env.box);
 }
 
 static inline int stop_box(struct box *b)
@@ -243,12 +266,6 @@ static inline int stop(void **state)
 	int r = stop_box(&env.box);
 
 	return stop_box(&env.other) < 0 ? -1 : r;
-}
-
-static inline void read_events(struct box *b)
-{
-	assert_true(ring_buffer__consume(b->urgent) >= 0);
-	assert_true(ring_buffer__consume(b->bulk) >= 0);
 }
 
 /* The first event of a type after `*at`, which then is the one after it; NULL: none. */
@@ -284,9 +301,6 @@ static inline const char *text_of(const void *event, size_t size, const uint16_t
 	return texts[which];
 }
 #define TEXT(event, which) text_of((event), sizeof(*(event)), (event)->lengths, (which))
-
-/* Children of a test run from its file, as the runtime's do from the runtime's. */
-#define FLAGS(event) ((event)->head.flags & ~TRACE_SETUP)
 
 /* What all rings hold at any time. */
 static inline void assert_all_is_counted(const struct trace_stats *s)

@@ -2,6 +2,10 @@
 /* Tracing with the real kernel: programs and files of processes in a group. See trace_host.h. */
 #include "trace_host.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/xattr.h>
+
 /* --- programs --- */
 
 static int become_sh(void *arg)
@@ -44,14 +48,20 @@ static void a_program_is_told_from_its_start_to_its_end(void **state)
 	assert_all_is_counted(env.box.stats);
 }
 
+static int open_one(void *arg)
+{
+	return open("/etc/passwd", O_RDONLY) < 0;
+}
+
 /* What the runtime does in the container until it becomes the container's program. */
 static void what_sets_the_container_up_is_marked(void **state)
 {
+	const struct trace_options o = { TRACE_FILES, TRACE_INNERMOST };
 	const struct trace_file *f;
 	pid_t pid;
 
 	needs_root();
-	start(TRACE_FILES);
+	start_box(&env.box, "box.1", &o);
 	pid = fork_into(env.box.group);
 	if (pid == 0) {
 		close(open("/etc/passwd", O_RDONLY));
@@ -65,6 +75,12 @@ static void what_sets_the_container_up_is_marked(void **state)
 		f = (const void *)env.box.events.v[i];
 		assert_int_equal(f->head.flags & TRACE_SETUP, i == 0 ? TRACE_SETUP : 0);
 	}
+	/* From then on nothing is, also what an agent does that runs the runtime's file. */
+	forget_events(&env.box);
+	assert_int_equal(run_in(env.box.group, open_one, NULL, NULL), 0);
+	read_events(&env.box);
+	f = only_event(&env.box, TRACE_OPEN);
+	assert_int_equal(f->head.flags & TRACE_SETUP, 0);
 }
 
 static int become_memfd(void *arg)
@@ -163,6 +179,51 @@ static void each_process_ends_once(void **state)
 		assert_int_equal(x->code, 7);
 		forget_events(&env.box);
 	}
+}
+
+static void *open_nothing(void *arg)
+{
+	return arg;
+}
+
+static int fork_and_wait(void *arg)
+{
+	pid_t pid = fork(), *ret = arg;
+	pthread_t t;
+
+	if (pid == 0)
+		_exit(4);
+	*ret = pid;
+	return waitpid(pid, NULL, 0) != pid ||
+	       pthread_create(&t, NULL, open_nothing, NULL) != 0 ||
+	       pthread_join(t, NULL) != 0;
+}
+
+/* One that executes nothing has a start, too; threads have none. */
+static void a_child_is_told_when_it_is_made(void **state)
+{
+	const struct trace_head *h;
+	const struct trace_exit *x;
+	size_t at = 0;
+	pid_t pid, *child = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	needs_root();
+	assert_true(child != MAP_FAILED);
+	start(TRACE_PROCESSES);
+	assert_int_equal(run_in(env.box.group, fork_and_wait, child, &pid), 0);
+	read_events(&env.box);
+	h = only_event(&env.box, TRACE_FORK);
+	assert_int_equal(h->pid, *child);
+	assert_int_equal(h->thread, *child);
+	assert_int_equal(h->pid_inside, *child);
+	assert_int_equal(h->parent, pid);
+	x = next_event(&env.box, TRACE_EXIT, &at);
+	assert_int_equal(x->head.pid, *child);
+	assert_int_equal(x->head.started, h->started);
+	assert_int_equal(x->code, 4);
+	assert_all_is_counted(env.box.stats);
+	munmap(child, 4096);
 }
 
 /* --- namespaces and groups --- */
@@ -327,13 +388,13 @@ static void paths_of_files_are_those_that_the_kernel_took(void **state)
 	assert_string_equal(TEXT(f, TRACE_PATH), "/mnt/a");
 	f = next_event(&env.box, TRACE_OPEN, &at);
 	assert_string_equal(TEXT(f, TRACE_PATH), "/mnt/a/b/new");
-	assert_int_equal(FLAGS(f), TRACE_RESOLVED | TRACE_CREATED);
+	assert_int_equal(f->head.flags, TRACE_RESOLVED | TRACE_CREATED);
 	assert_int_equal(f->open_flags & (O_ACCMODE | O_CREAT), O_WRONLY | O_CREAT);
 	assert_int_equal(f->result, 0);
 	assert_true(S_ISREG(f->mode));
 	f = next_event(&env.box, TRACE_OPEN, &at);
 	assert_string_equal(TEXT(f, TRACE_PATH), "/mnt/a/b/new");
-	assert_int_equal(FLAGS(f), TRACE_RESOLVED);
+	assert_int_equal(f->head.flags, TRACE_RESOLVED);
 	assert_int_equal(f->open_flags & (O_ACCMODE | O_CREAT), O_RDONLY);
 	for (int i = 0; i < 2; i++) {
 		f = next_event(&env.box, TRACE_OPEN, &at);
@@ -341,7 +402,7 @@ static void paths_of_files_are_those_that_the_kernel_took(void **state)
 		assert_string_equal(TEXT(f, TRACE_PATH), i ? "link/none" : "b/none");
 		assert_int_equal(f->result, -ENOENT);
 		assert_int_equal(f->open_flags & O_ACCMODE, i ? O_RDONLY : O_RDWR);
-		assert_int_equal(FLAGS(f), 0);
+		assert_int_equal(f->head.flags, 0);
 	}
 	f = next_event(&env.box, TRACE_OPEN, &at);
 	assert_int_equal(f->lengths[TRACE_BASE], 0);
@@ -380,7 +441,7 @@ static void paths_are_as_the_container_sees_them(void **state)
 	read_events(&env.box);
 	f = next_event(&env.box, TRACE_OPEN, &at);
 	assert_string_equal(TEXT(f, TRACE_PATH), "/work/dir/file");
-	assert_int_equal(FLAGS(f), TRACE_RESOLVED | TRACE_CREATED);
+	assert_int_equal(f->head.flags, TRACE_RESOLVED | TRACE_CREATED);
 	f = next_event(&env.box, TRACE_OPEN, &at);
 	assert_string_equal(TEXT(f, TRACE_PATH), "/");
 	f = next_event(&env.box, TRACE_OPEN, &at);
@@ -435,6 +496,114 @@ static void removed_and_renamed_files_are_told(void **state)
 	assert_string_equal(TEXT(f, TRACE_PATH), "nothing");
 	assert_int_equal(f->result, -ENOENT);
 	assert_int_equal(rmdir("/mnt/x"), 0);
+}
+
+/* --- other changes --- */
+
+static int change_things(void *arg)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "sock" };
+	struct sockaddr_un hidden = { .sun_family = AF_UNIX, .sun_path = "\0purple-a\0b" };
+	const socklen_t head = offsetof(struct sockaddr_un, sun_path);
+	int dir, fd, sock = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	if (mkdir("/mnt/c", 0750) < 0 || chdir("/mnt/c") < 0)
+		return 1;
+	dir = open("/mnt/c", O_PATH | O_DIRECTORY);
+	fd = openat(dir, "f", O_WRONLY | O_CREAT, 0600);
+	if (mkdirat(dir, "d", 0700) < 0 || link("f", "/mnt/c/l") < 0 ||
+	    linkat(dir, "f", dir, "d/l", 0) < 0 || symlinkat("../to", dir, "s") < 0 ||
+	    truncate("f", 5) < 0 || ftruncate(fd, 6) < 0 || chmod("f", 04711) < 0 ||
+	    fchmod(fd, 0644) < 0 || fchownat(dir, "f", 7, (gid_t)-1, 0) < 0 ||
+	    setxattr("f", "trusted.purple", "x", 1, 0) < 0 ||
+	    fremovexattr(fd, "trusted.purple") < 0 || mkfifo("d/p", 0600) < 0)
+		return 2;
+	/* Without a NUL at its end; then one that is not there. */
+	if (bind(sock, (struct sockaddr *)&a, head + 4) < 0 ||
+	    connect(sock, (struct sockaddr *)&hidden, head + 11) == 0 ||
+	    mkdir("/mnt/none/x", 0755) == 0)
+		return 3;
+	return 0;
+}
+
+static void assert_change(size_t *at, enum trace_change change, const char *base,
+			  const char *path, const char *other)
+{
+	const struct trace_file *f = next_event(&env.box, TRACE_CHANGE, at);
+
+	assert_non_null(f);
+	assert_int_equal(f->change, change);
+	assert_string_equal(TEXT(f, TRACE_BASE), base);
+	assert_string_equal(TEXT(f, TRACE_PATH), path);
+	assert_string_equal(TEXT(f, TRACE_NEW_PATH), other);
+}
+
+static void what_changes_files_is_told(void **state)
+{
+	const struct trace_file *f;
+	size_t at = 0;
+
+	needs_root();
+	start(TRACE_FILES);
+	assert_int_equal(run_in(env.box.group, change_things, NULL, NULL), 0);
+	read_events(&env.box);
+	assert_change(&at, TRACE_MKDIR, "", "/mnt/c", "");
+	assert_int_equal(((struct trace_file *)env.box.events.v[at - 1])->mode, 0750);
+	assert_change(&at, TRACE_MKDIR, "/mnt/c", "d", "");
+	assert_change(&at, TRACE_LINK, "/mnt/c", "f", "/mnt/c/l");
+	assert_change(&at, TRACE_LINK, "/mnt/c", "f", "d/l");
+	assert_string_equal(TEXT((struct trace_file *)env.box.events.v[at - 1],
+				 TRACE_NEW_BASE),
+			    "/mnt/c");
+	assert_change(&at, TRACE_SYMLINK, "/mnt/c", "s", "../to");
+	assert_change(&at, TRACE_TRUNCATE, "/mnt/c", "f", "");
+	assert_change(&at, TRACE_TRUNCATE, "", "/mnt/c/f", "");
+	assert_change(&at, TRACE_CHMOD, "/mnt/c", "f", "");
+	assert_int_equal(((struct trace_file *)env.box.events.v[at - 1])->mode, 04711);
+	assert_change(&at, TRACE_CHMOD, "", "/mnt/c/f", "");
+	assert_change(&at, TRACE_CHOWN, "/mnt/c", "f", "");
+	f = (const void *)env.box.events.v[at - 1];
+	assert_int_equal(f->owner, 7);
+	assert_int_equal(f->owner_group, ~0u);
+	assert_change(&at, TRACE_SETXATTR, "/mnt/c", "f", "trusted.purple");
+	assert_change(&at, TRACE_REMOVEXATTR, "", "/mnt/c/f", "trusted.purple");
+	assert_change(&at, TRACE_MKNOD, "/mnt/c", "d/p", "");
+	assert_change(&at, TRACE_UNIX_BIND, "/mnt/c", "sock", "");
+	assert_change(&at, TRACE_UNIX_CONNECT, "", "", "purple-a");
+	f = (const void *)env.box.events.v[at - 1];
+	assert_int_equal(f->lengths[TRACE_NEW_PATH], 10);
+	assert_int_equal(f->result, -ECONNREFUSED);
+	assert_change(&at, TRACE_MKDIR, "", "/mnt/none/x", "");
+	assert_null(next_event(&env.box, TRACE_CHANGE, &at));
+	assert_all_is_counted(env.box.stats);
+	assert_int_equal(system("rm -r /mnt/c"), 0);
+}
+
+static int be_refused_files(void *arg)
+{
+	if (setresgid(65534, 65534, 65534) < 0 || setresuid(65534, 65534, 65534) < 0)
+		return 1;
+	if (open("/etc/shadow", O_RDONLY) >= 0 || mkdir("/mnt/none/x", 0755) == 0 ||
+	    mkdir("/etc/x", 0755) == 0 || open("/etc/passwd", O_RDONLY) < 0)
+		return 2;
+	return 0;
+}
+
+/* Who wants denials alone is told which file it was. */
+static void refused_files_are_told_with_their_paths(void **state)
+{
+	const struct trace_file *f;
+
+	needs_root();
+	start(TRACE_DENIALS);
+	assert_int_equal(run_in(env.box.group, be_refused_files, NULL, NULL), 0);
+	read_events(&env.box);
+	f = only_event(&env.box, TRACE_OPEN);
+	assert_string_equal(TEXT(f, TRACE_PATH), "/etc/shadow");
+	assert_int_equal(f->result, -EACCES);
+	f = only_event(&env.box, TRACE_CHANGE);
+	assert_string_equal(TEXT(f, TRACE_PATH), "/etc/x");
+	assert_int_equal(env.box.events.n, 2);
 }
 
 #ifdef __x86_64__
@@ -578,26 +747,35 @@ static void a_reader_of_all_misses_nothing(void **state)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
-static int open_one(void *arg)
+/* One event in an empty ring wakes who sleeps, and nobody else. */
+static void check_sleep(struct ring_buffer *ring, int (*act)(void *arg), size_t which)
 {
-	return open("/etc/passwd", O_RDONLY) < 0;
+	size_t n;
+
+	assert_int_equal(run_in(env.box.group, act, NULL, NULL), 0);
+	assert_int_equal(ring_buffer__poll(ring, 0), 0);
+	read_events(&env.box);
+	n = env.box.events.n;
+	assert_true(n > 0);
+	env.box.stats->waiting[which] = 1;
+	__sync_synchronize();
+	assert_int_equal(run_in(env.box.group, act, NULL, NULL), 0);
+	assert_true(ring_buffer__poll(ring, 10000) > 0);
+	assert_int_equal(env.box.stats->waiting[which], 0);
+	read_events(&env.box);
+	assert_int_equal(env.box.events.n, 2 * n);
+	forget_events(&env.box);
 }
 
-/* One event in an empty ring wakes who sleeps, and nobody else. */
 static void a_sleeping_reader_is_woken(void **state)
 {
 	needs_root();
 	start(TRACE_FILES);
-	assert_int_equal(run_in(env.box.group, open_one, NULL, NULL), 0);
-	assert_int_equal(ring_buffer__poll(env.box.bulk, 0), 0);
-	read_events(&env.box);
-	assert_int_equal(env.box.events.n, 1);
-	env.box.stats->waiting = 1;
-	__sync_synchronize();
-	assert_int_equal(run_in(env.box.group, open_one, NULL, NULL), 0);
-	assert_int_equal(ring_buffer__poll(env.box.bulk, 10000), 1);
-	assert_int_equal(env.box.stats->waiting, 0);
-	assert_int_equal(env.box.events.n, 2);
+	check_sleep(env.box.bulk, open_one, 1);
+	assert_int_equal(stop(NULL), 0);
+	env.box.group = -1;
+	start(TRACE_PROCESSES);
+	check_sleep(env.box.urgent, become_true, 0);
 }
 
 /* --- what is attached --- */
@@ -634,11 +812,12 @@ static void nothing_runs_that_nobody_asked_for(void **state)
 
 	needs_root();
 	assert_int_equal(count_pins("links"), 0);
+	/* Each has the one that sees its set-up end. */
 	start_box(&env.other, "box.2", &o);
-	assert_int_equal(count_pins("links"), 0);
+	assert_int_equal(count_pins("links"), 1);
 	assert_int_equal(count_pins("containers/box=2"), 7);
 	start(TRACE_PROCESSES);
-	assert_int_equal(count_pins("links"), 2);
+	assert_int_equal(count_pins("links"), 3);
 	assert_int_equal(count_pins("containers/box=1"), 1);
 	assert_ok(trace_list(note_wants, &wants, &e));
 	assert_int_equal(wants, TRACE_NETWORK | TRACE_PROCESSES);
@@ -651,9 +830,9 @@ static void nothing_runs_that_nobody_asked_for(void **state)
 	assert_int_equal(count_pins("containers"), 2);
 	assert_int_equal(stop_box(&env.box), 0);
 	env.box.group = -1;
-	assert_int_equal(count_pins("links"), 0);
-	start(TRACE_FILES);
 	assert_int_equal(count_pins("links"), 1);
+	start(TRACE_FILES);
+	assert_int_equal(count_pins("links"), 2);
 	assert_int_equal(stop(NULL), 0);
 	assert_int_equal(count_pins("links"), 0);
 	assert_int_equal(count_pins("containers"), 0);
@@ -669,10 +848,10 @@ static void a_group_that_is_gone_costs_nobody_anything(void **state)
 
 	needs_root();
 	start(TRACE_FILES);
-	assert_int_equal(count_pins("links"), 1);
+	assert_int_equal(count_pins("links"), 2);
 	assert_int_equal(remove_group_of_test(env.box.dir), 0);
 	start_box(&env.other, "box.2", &o);
-	assert_int_equal(count_pins("links"), 0);
+	assert_int_equal(count_pins("links"), 1);
 	assert_int_equal(count_pins("containers"), 2);
 	assert_int_equal(mkdir(env.box.dir, 0755), 0);
 }
@@ -686,12 +865,15 @@ int main(void)
 		TEST(a_program_without_a_file_shows),
 		TEST(long_arguments_are_cut_and_it_is_said),
 		TEST(each_process_ends_once),
+		TEST(a_child_is_told_when_it_is_made),
 		TEST(ids_are_right_in_user_and_pid_namespaces),
 		TEST(groups_below_belong_to_it_and_others_do_not),
 		TEST(groups_are_found_in_a_cgroup_namespace),
 		TEST(paths_of_files_are_those_that_the_kernel_took),
 		TEST(paths_are_as_the_container_sees_them),
 		TEST(removed_and_renamed_files_are_told),
+		TEST(what_changes_files_is_told),
+		TEST(refused_files_are_told_with_their_paths),
 #ifdef __x86_64__
 		TEST(calls_of_32_bits_are_no_way_round),
 #endif

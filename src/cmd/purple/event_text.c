@@ -95,6 +95,8 @@ static void write_lost(struct buf *out, const struct json *j)
 		{ "full", "denials (faster than they were read)" },
 		{ "dns", "lookups" },
 		{ "log", "lines (the file is full, or cannot be written)" },
+		{ "trace", "events of processes (faster than they were read)" },
+		{ "record", "lines of the audit log (faster than they were written)" },
 	};
 	const char *comma = " not told one by one: ";
 

@@ -61,6 +61,12 @@ static void add_capabilities(struct buf *out, const struct json *process)
 		add_list(out, ", with ", ",", json_get(caps, "effective"), 0);
 }
 
+static void add_paths(struct buf *out, const struct json *file)
+{
+	event_text_add(out, " of ", event_text_at(file, "path", NULL), "");
+	event_text_add(out, " to ", event_text_at(file, "target_path", NULL), "");
+}
+
 /* --- processes --- */
 
 static void write_exit(struct buf *out, const struct json *j)
@@ -75,8 +81,16 @@ static void write_exit(struct buf *out, const struct json *j)
 void event_write_process(struct buf *out, const struct json *j)
 {
 	const struct json *process = map_at(j, "process");
+	const char *action = event_text_at(j, "event", "action");
 
-	if (!process || !streq(event_text_at(j, "event", "action"), "exec")) {
+	if (process && streq(action, "fork")) {
+		event_text_add(out, " ", event_text_at(process, "pid", NULL), " made by");
+		event_text_add(out, " ", event_text_at(process, "name", NULL), "");
+		event_text_add(out, " (process ", event_text_at(process, "parent", "pid"),
+			       ")");
+		return;
+	}
+	if (!process || !streq(action, "exec")) {
 		write_exit(out, j);
 		return;
 	}
@@ -90,6 +104,8 @@ void event_write_process(struct buf *out, const struct json *j)
 void event_write_privilege(struct buf *out, const struct json *j)
 {
 	event_text_add(out, " ", event_text_at(j, "event", "action"), "");
+	if (map_at(j, "file"))
+		add_paths(out, map_at(j, "file"));
 	add_who(out, " by ", j);
 	event_text_add(out, ", user ", event_text_at(j, "user", "id"), "");
 	add_capabilities(out, map_at(j, "process"));
@@ -133,9 +149,12 @@ void event_write_file(struct buf *out, const struct json *j)
 	event_text_add(out, " ", event_text_at(j, "event", "action"), "");
 	if (!file)
 		return;
-	event_text_add(out, " of ", event_text_at(file, "path", NULL), "");
-	event_text_add(out, " to ", event_text_at(file, "target_path", NULL), "");
+	add_paths(out, file);
 	event_text_add(out, " (", event_text_at(file, "access", NULL), ")");
+	event_text_add(out, ", mode ", event_text_at(file, "mode", NULL), "");
+	event_text_add(out, ", user ", event_text_at(file, "uid", NULL), "");
+	event_text_add(out, ", group ", event_text_at(file, "gid", NULL), "");
+	event_text_add(out, ", ", event_text_at(file, "attribute", NULL), "");
 	add_who(out, ", by ", j);
 	add_error(out, j);
 }

@@ -68,8 +68,9 @@ static bool is_path(const char *text)
 static int read_file(const struct json *j, struct policy_seen *seen)
 {
 	const char *path = event_text_at(j, "file", "path"),
-		   *target = event_text_at(j, "file", "target_path");
-	bool writes = !streq(event_text_at(j, "event", "action"), "open") ||
+		   *target = event_text_at(j, "file", "target_path"),
+		   *action = event_text_at(j, "event", "action");
+	bool writes = (!streq(action, "open") && !streq(action, "connect")) ||
 		      strstr(event_text_at(j, "file", "access"), "write");
 	int r = 0;
 
@@ -77,7 +78,8 @@ static int read_file(const struct json *j, struct policy_seen *seen)
 		return 0;
 	if (is_path(path))
 		r = add_once(writes ? &seen->written : &seen->read, path);
-	if (r == 0 && is_path(target))
+	/* What a symbolic link says is not touched. */
+	if (r == 0 && !streq(action, "symlink") && is_path(target))
 		r = add_once(&seen->written, target);
 	return r;
 }

@@ -133,7 +133,8 @@ static void take_file(struct report *r, const struct json *j)
 		column = 4;
 	else if (streq(action, "remove") || streq(action, "rename"))
 		column = 3;
-	else if (strstr(event_text_at(j, "file", "access"), "write"))
+	else if (!streq(action, "open") ||
+		 strstr(event_text_at(j, "file", "access"), "write"))
 		column = 2;
 	report_add(row, column, count_of(j));
 	report_add(row, 5, count_of(j));
