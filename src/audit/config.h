@@ -37,6 +37,8 @@ enum audit_level {
 #define AUDIT_LEVELS 8 /* words of detail_level */
 #define AUDIT_LEVEL_ALL ((1u << AUDIT_LEVELS) - 1)
 
+#define AUDIT_KEEP_ALL UINT32_MAX
+
 /* One log. Of policies that name the same file there is one, with the levels of all. */
 struct audit_log_config {
 	char *policy; /* its name; of several: "first,second" */
@@ -44,7 +46,7 @@ struct audit_log_config {
 	char *path;   /* absolute */
 	uint32_t levels;
 	uint64_t max_size; /* bytes of a file; then it is rotated */
-	uint32_t keep;	   /* rotated files that are kept */
+	uint32_t keep;	   /* rotated files that are kept; AUDIT_KEEP_ALL */
 	bool go_on;	   /* on_log_failure: continue */
 };
 typedef LIST_OF(struct audit_log_config) audit_log_configs;

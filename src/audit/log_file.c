@@ -12,7 +12,7 @@
  * - A part of a line: the next writer ends it, and tells its length and SHA-256.
  * - In the middle of a rotation: files are renamed from the oldest on, so a gap in the numbers may be
  *   left, which the next rotation fills; or LOG is missing or empty, and the head's line is the last
- *   one of LOG.1.
+ *   one of LOG.1; or a file that is too many is still there, though a line says that it is not.
  *
  * What else is found was nobody's kill: lines were removed, or the machine lost its power. That is
  * told, too ("cause"), and the chain goes on from the head, so that `purple audit verify` finds it.
@@ -284,58 +284,7 @@ static int look(struct log_file *f, struct err *e)
 	return r < 0 || recorder_repair_is_needed(&f->fix) ? r : write_head(f, e);
 }
 
-/* --- rotation --- */
-
-static bool exists(const struct log_file *f, uint32_t number)
-{
-	char name[LOG_NAME_MAX + 16];
-	struct stat st;
-
-	log_file_name(f->name, number, name);
-	return fstatat(f->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
-}
-
-/* Those that are too many, oldest last: there are no gaps between them. */
-static void remove_old(const struct log_file *f)
-{
-	char name[LOG_NAME_MAX + 16];
-
-	for (uint32_t i = f->keep + 1; i < OLD_MAX && exists(f, i); i++) {
-		log_file_name(f->name, i, name);
-		if (unlinkat(f->dirfd, name, 0) < 0)
-			return;
-	}
-}
-
-static int rotate(struct log_file *f, struct err *e)
-{
-	char from[LOG_NAME_MAX + 16], to[LOG_NAME_MAX + 16];
-	uint32_t free_one = 1;
-	int r;
-
-	while (free_one <= f->keep && exists(f, free_one))
-		free_one++;
-	for (uint32_t i = free_one; i > 0; i--) {
-		log_file_name(f->name, i - 1, from);
-		log_file_name(f->name, i, to);
-		if (renameat(f->dirfd, from, f->dirfd, to) < 0)
-			return err_sys(e, "cannot rename '%s' (%s to %s)", f->path, from,
-				       to);
-	}
-	f->checked = false;
-	r = open_own(f, "", O_APPEND | O_EXCL, &f->st, &f->fd, e);
-	if (r < 0)
-		return r;
-	f->head.size = 0;
-	r = write_head(f, e);
-	if (r < 0)
-		return r;
-	f->checked = true;
-	remove_old(f);
-	return 0;
-}
-
-/* --- appending --- */
+/* --- writing --- */
 
 struct batch {
 	struct buf out;
@@ -437,20 +386,121 @@ static int write_batch(struct log_file *f, struct batch *b, size_t *written, str
 	return r < 0 ? r : r2;
 }
 
+/* --- rotation --- */
+
+static bool exists(const struct log_file *f, uint32_t number)
+{
+	char name[LOG_NAME_MAX + 16];
+	struct stat st;
+
+	log_file_name(f->name, number, name);
+	return fstatat(f->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
+/* The first and the last line of a rotated file, as far as they are lines of a log. */
+static void look_at_old(const struct log_file *f, struct recorder_removal *x)
+{
+	_close_ int fd = openat(f->dirfd, x->file,
+				O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    log_scan_first(fd, (uint64_t)st.st_size, &x->first) < 0 ||
+	    log_scan_last(fd, (uint64_t)st.st_size, &x->last) < 0)
+		x->first = 0;
+}
+
+static int tell_removal(struct log_file *f, const struct recorder_removal *x, struct err *e)
+{
+	struct batch b = { .last = f->head.last, .own = 1 };
+	_buf_free_ struct buf line = {};
+	size_t written = 0;
+	int r;
+
+	recorder_event_removed(f->self, x, &line);
+	if (line.failed)
+		return err_oom(e);
+	chain_add(&b.out, &b.last, f->self->container, line.s, line.len - 1);
+	r = write_batch(f, &b, &written, e);
+	buf_free(&b.out);
+	return r;
+}
+
+/* Those that are too many, oldest first: there are no gaps between them. Each is told before it
+ * goes; where there is no space for that, its own is what there will be. */
+static int remove_old(struct log_file *f, struct err *e)
+{
+	uint32_t end = f->keep;
+	int r = 0;
+
+	while (end < OLD_MAX && exists(f, end + 1))
+		end++;
+	for (uint32_t i = end; r == 0 && i > f->keep; i--) {
+		char name[LOG_NAME_MAX + 16];
+		struct recorder_removal x = { .file = name };
+
+		log_file_name(f->name, i, name);
+		look_at_old(f, &x);
+		r = tell_removal(f, &x, e);
+		if (r < 0 && r != -ENOSPC && r != -EDQUOT)
+			return r;
+		if (unlinkat(f->dirfd, name, 0) < 0)
+			return err_sys(e, "cannot remove '%s.%u'", f->path, i);
+		if (r < 0)
+			r = tell_removal(f, &x, e);
+	}
+	return r;
+}
+
+static int rotate(struct log_file *f, struct err *e)
+{
+	char from[LOG_NAME_MAX + 16], to[LOG_NAME_MAX + 16];
+	uint32_t free_one = 1;
+	int r;
+
+	while (free_one < OLD_MAX && exists(f, free_one))
+		free_one++;
+	/* Of another policy's, or of one that keeps all: none is renamed over. */
+	if (free_one == OLD_MAX)
+		return err_set(e, ERR_STATE, ENOSPC, "there are %d rotated files of '%s'",
+			       OLD_MAX - 1, f->path);
+	for (uint32_t i = free_one; i > 0; i--) {
+		log_file_name(f->name, i - 1, from);
+		log_file_name(f->name, i, to);
+		if (renameat(f->dirfd, from, f->dirfd, to) < 0)
+			return err_sys(e, "cannot rename '%s' (%s to %s)", f->path, from,
+				       to);
+	}
+	f->checked = false;
+	r = open_own(f, "", O_APPEND | O_EXCL, &f->st, &f->fd, e);
+	if (r < 0)
+		return r;
+	f->head.size = 0;
+	r = write_head(f, e);
+	if (r < 0)
+		return r;
+	f->checked = true;
+	return remove_old(f, e);
+}
+
+/* --- appending --- */
+
 static int append_locked(struct log_file *f, const struct iovec *lines, size_t n,
 			 struct batch *b, size_t *written, struct err *e)
 {
 	int r = look(f, e);
+	bool is_new = false; /* what removed files leave is in it, and one line fits at least */
 	size_t i = 0;
 
 	while (r == 0 && (i < n || recorder_repair_is_needed(&f->fix))) {
 		begin_batch(f, b);
-		if (f->head.size && i < n && !is_room(f, b, lines[i].iov_len)) {
+		if (f->head.size && i < n && !is_new && !is_room(f, b, lines[i].iov_len)) {
 			/* A repair is told in the file in which it was. */
 			if (b->own)
 				r = write_batch(f, b, written, e);
 			if (r == 0)
 				r = rotate(f, e);
+			is_new = true;
 			continue;
 		}
 		for (; i < n && b->out.len < CHUNK; i++) {
@@ -460,6 +510,7 @@ static int append_locked(struct log_file *f, const struct iovec *lines, size_t n
 				  lines[i].iov_base, lines[i].iov_len);
 			b->lines++;
 		}
+		is_new = false;
 		r = write_batch(f, b, written, e);
 	}
 	return r;

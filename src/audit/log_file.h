@@ -23,8 +23,8 @@
 struct log_file {
 	const char *path; /* for errors; borrowed */
 	char name[LOG_NAME_MAX + 1];
-	uint64_t max_size; /* 0: none */
-	uint32_t keep;
+	uint64_t max_size;	    /* 0: none */
+	uint32_t keep;		    /* rotated files; UINT32_MAX: all of them */
 	struct recorder_self *self; /* whose lines; borrowed */
 	int dirfd, fd, head_fd;
 	struct stat st, head_st;    /* which files these are */

@@ -51,6 +51,22 @@ int log_scan_last(int fd, uint64_t end, struct chain_link *ret)
 	return 0;
 }
 
+int log_scan_first(int fd, uint64_t size, uint64_t *ret)
+{
+	struct log_lines l = {};
+	struct log_line line;
+	struct chain_tail tail;
+	int r = log_lines_open(&l, fd, 0, size);
+
+	*ret = 0;
+	if (r == 0)
+		r = log_lines_next(&l, &line);
+	if (r > 0 && !line.too_long && chain_tail_of(line.s, line.len, &tail))
+		*ret = tail.number;
+	log_lines_close(&l);
+	return r < 0 ? r : 0;
+}
+
 bool log_scan_ends(int fd, uint64_t size)
 {
 	char c;

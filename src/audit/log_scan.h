@@ -10,6 +10,8 @@
 
 /* The line that ends, with its newline, at `end`; number 0: that is none. 0 or -errno. */
 int log_scan_last(int fd, uint64_t end, struct chain_link *ret);
+/* The number of the line at the beginning; 0: that is none. 0 or -errno. */
+int log_scan_first(int fd, uint64_t size, uint64_t *ret);
 /* Whether the last byte before `size` is a newline. */
 bool log_scan_ends(int fd, uint64_t size);
 

@@ -12,6 +12,7 @@
 #include "audit/log_set.h"
 #include "audit/recorder_event.h"
 #include "base/json.h"
+#include "base/num.h"
 
 /* A killed writer leaves a part of a line; and another one may be killed while it tells of that. */
 #define ODD_LINES_MAX 2
@@ -114,24 +115,87 @@ static const char *cause_text(const char *cause)
 	return "when this line was written, the line before it had been changed";
 }
 
+/* A line of that type and writer ("": the monitor), parsed; NULL: it is another one. */
+static struct json *parse_as(const struct log_line *line, const char *type,
+			     const char *provider)
+{
+	struct json *j = NULL;
+	char member[64];
+	struct err e;
+
+	snprintf(member, sizeof(member), "\"type\":\"%s\"", type);
+	if (!memmem(line->s, line->len, member, strlen(member)) ||
+	    json_parse(line->s, line->len, "line", &j, &e) < 0)
+		return NULL;
+	if (streq(text_of(j, "type"), type) &&
+	    streq(text_of(map_of(j, "event"), "provider"), provider))
+		return j;
+	json_free(j);
+	return NULL;
+}
+
 /* Whether it tells of the odd lines before it. */
 static bool check_repair(struct log_check *c, const struct log_line *line)
 {
-	_json_free_ struct json *j = NULL;
-	const struct json *repaired;
-	const char *cause;
-	struct err e;
+	_json_free_ struct json *j = parse_as(line, "log_repaired", RECORDER_PROVIDER);
+	const struct json *repaired = j ? map_of(j, "repaired") : NULL;
+	const char *cause = text_of(repaired, "cause");
 
-	if (!memmem(line->s, line->len, "log_repaired", strlen("log_repaired")) ||
-	    json_parse(line->s, line->len, "line", &j, &e) < 0 ||
-	    !streq(text_of(j, "type"), "log_repaired") ||
-	    !streq(text_of(map_of(j, "event"), "provider"), RECORDER_PROVIDER))
-		return false;
-	repaired = map_of(j, "repaired");
-	cause = text_of(repaired, "cause");
 	if (*cause)
 		tell(c, c->file, c->line, "%s", cause_text(cause));
 	return c->odd_n && is_torn(c) && tells_of(c, map_of(repaired, "torn"));
+}
+
+/* Files that rotations removed follow one another, and the first line that is left follows them. */
+static void check_removal(struct log_check *c, const struct log_line *line)
+{
+	_json_free_ struct json *j = parse_as(line, "log_removed", RECORDER_PROVIDER);
+	const struct json *removed = j ? map_of(j, "removed") : NULL;
+	char hex[CHAIN_HEX_SIZE];
+	uint64_t first, last;
+
+	if (!j)
+		return;
+	if (num_u64(text_of(removed, "first"), &first) < 0 ||
+	    num_u64(text_of(removed, "last"), &last) < 0) {
+		tell(c, c->file, c->line,
+		     "when this line was written, a file was removed that was not as it was "
+		     "written");
+		return;
+	}
+	/* A writer that was killed before it removed the file leaves that to the next one. */
+	if (c->removed_last && first != c->removed_last + 1 &&
+	    !(first == c->removed_first && last == c->removed_last))
+		tell(c, c->file, c->line,
+		     "when this line was written, a file before the one that it tells of had "
+		     "been removed");
+	c->removed_first = first;
+	c->removed_last = last;
+	chain_hex(c->first_previous, hex);
+	if (last + 1 == c->v->first && streq(text_of(removed, "sha256"), hex))
+		c->is_first_told = true;
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* A container's first line names its logs: whether this one is among them, wherever it lies now. */
+static void check_start(struct log_check *c, const struct log_line *line)
+{
+	_json_free_ struct json *j = c->name ? parse_as(line, "start", "") : NULL;
+	const struct json *logs = j ? json_get(j, "logs") : NULL;
+
+	if (!logs || logs->type != JSON_LIST || logs->n == 0)
+		return;
+	for (size_t i = 0; i < logs->n; i++)
+		if (streq(base_name(text_of(logs->items[i], "path")), c->name))
+			return;
+	tell(c, c->file, c->line, "it is of the log '%.200s': this one was put in its place",
+	     text_of(logs->items[0], "path"));
 }
 
 /* The container that a line speaks of is the one whose recorder wrote it. */
@@ -180,7 +244,8 @@ static bool check_place(struct log_check *c, const struct chain_tail *tail, uint
 
 	if (v->lines == 0) {
 		v->first = tail->number;
-		/* Older ones are not kept. */
+		c->first_file = c->file;
+		memcpy(c->first_previous, tail->previous, CHAIN_HASH_SIZE);
 		if (tail->number == 1 && memcmp(tail->previous, zeros, sizeof(zeros)) != 0)
 			tell(c, c->file, c->line, "it is no first line: it was changed");
 		return true;
@@ -210,6 +275,8 @@ static void take(struct log_check *c, const struct log_line *line,
 	check_writer(c, line, tail);
 	if (!check_place(c, tail, odd))
 		return;
+	check_removal(c, line);
+	check_start(c, line);
 	v->last.number = tail->number;
 	chain_hash(line->s, line->len, v->last.hash);
 	v->lines++;
@@ -270,6 +337,12 @@ void log_check_end(struct log_check *c)
 
 	end_file(c);
 	buf_free(&c->odd);
+	if (c->v->first > 1 && !c->is_first_told)
+		tell(c, c->first_file, 1,
+		     "lines number 1 to %" PRIu64
+		     " are missing before this line, and no rotation tells of having removed the "
+		     "last of them",
+		     c->v->first - 1);
 	if (!c->head) {
 		if (c->v->files)
 			tell(c, c->file, 0,
@@ -313,7 +386,7 @@ static int check_one(struct log_check *c, const struct log_set_file *file)
 int log_verify(const char *path, struct log_verify *v, struct err *e)
 {
 	_log_set_close_ struct log_set s = {};
-	struct log_check c = { .v = v, .file = path };
+	struct log_check c = { .v = v, .name = base_name(path), .file = path };
 	int r = log_set_open(path, &s, e);
 
 	if (r < 0)

@@ -25,7 +25,9 @@ struct log_verify {
 	void *arg;
 	/* out */
 	size_t problems, files;
-	uint64_t lines, first; /* how many, and the number of the first one */
+	/* How many, and the number of the first one: above 1, a rotation tells of having removed those
+	 * before it, or there is a problem. */
+	uint64_t lines, first;
 	uint64_t unrecorded; /* lines at the end that the head does not know of: a killed writer's */
 	uint64_t torn; /* parts of lines, likewise */
 	struct chain_link last;
@@ -38,12 +40,18 @@ int log_verify(const char *path, struct log_verify *v, struct err *e);
 
 struct log_check {
 	struct log_verify *v;
+	const char *name;	       /* of the log; NULL: any */
 	const struct chain_head *head; /* NULL: there is none */
 	const char *file;
 	uint64_t line; /* of the file */
 	const char *last_file;
 	uint64_t last_line;
 	bool is_last_file, head_differs;
+	const char *first_file;
+	uint8_t first_previous[CHAIN_HASH_SIZE];
+	/* of the last file that a rotation removed; 0: none */
+	uint64_t removed_first, removed_last;
+	bool is_first_told; /* that lines before the first one were removed so */
 	/* lines that are none of a log, since the last one that is */
 	struct buf odd;
 	uint64_t odd_line, odd_n;

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "audit/event.h"
+#include "base/json.h"
 
 static struct audit_head head_of(struct recorder_self *self)
 {
@@ -37,6 +38,26 @@ void recorder_event_repaired(struct recorder_self *self, const struct recorder_r
 	}
 	if (x->cause)
 		buf_addf(out, ",\"cause\":\"%s\"", x->cause);
+	buf_adds(out, "}");
+	audit_event_close(out);
+}
+
+void recorder_event_removed(struct recorder_self *self, const struct recorder_removal *x,
+			    struct buf *out)
+{
+	struct audit_head head = head_of(self);
+	char hex[CHAIN_HEX_SIZE];
+
+	audit_event_begin(out, &head, "log_removed", NULL);
+	buf_adds(out, ",\"removed\":{\"file\":");
+	json_quote(out, x->file);
+	if (x->first && x->last.number >= x->first) {
+		chain_hex(x->last.hash, hex);
+		buf_addf(out,
+			 ",\"first\":%" PRIu64 ",\"last\":%" PRIu64 ",\"lines\":%" PRIu64
+			 ",\"sha256\":\"%s\"",
+			 x->first, x->last.number, x->last.number - x->first + 1, hex);
+	}
 	buf_adds(out, "}");
 	audit_event_close(out);
 }

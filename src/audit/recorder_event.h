@@ -25,11 +25,20 @@ struct recorder_repair {
 	 * head. "cut": lines are missing at the end. "changed": the last line is another one. */
 	const char *cause;
 };
+/* A rotated file that is not kept any more. */
+struct recorder_removal {
+	const char *file; /* its name */
+	uint64_t first; /* number of its first line, and its last line; 0: it is none of a log */
+	struct chain_link last;
+};
+
 bool recorder_repair_is_needed(const struct recorder_repair *x);
 
 /* With newline. */
 void recorder_event_repaired(struct recorder_self *self, const struct recorder_repair *x,
 			     struct buf *out);
+void recorder_event_removed(struct recorder_self *self, const struct recorder_removal *x,
+			    struct buf *out);
 void recorder_event_lost(struct recorder_self *self, uint64_t lines, struct buf *out);
 void recorder_event_died(struct recorder_self *self, struct buf *out);
 

@@ -171,6 +171,10 @@ int cgroup_check_disabled(const struct oci_resources *r, struct err *e);
 /* Whether this build can have systemd make groups. */
 bool cgroup_has_systemd(void);
 
+/* An ordinary user's limits are held by a scope of the user's own systemd, where there is one and
+ * cgroup v2 alone: whether to take cgroup_create_unit() for `r` where nobody has said. */
+int cgroup_prefers_unit(const struct oci_resources *r, bool *ret, struct err *e);
+
 struct cgroup_unit_request {
 	const char *cgroups_path; /* "slice:prefix:name"; NULL: purple-ID.scope */
 	const char *id;
@@ -194,6 +198,10 @@ int cgroup_adopt_unit(const char *cgroups_path, const char *id, struct cgroup *r
 		      struct err *e);
 /* Kills the holder and waits for it; 0 is none. */
 void cgroup_holder_end(pid_t *holder);
+
+/* Gives the group, which is in the cgroup2 mount, to a user, with the files that the kernel means
+ * for that: not its limits. */
+int cgroup_delegate(const struct cgroup *cg, uid_t uid, struct err *e);
 
 /* Removes the group with its sub-groups in every hierarchy, and /purple when that leaves it empty;
  * stops its unit. Kills nothing; waits up to 5 s for dying processes. Missing is fine. */

@@ -361,7 +361,8 @@ static int go_without(const char *cgroups_path, const struct cgroup_host *h,
 	if (h->mode != CGROUP_NONE)
 		return err_wrap(e, "%s",
 				m->needs ? "linux.resources asks for limits, which need a "
-					   "cgroup (run as root, or in a delegated group)" :
+					   "cgroup (run as root, or with --systemd-cgroup "
+					   "where the user has a systemd)" :
 					   "linux.cgroupsPath");
 	return err_wrap(e, "%s", m->needs ? "linux.resources" : "linux.cgroupsPath");
 }

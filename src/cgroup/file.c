@@ -164,7 +164,7 @@ int cgroup_place(const struct cgroup *cg, const char *controller, const char *fi
 	if (!dir && cg->mode == CGROUP_NONE)
 		return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
 			       "cannot set %s: this caller has no rights on any cgroup (run as root, or "
-			       "in a delegated group: systemd-run --user --scope -p Delegate=yes)",
+			       "with --systemd-cgroup where the user has a systemd)",
 			       field);
 	if (!dir)
 		return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,

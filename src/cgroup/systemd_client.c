@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/fs.h"
 #include "base/spawn.h"
 #include "cgroup/systemd_wire.h"
 
@@ -35,6 +36,24 @@ bool cgroup_has_systemd(void)
 #else
 	return false;
 #endif
+}
+
+int cgroup_prefers_unit(const struct oci_resources *r, bool *ret, struct err *e)
+{
+	_cgroup_host_clear_ struct cgroup_host host = {};
+	const char *dir = getenv("XDG_RUNTIME_DIR");
+	_free_ char *bus = NULL;
+	int res;
+
+	*ret = false;
+	if (geteuid() == 0 || !dir || !cgroup_has_systemd() || cgroup_needs(r) == 0)
+		return 0;
+	bus = fs_join(dir, "bus");
+	if (!bus)
+		return err_oom(e);
+	res = cgroup_host_detect(&host, e);
+	*ret = res == 0 && host.mode == CGROUP_V2 && access(bus, F_OK) == 0;
+	return res;
 }
 
 static int start_program(struct unit_bus *b, struct err *e)

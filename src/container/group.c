@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "container/devices.h"
@@ -29,6 +30,36 @@ static int make_unit(struct container *c, const struct oci_spec *s, struct cgrou
 	return r;
 }
 
+/*
+ * As the specification has it: a container with a cgroup namespace of its own and its group mounted
+ * to be written gets the group for the user that its process is. Under a policy no such mount is
+ * writable.
+ */
+static int delegate(const struct cgroup *cg, const struct oci_spec *s, struct err *e)
+{
+	const struct oci_namespace *cgroups = oci_spec_namespace(s, "cgroup");
+	const struct oci_namespace *user = oci_spec_namespace(s, "user");
+	uint32_t uid = s->process && s->process->user ? s->process->user->uid : 0;
+	bool is_writable = false;
+	int r;
+
+	for (size_t i = 0; i < s->mounts.n; i++) {
+		const struct oci_mount *m = &s->mounts.v[i];
+
+		if (m->type && str_has_prefix(m->type, "cgroup"))
+			is_writable = !oci_mount_has_option(m, "ro");
+	}
+	if (cg->mode != CGROUP_V2 || !cgroups || cgroups->path || !is_writable)
+		return 0;
+	if (user && !oci_map_id(&s->linux_->uid_mappings, &uid))
+		return 0;
+	if (uid == geteuid())
+		return 0;
+	r = cgroup_delegate(cg, uid, e);
+	/* An ordinary user can give nothing away. */
+	return r == -EPERM && geteuid() != 0 ? 0 : r;
+}
+
 int group_make(struct container *c, const struct oci_spec *s, bool *ret_made,
 	       pid_t *ret_holder, struct err *e)
 {
@@ -51,7 +82,9 @@ int group_make(struct container *c, const struct oci_spec *s, bool *ret_made,
 	r = container_state_save(c, e);
 	if (r == 0)
 		r = cgroup_apply(cg, res, false, e);
-	return r < 0 ? r : devices_apply(cg, s, e);
+	if (r == 0)
+		r = devices_apply(cg, s, e);
+	return r < 0 ? r : delegate(cg, s, e);
 }
 
 int group_adopt_pending(struct container *c, struct err *e)

@@ -119,19 +119,6 @@ static int make_file(const struct intercept *x, const char *name, int *ret, stru
 	return 0;
 }
 
-static bool map_id(const oci_id_mappings *l, uint32_t *id)
-{
-	for (size_t i = 0; i < l->n; i++) {
-		const struct oci_id_mapping *m = &l->v[i];
-
-		if (*id >= m->container_id && *id - m->container_id < m->size) {
-			*id = m->host_id + (*id - m->container_id);
-			return true;
-		}
-	}
-	return false;
-}
-
 /* Some agents take only what belongs to root: the container's own. It can only be read there. */
 static int give_to_container(const struct intercept *x, const struct oci_spec *s,
 			     const char *name, struct err *e)
@@ -139,7 +126,7 @@ static int give_to_container(const struct intercept *x, const struct oci_spec *s
 	const struct oci_linux *l = s->linux_;
 	uint32_t uid = 0, gid = 0;
 
-	if (!map_id(&l->uid_mappings, &uid) || !map_id(&l->gid_mappings, &gid))
+	if (!oci_map_id(&l->uid_mappings, &uid) || !oci_map_id(&l->gid_mappings, &gid))
 		return 0;
 	if (fchownat(x->dir_fd, name, uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
 		return err_sys(e, "cannot give '" INTERCEPT_FOLDER "/%s' to the container",

@@ -388,17 +388,55 @@ static bool is_told(struct gateway_events *ev, const struct gateway_event *x)
 	}
 }
 
+static bool send_records(int fd, const struct buf *records)
+{
+	return !records->failed &&
+	       send(fd, records->s, records->len, MSG_DONTWAIT | MSG_NOSIGNAL) ==
+		       (ssize_t)records->len;
+}
+
 bool gateway_events_copy(int fd, enum gateway_event_type type, const struct buf *line)
 {
 	_buf_free_ struct buf record = {};
 
 	if (fd < 0)
 		return true;
-	if (!line->failed)
-		audit_record_add(&record, event_kinds[type].levels, line->s, line->len);
-	return !line->failed && !record.failed &&
-	       send(fd, record.s, record.len, MSG_DONTWAIT | MSG_NOSIGNAL) ==
-		       (ssize_t)record.len;
+	if (line->failed)
+		return false;
+	audit_record_add(&record, event_kinds[type].levels, line->s, line->len);
+	return send_records(fd, &record);
+}
+
+/* With the next line that gets through goes one that tells how many did not before it. */
+static void copy_line(struct gateway_events *ev, enum gateway_event_type type,
+		      const struct buf *line, struct timespec now)
+{
+	const struct audit_head head = { .time = now,
+					 .sequence = ev->log.sequence + 1,
+					 .container = ev->config->container ?
+							      ev->config->container :
+							      "",
+					 .provider = GATEWAY_PROVIDER };
+	_buf_free_ struct buf records = {}, lost = {};
+
+	if (ev->copy_fd < 0)
+		return;
+	if (line->failed)
+		records.failed = true;
+	else
+		audit_record_add(&records, event_kinds[type].levels, line->s, line->len);
+	if (ev->untold) {
+		audit_event_lost(&head, &(struct audit_lost){ .record = ev->untold }, &lost);
+		audit_record_add(&records, 0, lost.s, lost.len);
+	}
+	if (lost.failed || !send_records(ev->copy_fd, &records)) {
+		ev->not_copied++;
+		ev->untold++;
+	} else if (ev->untold) {
+		ev->log.sequence++;
+		audit_log_write(&ev->log, &lost, true);
+		ev->untold = 0;
+	}
 }
 
 void gateway_events_write(struct gateway_events *ev, const struct gateway_event *x)
@@ -422,6 +460,5 @@ void gateway_events_write(struct gateway_events *ev, const struct gateway_event 
 	gateway_event_print(ev->config, &copy, GATEWAY_PROVIDER, ++ev->log.sequence, now,
 			    &line);
 	audit_log_write(&ev->log, &line, x->type >= GATEWAY_BUDGET_EXCEEDED);
-	if (!gateway_events_copy(ev->copy_fd, x->type, &line))
-		ev->not_copied++;
+	copy_line(ev, x->type, &line, now);
 }

@@ -95,6 +95,7 @@ struct gateway_events {
 	int copy_fd;			     /* GATEWAY_FD_COPY */
 	struct pace calls, refusals;
 	uint64_t limited, not_copied;
+	uint64_t untold; /* of not_copied: no line of the audit logs tells of them */
 };
 
 /* event.provider: whose lines they are, and who counts them. */

@@ -514,3 +514,16 @@ const struct oci_namespace *oci_spec_namespace(const struct oci_spec *s, const c
 			return &s->linux_->namespaces.v[i];
 	return NULL;
 }
+
+bool oci_map_id(const oci_id_mappings *l, uint32_t *id)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		const struct oci_id_mapping *m = &l->v[i];
+
+		if (*id >= m->container_id && *id - m->container_id < m->size) {
+			*id = m->host_id + (*id - m->container_id);
+			return true;
+		}
+	}
+	return false;
+}

@@ -342,4 +342,7 @@ int oci_mount_words(const struct oci_mount *m, struct strv *ret);
 /* The namespace entry of this type, or NULL. */
 const struct oci_namespace *oci_spec_namespace(const struct oci_spec *s, const char *type);
 
+/* Makes the container's id the host's; false when it is not mapped. */
+bool oci_map_id(const oci_id_mappings *l, uint32_t *id);
+
 #endif

@@ -44,7 +44,8 @@ int policy_audit_add(const struct policy *p, struct audit_config *c, struct err 
 	struct audit_log_config x = {
 		.levels = levels_of(p),
 		.max_size = p->audit.max_log_size,
-		.keep = (uint32_t)p->audit.keep_logs,
+		.keep = p->audit.keep_logs == UINT64_MAX ? AUDIT_KEEP_ALL :
+							   (uint32_t)p->audit.keep_logs,
 		.go_on = p->audit.on_log_failure == POLICY_LOG_CONTINUE,
 	};
 	int r = 0;

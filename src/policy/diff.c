@@ -254,12 +254,14 @@ static int compare_caps(const struct policy *a, const struct policy *b,
 static int compare_number(policy_differences *ret, const char *key, uint64_t first,
 			  uint64_t second)
 {
-	char x[24], y[24];
+	char x[24] = "all", y[24] = "all"; /* the word of keep_logs */
 
 	if (first == second)
 		return 0;
-	snprintf(x, sizeof(x), "%llu", (unsigned long long)first);
-	snprintf(y, sizeof(y), "%llu", (unsigned long long)second);
+	if (first != UINT64_MAX)
+		snprintf(x, sizeof(x), "%llu", (unsigned long long)first);
+	if (second != UINT64_MAX)
+		snprintf(y, sizeof(y), "%llu", (unsigned long long)second);
 	return diff_add(ret, POLICY_OTHER, key, x, y);
 }
 

@@ -396,8 +396,10 @@ static const struct policy_key audit_keys[] = {
 	  AT(audit.keep_logs),
 	  .min = 1,
 	  .max = MAX_LOGS,
+	  .endless = "all",
 	  .preset = "10",
-	  .doc = "How many renamed files are kept; older ones are removed." },
+	  .doc = "How many renamed files are kept; older ones are removed, which a line of the "
+		 "log tells. all: none is ever removed." },
 	{ .name = "on_log_failure",
 	  .kind = POLICY_KIND_ENUM,
 	  AT(audit.on_log_failure),

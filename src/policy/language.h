@@ -65,7 +65,8 @@ struct policy_key {
 	const struct policy_scalar *scalar;
 	const char *const *choices; /* NULL-terminated */
 	uint64_t min, max;
-	size_t list_max; /* entries of a list; 0: 4096 */
+	const char *endless; /* of INTEGER: a word that stands for UINT64_MAX; NULL: none */
+	size_t list_max;     /* entries of a list; 0: 4096 */
 	policy_map_check check;
 	const char *preset; /* the default, as it would be written; NULL: nothing */
 	const char *doc;    /* a sentence or more; plain text */

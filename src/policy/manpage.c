@@ -379,6 +379,10 @@ static void add_type(struct buf *out, const struct policy_key *k)
 	case POLICY_KIND_INTEGER:
 	case POLICY_KIND_INTEGER32:
 		buf_addf(out, "a whole number from %" PRIu64 " to %" PRIu64, k->min, k->max);
+		if (k->endless) {
+			buf_adds(out, ", or ");
+			add_text(out, k->endless);
+		}
 		break;
 	case POLICY_KIND_REGISTER:
 		buf_adds(out, "a number of 64 bits, decimal or with 0x or 0o before it");

@@ -197,6 +197,10 @@ static int read_integer(const struct policy_reader *r, const struct policy_key *
 	struct fault f;
 	int c;
 
+	if (k->endless && n->kind == YAML_KIND_TEXT && streq(n->text, k->endless)) {
+		*ret = UINT64_MAX;
+		return 0;
+	}
 	c = expect_number(r, n, "a whole number", e);
 	if (c < 0)
 		return c;

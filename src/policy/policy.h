@@ -159,7 +159,7 @@ struct policy {
 		struct policy_pos log_path_pos;
 		policy_names detail_level; /* empty: all */
 		uint64_t max_log_size;	   /* bytes */
-		uint64_t keep_logs;
+		uint64_t keep_logs;	   /* UINT64_MAX: all */
 		enum policy_log_failure on_log_failure;
 	} audit;
 

@@ -58,8 +58,13 @@ static void add_scalar(struct buf *out, const struct policy_scalar *scalar)
 static void add_integer(struct buf *out, const struct policy_key *k)
 {
 	buf_addf(out,
-		 "\"type\": \"integer\", \"minimum\": %" PRIu64 ", \"maximum\": %" PRIu64,
-		 k->min, k->max);
+		 "%s\"type\": \"integer\", \"minimum\": %" PRIu64 ", \"maximum\": %" PRIu64,
+		 k->endless ? "\"anyOf\": [{ " : "", k->min, k->max);
+	if (k->endless) {
+		buf_adds(out, " }, { \"const\": ");
+		json_quote(out, k->endless);
+		buf_adds(out, " }]");
+	}
 }
 
 /* A number, or a string of the pattern. */

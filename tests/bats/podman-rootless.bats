@@ -276,5 +276,5 @@ teardown_file() {
 	run rootless "$PURPLE" run --profile ./p.yaml -- echo started
 	assert_status 125
 	assert_lacks started
-	assert_contains "systemd-run"
+	assert_contains "systemctl --user"
 }

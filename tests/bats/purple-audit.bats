@@ -221,6 +221,53 @@ lost not told one by one: 5 events of processes (faster than they were read)'
 	assert_contains "$log:9: when this line was written, lines before it had been removed"
 }
 
+@test "audit verify tells what rotation removed from what somebody else did, and one log from another" {
+	local log=$LOGS/a.jsonl file i
+	# MAX-SIZE 3000: files of some ten lines, of which the newest eleven are kept.
+	for ((i = 0; i < 150; i++)); do denied one 1 80; done >records
+	"$PURPLE_LOG_RECORD" one 3000 "$log" <records >record.out
+	[[ -e $log.10 && ! -e $log.11 ]]
+	run audit verify "$log"
+	assert_status 0
+	assert_contains "on (those before it were removed by rotation)"
+	run audit --type log_removed one
+	assert_contains "log_removed by rotation: a.jsonl.11, "
+	cp -a "$LOGS" saved
+	found() { # TEXT
+		run audit verify "$log"
+		assert_status 1
+		assert_contains "$1"
+		rm -rf "$LOGS"
+		cp -a saved "$LOGS"
+	}
+	rm "$log.10"
+	found "$log.9:1: lines number 1 to "
+	rm "$log.5"
+	found "$log.4:1: lines number "
+	rm "$log"
+	found "are missing at the end"
+	mv "$log.3" x && mv "$log.4" "$log.3" && mv x "$log.4"
+	found "$log.4:1: lines number "
+	cp "$log.9" "$log.11"
+	found "$log.10:1: line number "
+	rm "$log.head"
+	found "there is no head"
+	# The head of before; and that of another log.
+	sed '1!d; s/"number":[0-9]*/"number":7/' saved/a.jsonl.head >"$log.head"
+	found "line number 7 is not the one of the head" || found "there is no head"
+	for file in a b; do
+		line one 1 start "\"logs\":[{\"path\":\"$LOGS/$file.jsonl\"}]" | record one "$LOGS/$file.jsonl"
+	done
+	rm -rf saved
+	cp -a "$LOGS" saved
+	mv "$LOGS/b.jsonl" "$log"
+	found "at the end"
+	mv "$LOGS/b.jsonl.head" "$log.head"
+	mv "$LOGS/b.jsonl" "$log"
+	rm "$log".[0-9]*
+	found "$log:1: it is of the log '$LOGS/b.jsonl'"
+}
+
 @test "audit verify tells of a killed recorder, and takes no fault in it" {
 	local log=$LOGS/a.jsonl size
 	{ denied one 1 80; denied one 2 80; } | record one "$log"

@@ -430,7 +430,7 @@ is_stopped() {
 	assert_status 125
 	assert_lacks started
 	assert_contains "run as root"
-	assert_contains "systemd-run"
+	assert_contains "systemctl --user"
 }
 
 # --- ps, stop, explain ----------------------------------------------------------------------------

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -280,6 +281,57 @@ static void an_agent_cannot_fill_the_file_with_refusals(void **state)
 	assert_int_equal(strtoull(n->text, NULL, 10) + lines - 1, 100000);
 }
 
+static bool next_record(int fd, char *buf, size_t size)
+{
+	ssize_t n = recv(fd, buf, size - 1, MSG_DONTWAIT);
+
+	buf[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
+static void what_the_recorder_did_not_take_is_told_with_the_next_line(void **state)
+{
+	const struct gateway_event x = { .type = GATEWAY_ACTION_FAILED,
+					 .policy = -1,
+					 .failed = "alert",
+					 .error = "none" };
+	_gateway_config_clear_ struct gateway_config c = {};
+	int log = memfd_create("events", MFD_CLOEXEC), fds[2], told = 0, sent = 0;
+	struct gateway_events ev;
+	char text[4096], lost[64];
+
+	build_config(&c);
+	assert_return_code(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	gateway_events_init(&ev, &c, log, fds[0]);
+	while (ev.not_copied < 3) {
+		gateway_events_write(&ev, &x);
+		sent++;
+	}
+	while (next_record(fds[1], text, sizeof(text))) {
+		assert_null(strstr(text, "\"lost\""));
+		told++;
+	}
+	assert_int_equal(told, sent - 3);
+	gateway_events_write(&ev, &x);
+	assert_true(next_record(fds[1], text, sizeof(text)));
+	assert_non_null(strstr(text, "\n0{\"@timestamp\""));
+	assert_non_null(strstr(text, "\"type\":\"lost\""));
+	assert_non_null(strstr(text, "\"log\":0,\"record\":3}"));
+	/* Its number is the next one in events.jsonl, too. */
+	snprintf(lost, sizeof(lost), "\"sequence\":%d,", sent + 2);
+	assert_non_null(strstr(text, lost));
+	memset(text, 0, sizeof(text));
+	assert_true(pread(log, text, sizeof(text) - 1, lseek(log, 0, SEEK_END) - 300) > 0);
+	assert_non_null(strstr(text, lost));
+	gateway_events_write(&ev, &x);
+	assert_true(next_record(fds[1], text, sizeof(text)));
+	assert_null(strstr(text, "\"lost\""));
+	assert_int_equal(ev.not_copied, 3);
+	close(fds[0]);
+	close(fds[1]);
+	close(log);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +341,7 @@ int main(void)
 		cmocka_unit_test(budgets_are_called_as_purple_budget_calls_them),
 		cmocka_unit_test(all_lines_are_as_the_schema_says),
 		cmocka_unit_test(an_agent_cannot_fill_the_file_with_refusals),
+		cmocka_unit_test(what_the_recorder_did_not_take_is_told_with_the_next_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -238,8 +238,8 @@ static void test_removed_first(void **state)
 {
 	fill(6);
 	reorder((const unsigned int[]){ 3, 4, 5, 6, 0 });
-	/* As old files that are not kept: said, and no fault. */
-	assert_int_equal(assert_sound(4).first, 3);
+	/* Not as old files that are not kept: no rotation tells of them. */
+	assert_problem(0, 1, "lines number 1 to 2 are missing before this line");
 }
 
 static void test_removed_last(void **state)
@@ -423,13 +423,168 @@ static void test_rotation(void **state)
 	v = assert_sound(0);
 	assert_int_equal(v.files, 4);
 	assert_true(v.first > 100);
-	assert_int_equal(v.last.number, 200);
-	/* Fewer are kept from now on. */
+	/* With those that tell of files that were removed. */
+	assert_true(v.last.number > 200);
+	/* Fewer are kept from now on, and each that goes is told. */
 	open_log(&f, 4000, 0);
 	append(&f, "box", 20);
 	log_file_close(&f);
 	assert_false(is_there(1));
-	assert_int_equal(assert_sound(0).last.number, 220);
+	assert_sound(0);
+}
+
+/* LOG.from has the name LOG.to; 0: LOG. */
+static void move(unsigned int from, unsigned int to)
+{
+	char a[160], b[160];
+
+	snprintf(a, sizeof(a), from ? "%s.%u" : "%s", path, from);
+	snprintf(b, sizeof(b), to ? "%s.%u" : "%s", path, to);
+	assert_return_code(rename(a, b), 0);
+}
+
+static void make_rotated(uint32_t keep, int batches)
+{
+	struct log_file f;
+
+	open_log(&f, 4000, keep);
+	for (int i = 0; i < batches; i++)
+		append(&f, "box", 20);
+	log_file_close(&f);
+}
+
+static void rotate_once(uint32_t keep)
+{
+	struct log_file f;
+	struct stat before, now;
+
+	assert_return_code(stat(path, &before), 0);
+	open_log(&f, 4000, keep);
+	do {
+		append(&f, "box", 1);
+		assert_return_code(stat(path, &now), 0);
+	} while (now.st_ino == before.st_ino);
+	log_file_close(&f);
+}
+
+/* What rotation removed is told from what somebody else did, also when that is rotated on. */
+static void test_oldest_removed(void **state)
+{
+	char name[160];
+
+	make_rotated(3, 10);
+	snprintf(name, sizeof(name), "%s.3", path);
+	assert_return_code(unlink(name), 0);
+	assert_problem(0, 1, "no rotation tells of having removed");
+	/* No file is too many in the next one; the one after that tells of the file before it. */
+	rotate_once(3);
+	assert_problem(0, 1, "no rotation tells of having removed");
+	rotate_once(3);
+	assert_problem(0, 1, "had been removed");
+}
+
+static void test_all_kept(void **state)
+{
+	make_rotated(UINT32_MAX, 20);
+	assert_true(is_there(12));
+	assert_sound(400);
+	/* Another policy that keeps fewer in the same log: each line of it is told. */
+	rotate_once(2);
+	assert_false(is_there(3));
+	assert_true(assert_sound(0).first > 300);
+}
+
+/* Killed between the line and the removal, which the next rotation makes up for. */
+static void test_removal_killed(void **state)
+{
+	char saved[160], name[160];
+
+	make_rotated(2, 6);
+	snprintf(name, sizeof(name), "%s.2", path);
+	snprintf(saved, sizeof(saved), "%s/saved", folder);
+	assert_return_code(link(name, saved), 0);
+	rotate_once(2);
+	snprintf(name, sizeof(name), "%s.3", path);
+	assert_return_code(rename(saved, name), 0);
+	assert_sound(0);
+	rotate_once(2);
+	assert_false(is_there(3));
+	assert_sound(0);
+}
+
+static void test_files_swapped(void **state)
+{
+	make_rotated(5, 4);
+	move(1, 100);
+	move(2, 1);
+	move(100, 2);
+	assert_problem(0, 1, "are missing before this line");
+	/* As it was. */
+	move(1, 100);
+	move(2, 1);
+	move(100, 2);
+	assert_sound(80);
+	move(0, 100);
+	move(1, 0);
+	move(100, 1);
+	assert_problem(0, 1, "are missing before this line");
+}
+
+static void test_rotated_changed(void **state)
+{
+	char name[160];
+	int fd;
+
+	make_rotated(5, 4);
+	snprintf(name, sizeof(name), "%s.2", path);
+	fd = open(name, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, "3", 1, 17), 1);
+	close(fd);
+	assert_problem(0, 1, "this line was changed");
+}
+
+/* The one thing that a log cannot show: all of it, head and all, as it was before. */
+static void test_put_back(void **state)
+{
+	size_t len, head_len;
+	_free_ char *s = NULL, *old = NULL;
+	char head[160];
+	struct err e;
+	int fd;
+
+	fill(6);
+	s = content(&len);
+	snprintf(head, sizeof(head), "%s.head", path);
+	assert_return_code(fs_read(AT_FDCWD, head, 4096, &old, &head_len, &e), 0);
+	fill(3);
+	replace(s, len);
+	/* Without the head it is found. */
+	assert_problem(0, 7, "lines number 7 to 9 are missing at the end");
+	fd = open(head, O_WRONLY | O_CLOEXEC);
+	assert_return_code(fd_write_all(fd, old, head_len), 0);
+	close(fd);
+	assert_sound(6);
+}
+
+/* A log's first line of a container names the logs that it goes to. */
+static void test_other_log(void **state)
+{
+	static const char start[] =
+		"{\"type\":\"start\",\"logs\":[{\"path\":\"/var/q.jsonl\"},{\"path\":\"/var/%s\"}]}";
+	struct log_file f;
+	char text[160];
+	struct iovec line = { text, 0 };
+	struct err e;
+	size_t written;
+
+	open_log(&f, 0, 3);
+	line.iov_len = (size_t)snprintf(text, sizeof(text), start, NAME);
+	assert_return_code(log_file_append(&f, &line, 1, &written, &e), 0);
+	assert_sound(1);
+	line.iov_len = (size_t)snprintf(text, sizeof(text), start, "other.jsonl");
+	assert_return_code(log_file_append(&f, &line, 1, &written, &e), 0);
+	log_file_close(&f);
+	assert_problem(0, 2, "it is of the log '/var/q.jsonl'");
 }
 
 /* A rotated file in the middle goes. */
@@ -599,6 +754,13 @@ int main(void)
 		TEST(test_torn_at_newline),
 		TEST(test_other_container),
 		TEST(test_rotation),
+		TEST(test_oldest_removed),
+		TEST(test_all_kept),
+		TEST(test_removal_killed),
+		TEST(test_files_swapped),
+		TEST(test_rotated_changed),
+		TEST(test_put_back),
+		TEST(test_other_log),
 		TEST(test_rotation_gap),
 		TEST(test_rotation_killed),
 		TEST(test_several_writers),

@@ -178,6 +178,8 @@ static void what_is_recorded(void **state)
 		    POLICY "audit: { keep_logs: 3 }\n",
 		    "other audit.keep_logs: 10 -> 3; "
 		    "stricter audit.on_log_failure: continue -> stop");
+	assert_diff(POLICY "audit: { keep_logs: 3 }\n", POLICY "audit: { keep_logs: all }\n",
+		    "other audit.keep_logs: 3 -> all");
 	assert_diff(POLICY "ebpf_monitoring: { trace_files: true }\n",
 		    POLICY "ebpf_monitoring: { trace_network: true }\n",
 		    "looser ebpf_monitoring.trace_files: true -> false; "

@@ -143,3 +143,86 @@ root_disk() {
 	assert_contains /sys/fs/cgroup/cgroup.procs
 	assert_contains "Read-only"
 }
+
+@test "what systemd does to its own groups takes no limit away" {
+	resources '{"memory": {"limit": 67108864}, "cpu": {"quota": 50000, "period": 100000, "shares": 512, "cpus": "0"},
+		"pids": {"limit": 33}, "hugepageLimits": [{"pageSize": "2MB", "limit": 4194304}],
+		"unified": {"io.max": "'"$(root_disk)"' riops=500"}}'
+	start_container
+	local before
+	before=$(limits)
+	[[ $before == *"cpu.max 50000 100000"* && $before == *"cpuset.cpus 0"* && $before == *"riops=500"* ]]
+	# A unit that needs controllers comes and goes, and the manager looks at all groups anew.
+	systemd-run --quiet --wait --collect -p CPUWeight=50 -p AllowedCPUs=0-1 -p IOWeight=50 -p MemoryMax=100M true
+	assert_equal "$(limits)" "$before"
+	systemctl daemon-reload
+	assert_equal "$(limits)" "$before"
+	systemctl daemon-reexec
+	assert_equal "$(limits)" "$before"
+}
+
+# Every limit's file of GROUP, in one text.
+limits() {
+	local file
+	for file in memory.max cpu.max cpu.weight cpuset.cpus pids.max hugetlb.2MB.max io.max; do
+		echo "$file $(of "$file")"
+	done 2>&1
+}
+
+@test "a program over its memory limit goes on in its swap, and is killed when that is full too" {
+	resources '{"memory": {"limit": 33554432, "swap": 134217728}}'
+	# A file of a tmpfs is memory that can only go to swap.
+	edit_config '.mounts += [{destination: "/tmp", type: "tmpfs", source: "tmpfs"}]'
+	run_script 'dd if=/dev/zero of=/tmp/x bs=1M count=64 2>/dev/null; ls -l /tmp/x | grep -o 67108864'
+	assert_status 0
+	assert_output 67108864
+	run_script 'exec dd if=/dev/zero of=/tmp/x bs=1M count=200'
+	assert_status 137
+}
+
+@test "memory.oom.group ends every process of the container, and is told as an event" {
+	resources '{"memory": {"limit": 33554432, "swap": 33554432}, "unified": {"memory.oom.group": "1"}}'
+	set_script 'sleep 1000 & while [ ! -e /go ]; do sleep 0.1; done; dd if=/dev/zero of=/dev/null bs=128M count=1; sleep 1000'
+	start_container
+	"$PURPLE_RUNTIME" --root "$PURPLE_ROOT" events --interval 1h "$ID" >events 2>&1 </dev/null 3>&- &
+	local events=$!
+	wait_for 10 eval 'ls -l /proc/$events/fd 2>/dev/null | grep -q inotify'
+	: >"$BUNDLE/rootfs/go"
+	wait_status stopped
+	wait "$events"
+	grep -q '"type":"oom"' events
+	assert_equal "$(of cgroup.procs)" ""
+	assert_equal "$(of memory.events | sed -n 's/^oom_group_kill //p')" 1
+}
+
+@test "a quota throttles, and pressure is counted" {
+	resources '{"cpu": {"quota": 10000, "period": 100000}}'
+	set_script 'while :; do :; done'
+	start_container
+	wait_for 20 eval '(($(figure cpu.throttling.throttledPeriods) > 3))'
+	wait_for 20 eval '(($(figure cpu.psi.some.total) > 0))'
+}
+
+figure() { # NAME
+	purple_rt events --stats "$ID" | jq ".data.$1"
+}
+
+@test "a group mounted to be written belongs to the container's user: sub-groups, and no limit" {
+	edit_config '.linux.namespaces += [{type: "user"}, {type: "cgroup"}] | .linux.namespaces |= unique_by(.type)
+		| .linux.uidMappings = [{containerID: 0, hostID: 100000, size: 1000}] | .linux.gidMappings = .linux.uidMappings
+		| (.mounts[] | select(.type == "cgroup")).options -= ["ro"]'
+	resources '{"pids": {"limit": 33}}'
+	set_script 'cd /sys/fs/cgroup && mkdir a && echo $$ >a/cgroup.procs && echo +pids >cgroup.subtree_control &&
+		echo 5 >a/pids.max && cat a/pids.max; echo 99 >pids.max; cat pids.max'
+	new_id
+	edit_config '.linux.cgroupsPath = $p' --arg p "/$ID"
+	run purple_rt run --bundle "$BUNDLE" "$ID"
+	assert_contains $'5\n'
+	assert_contains "Permission denied"
+	assert_equal "${lines[-1]}" 33
+	# Without the mount, nothing is given away.
+	edit_config '(.mounts[] | select(.type == "cgroup")).options += ["ro"]'
+	set_command sleep 1000
+	start_container
+	assert_equal "$(stat -c %u "/sys/fs/cgroup/$ID" "/sys/fs/cgroup/$ID/cgroup.procs" | sort -u)" 0
+}

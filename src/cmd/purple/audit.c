@@ -222,7 +222,9 @@ static int verify_one(const char *path, bool *ret_sound, struct err *e)
 	printf("%s: %" PRIu64 " lines in %zu files are as they were written", path,
 	       v.lines, v.files);
 	if (v.first > 1)
-		printf(", from number %" PRIu64 " on (older ones are not kept)", v.first);
+		printf(", from number %" PRIu64
+		       " on (those before it were removed by rotation)",
+		       v.first);
 	if (v.torn)
 		printf(", besides %" PRIu64 " that a killed writer left unfinished", v.torn);
 	if (v.unrecorded)

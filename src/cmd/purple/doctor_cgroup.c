@@ -26,11 +26,19 @@ static int try_group(const struct oci_resources *r,
 {
 	_cgroup_clear_ struct cgroup cg = {};
 	struct err later;
+	pid_t holder = 0;
+	bool unit;
 	char id[64];
 	int res, gone;
 
 	snprintf(id, sizeof(id), "doctor-%d", (int)getpid());
-	res = cgroup_create(NULL, id, r, &cg, e);
+	res = cgroup_prefers_unit(r, &unit, e);
+	if (res == 0 && unit)
+		res = cgroup_create_unit(&(struct cgroup_unit_request){ .id = id,
+									.resources = r },
+					 &cg, &holder, e);
+	else if (res == 0)
+		res = cgroup_create(NULL, id, r, &cg, e);
 	if (res < 0)
 		return res;
 	if (cg.mode == CGROUP_NONE)
@@ -39,6 +47,7 @@ static int try_group(const struct oci_resources *r,
 		res = cgroup_apply(&cg, r, false, e);
 	if (res == 0 && more)
 		res = more(&cg, e);
+	cgroup_holder_end(&holder);
 	gone = cgroup_destroy(&cg, res < 0 ? &later : e);
 	return res < 0 ? res : gone;
 }
@@ -46,8 +55,8 @@ static int try_group(const struct oci_resources *r,
 static const char *cgroup_fix(const struct doctor *d, const char *controller)
 {
 	if (d->ordinary)
-		return "run as root, or in a group that systemd hands over (cgroup v2): systemd-run "
-		       "--user --scope -p Delegate=yes";
+		return "run as root, or on a host with cgroup v2 alone and a systemd of the user's "
+		       "own that has the controller (Delegate= of user@.service)";
 	if (streq(controller, "swap"))
 		return "boot with swapaccount=1";
 	if (streq(controller, "memory"))

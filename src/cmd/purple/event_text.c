@@ -95,8 +95,8 @@ static void write_lost(struct buf *out, const struct json *j)
 		{ "full", "denials (faster than they were read)" },
 		{ "dns", "lookups" },
 		{ "log", "lines (the file is full, or cannot be written)" },
-		{ "trace", "events of processes (faster than they were read)" },
-		{ "record", "lines of the audit log (faster than they were written)" },
+		{ "trace", "events (faster than they were read)" },
+		{ "record", "lines of audit logs (faster than they were written)" },
 	};
 	const char *comma = " not told one by one: ";
 
@@ -227,6 +227,7 @@ static const struct {
 	{ "recorder_died", event_write_failure },
 	{ "audit_stopped", event_write_failure },
 	{ "log_repaired", event_write_repaired },
+	{ "log_removed", event_write_removed },
 	{ "monitor_died", event_write_died },
 };
 

@@ -228,6 +228,13 @@ void event_write_repaired(struct buf *out, const struct json *j)
 		buf_adds(out, " the last line had been changed");
 }
 
+void event_write_removed(struct buf *out, const struct json *j)
+{
+	event_text_add(out, " by rotation: ", event_text_at(j, "removed", "file"), "");
+	event_text_add(out, ", ", event_text_at(j, "removed", "lines"), " lines");
+	event_text_add(out, ", up to number ", event_text_at(j, "removed", "last"), "");
+}
+
 void event_write_died(struct buf *out, const struct json *j)
 {
 	buf_adds(out, " nothing more is seen of the container");

@@ -16,6 +16,7 @@ void event_write_limit(struct buf *out, const struct json *j);
 void event_write_usage(struct buf *out, const struct json *j);
 void event_write_failure(struct buf *out, const struct json *j);
 void event_write_repaired(struct buf *out, const struct json *j);
+void event_write_removed(struct buf *out, const struct json *j);
 void event_write_died(struct buf *out, const struct json *j);
 
 /* A text that is cleaned, between two that are not; nothing where it is empty. */

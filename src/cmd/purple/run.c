@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "cgroup/cgroup.h"
 #include "cmd/purple/purple.h"
 #include "cmd/purple/summary.h"
 #include "container/alerts.h"
@@ -201,8 +202,8 @@ static int explain_ordinary_user(const char *root, struct err *e)
 	    strstr(e->msg, "cgroup.controllers"))
 		return err_wrap(e,
 				"the policy's resource limits need a cgroup that this user may write: "
-				"run as root, or with 'systemd-run --user --scope -p Delegate=yes "
-				"purple run ...' on a host with cgroup v2");
+				"run as root, or on a host with cgroup v2 alone with a systemd of the "
+				"user's own ('systemctl --user status')");
 	return -e->code;
 }
 
@@ -359,8 +360,10 @@ static int supervise(const char *root, const char *id, struct policy_plan *plan,
 	s->kill_on_oom = true;
 	s->timeout_s = plan->timeout_seconds > LONG_MAX ? LONG_MAX :
 							  (long)plan->timeout_seconds;
+	r = cgroup_prefers_unit(plan->spec->linux_->resources, &rq.cgroup_systemd, e);
 	/* Before signals are blocked for the supervisor, and before there is anything to clean. */
-	r = cleaner_start(&cleaner, root, id, e);
+	if (r == 0)
+		r = cleaner_start(&cleaner, root, id, e);
 	if (r == 0)
 		r = supervise_begin(s, false, e);
 	if (r == 0)
