@@ -63,8 +63,8 @@ void audit_limits_fill(const struct audit_limits *l, struct warden_setup *s)
 				INT64_MAX / 2 :
 				(int64_t)l->timeout_seconds * 1000;
 	s->ends_on_death = l->ends_on_death;
+	s->ends_rest = true;
 	s->notes[WARDEN_FOR_TIMEOUT] = l->timeout_note;
 	s->notes[WARDEN_FOR_OOM] = l->oom_note;
-	s->notes[WARDEN_FOR_AUDIT] = l->audit_note;
 	s->notes[WARDEN_FOR_DEATH] = l->death_note;
 }

@@ -16,7 +16,7 @@
 struct audit_limits {
 	uint64_t timeout_seconds; /* 0: none */
 	bool ends_on_death;	  /* who records it must live */
-	/* As in warden_setup.notes; NULL: there is no such limit. */
+	/* As in warden_setup.notes; NULL: there is no such limit. audit_note: the monitor's. */
 	char *timeout_note, *oom_note, *audit_note, *death_note;
 };
 void audit_limits_clear(struct audit_limits *l);

@@ -13,7 +13,7 @@
  * Lines go to events.jsonl and, of an audited container, to its recorder (monitor_lines.c), which is
  * a child: it has the right to write the logs, and parses nothing of the container's. Where that one
  * dies, or cannot write a log that must be written, the container ends: nothing that an audited
- * container does goes unrecorded.
+ * container does goes unrecorded. Monitor, recorder and warden watch one another.
  */
 #include "audit/monitor.h"
 
@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -136,21 +137,28 @@ static int open_group(struct monitor *m, struct err *e)
 /* --- an audited container that cannot be recorded --- */
 
 /* What it did not do by itself: it ends, at once. */
-static void end_unrecorded(struct monitor *m)
+static void end_all(struct monitor *m, const char *note, const char *why)
 {
-	const char *why = m->record.is_gone ? "who writes its audit log has died" :
-					      "its audit log cannot be written";
-
-	if (m->is_ended || !audit_config_stops(&m->record.config) ||
-	    !(m->record.is_gone || m->record.is_failing))
+	if (m->is_ended)
 		return;
 	m->is_ended = true;
-	/* Who notes the reason does it; nobody else's death is waited for. */
-	if (m->warden >= 0)
-		(void)!warden_tell(m->warden, WARDEN_KILL, WARDEN_FOR_AUDIT);
+	warden_note(MONITOR_FD_ENDED, note);
 	if (fd_write_all(MONITOR_FD_KILL, "1", 1) < 0)
 		why = "it cannot be recorded any more, and cannot be ended";
+	/* In v1's freezer nobody dies. The warden may be dying, too, and is not waited for. */
+	if (m->warden >= 0)
+		(void)!warden_tell(m->warden, WARDEN_KILL, WARDEN_FOR_OTHERS);
 	monitor_tell_failure(m, "audit_stopped", NULL, why);
+}
+
+static void end_unrecorded(struct monitor *m)
+{
+	if (!audit_config_stops(&m->record.config))
+		return;
+	if (m->record.is_gone)
+		end_all(m, m->limits.audit_note, "who writes its audit log has died");
+	else if (m->record.is_failing)
+		end_all(m, m->limits.audit_note, "its audit log cannot be written");
 }
 
 /* --- limits that end it --- */
@@ -160,12 +168,8 @@ static int is_there_or_none(int fd)
 	return monitor_fd_is_there(fd) ? fd : -1;
 }
 
-static int read_limits(struct audit_limits *l, struct warden_setup *ret, struct err *e)
+static void fill_setup(const struct audit_limits *l, struct warden_setup *ret)
 {
-	int r = audit_limits_read(MONITOR_FD_LIMITS, l, e);
-
-	if (r < 0)
-		return r;
 	*ret = (struct warden_setup)WARDEN_SETUP_EMPTY;
 	ret->init_fd = MONITOR_FD_INIT;
 	ret->kill_fd = is_there_or_none(MONITOR_FD_KILL);
@@ -173,19 +177,48 @@ static int read_limits(struct audit_limits *l, struct warden_setup *ret, struct 
 	ret->oom_fd = is_there_or_none(MONITOR_FD_OOM);
 	ret->end_fd = is_there_or_none(MONITOR_FD_ENDED);
 	audit_limits_fill(l, ret);
-	return 0;
 }
 
 /* Between jail_drop_bounding() and the jail. */
 static int start_warden(struct monitor *m, struct err *e)
 {
 	struct warden_setup setup;
-	int r;
 
-	if (!monitor_fd_is_there(MONITOR_FD_LIMITS))
+	if (!audit_limits_are_set(&m->limits))
 		return 0;
-	r = read_limits(&m->limits, &setup, e);
-	return r < 0 ? r : warden_start(&setup, &m->warden, e);
+	fill_setup(&m->limits, &setup);
+	return warden_start(&setup, &m->warden, e);
+}
+
+/* What it kept is ours from here on: to record, and the time. */
+static void warden_died(struct monitor *m)
+{
+	fd_close(&m->warden);
+	if (m->limits.ends_on_death)
+		end_all(m, m->limits.death_note,
+			"who ends it when it is not recorded has died");
+}
+
+static void hear_warden(struct monitor *m)
+{
+	struct warden_reply reply;
+	ssize_t n;
+
+	do
+		n = recv(m->warden, &reply, sizeof(reply), MSG_DONTWAIT);
+	while (n > 0 || (n < 0 && errno == EINTR));
+	if (n == 0 || errno != EAGAIN)
+		warden_died(m);
+}
+
+/* Nobody else is left to do it. */
+static void end_overdue(struct monitor *m, uint64_t now)
+{
+	if (m->warden < 0 && m->timeout_at && m->timeout_at <= now) {
+		m->timeout_at = 0;
+		warden_note(MONITOR_FD_ENDED, m->limits.timeout_note);
+		(void)fd_write_all(MONITOR_FD_KILL, "1", 1);
+	}
 }
 
 bool monitor_is_warden(void)
@@ -197,11 +230,12 @@ bool monitor_is_warden(void)
 
 int monitor_be_warden(struct err *e)
 {
-	struct audit_limits limits;
+	struct audit_limits limits = {};
 	struct warden_setup setup;
 	struct warden *w = NULL;
-	int r = read_limits(&limits, &setup, e);
+	int r = audit_limits_read(MONITOR_FD_LIMITS, &limits, e);
 
+	fill_setup(&limits, &setup);
 	if (r == 0)
 		r = jail_enter_empty_root(e);
 	if (r == 0)
@@ -220,7 +254,7 @@ int monitor_be_warden(struct err *e)
 int monitor_make(const char *id, uint32_t generation, struct monitor **ret, struct err *e)
 {
 	struct monitor *m = calloc(1, sizeof(*m));
-	int r;
+	int r = 0;
 
 	if (!m)
 		return err_oom(e);
@@ -232,7 +266,13 @@ int monitor_make(const char *id, uint32_t generation, struct monitor **ret, stru
 		m->clients[i] = -1;
 	/* gmtime_r() reads the time zone's file at its first call. */
 	tzset();
-	r = monitor_network_make(m, generation, e);
+	if (monitor_fd_is_there(MONITOR_FD_LIMITS))
+		r = audit_limits_read(MONITOR_FD_LIMITS, &m->limits, e);
+	if (m->limits.timeout_seconds)
+		m->timeout_at = clock_ns(CLOCK_BOOTTIME) +
+				m->limits.timeout_seconds * SECOND;
+	if (r == 0)
+		r = monitor_network_make(m, generation, e);
 	if (r == 0)
 		r = open_group(m, e);
 	if (r == 0)
@@ -282,6 +322,7 @@ enum {
 	WAIT_BULK,
 	WAIT_REPORTS,
 	WAIT_LINES,
+	WAIT_WARDEN,
 	WAIT_GROUP,
 	WAIT_FORWARDERS = WAIT_GROUP + CGROUP_WATCH_WAKERS,
 	WAIT_CLIENTS = WAIT_FORWARDERS + FORWARDERS_MAX,
@@ -300,6 +341,8 @@ static int time_left(struct monitor *m)
 
 	sooner(&due, cgroup_watch_due(&m->group));
 	sooner(&due, monitor_trace_due(m));
+	if (m->warden < 0)
+		sooner(&due, m->timeout_at);
 	if (!due)
 		return -1;
 	return due > now ? (int)((due - now) / 1000000) + 1 : 0;
@@ -324,6 +367,7 @@ static int wait_for(struct monitor *m, struct pollfd p[WAIT_MAX], struct err *e)
 	p[WAIT_REPORTS] = (struct pollfd){ .fd = r->recorder.report_fd, .events = POLLIN };
 	p[WAIT_LINES] = (struct pollfd){ .fd = is_behind ? r->recorder.lines_fd : -1,
 					 .events = POLLOUT };
+	p[WAIT_WARDEN] = (struct pollfd){ .fd = m->warden, .events = POLLIN };
 	cgroup_watch_poll(&m->group, p + WAIT_GROUP);
 	for (size_t i = 0; i < FORWARDERS_MAX; i++)
 		p[WAIT_FORWARDERS + i] = (struct pollfd){ .fd = m->network.forwarders[i].fd,
@@ -361,6 +405,8 @@ static void read_all(struct monitor *m, const struct pollfd p[WAIT_MAX])
 		monitor_accept(m);
 	if (p[WAIT_REPORTS].revents)
 		monitor_record_hear(m);
+	if (p[WAIT_WARDEN].revents)
+		hear_warden(m);
 }
 
 /* What is due by the clock, and what the recorder takes. */
@@ -375,6 +421,14 @@ static void do_due(struct monitor *m)
 		tick(m);
 	monitor_record_push(m);
 	end_unrecorded(m);
+	end_overdue(m, now);
+}
+
+/* Init has ended: so does what it left, where the kernel does not see to it (warden.h). */
+static void end_rest(const struct monitor *m)
+{
+	if (m->record.config.logs.n || audit_limits_are_set(&m->limits))
+		(void)fd_write_all(MONITOR_FD_KILL, "1", 1);
 }
 
 static void write_usage(struct monitor *m)
@@ -435,6 +489,7 @@ int monitor_run(struct monitor *m, struct err *e)
 		do_due(m);
 	}
 	if (r == 0) {
+		end_rest(m);
 		/* Before the group is gone with its figures. */
 		write_usage(m);
 		monitor_trace_drain(m);

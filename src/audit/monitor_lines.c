@@ -227,6 +227,10 @@ int monitor_record_make(struct monitor *m, struct err *e)
 {
 	struct monitor_record *r = &m->record;
 	bool has_others = monitor_fd_is_there(MONITOR_FD_OTHERS);
+	const struct audit_recorder_end end = { .init_fd = MONITOR_FD_INIT,
+						.kill_fd = MONITOR_FD_KILL,
+						.end_fd = MONITOR_FD_ENDED,
+						.note = m->limits.death_note };
 	int k;
 
 	r->recorder = (struct audit_recorder)AUDIT_RECORDER_EMPTY;
@@ -237,7 +241,8 @@ int monitor_record_make(struct monitor *m, struct err *e)
 		k = audit_recorder_start(
 			&(struct audit_recorder_start){
 				.config = &r->config,
-				.others_fd = has_others ? MONITOR_FD_OTHERS : -1 },
+				.others_fd = has_others ? MONITOR_FD_OTHERS : -1,
+				.end = m->limits.ends_on_death ? &end : NULL },
 			&r->recorder, e);
 	if (has_others)
 		close(MONITOR_FD_OTHERS);

@@ -114,7 +114,8 @@ struct monitor {
 	bool said_full;
 	bool is_ended; /* by us */
 	struct audit_limits limits;
-	int warden; /* audit/warden.h; -1: there is none */
+	uint64_t timeout_at; /* CLOCK_BOOTTIME, should the warden die; 0: none */
+	int warden;	     /* audit/warden.h; -1: there is none, or no more */
 };
 
 /* --- lines --- */

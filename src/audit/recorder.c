@@ -9,6 +9,10 @@
  * when a disk is. Lines are bytes to it: what they say was decided by who is nobody. A log that cannot
  * be written loses lines; that is told to the parent at once, and in the log once it can be
  * written again, which is tried each second.
+ *
+ * It has one power over the container: to end it when its parent dies, which the warden
+ * (audit/warden.h) does, too. Whichever two of parent, warden and recorder die at once, the third
+ * ends it.
  */
 #include "base/build.h"
 
@@ -29,6 +33,7 @@
 #include "audit/log_file.h"
 #include "audit/recorder_event.h"
 #include "audit/recorder_jail.h"
+#include "audit/warden.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/list.h"
@@ -61,6 +66,8 @@ struct recorder {
 	struct sink sinks[AUDIT_RECORDER_LOGS];
 	size_t n;
 	int lines, others, report; /* -1: closed */
+	struct audit_recorder_end end;
+	bool ends_container;
 	struct entry entries[ENTRIES_MAX];
 	size_t entries_n;
 	struct iovec wanted[ENTRIES_MAX];
@@ -328,6 +335,16 @@ static uint64_t lost_of_all(const struct recorder *r)
 	return n;
 }
 
+/* Its parent is dead. Whose init has ended already did so for another reason. */
+static void end_container(const struct recorder *r)
+{
+	struct pollfd init = { .fd = r->end.init_fd, .events = POLLIN };
+
+	if (poll(&init, 1, 0) == 0)
+		warden_note(r->end.end_fd, r->end.note);
+	(void)fd_write_all(r->end.kill_fd, "1", 1);
+}
+
 static void read_parent(struct recorder *r)
 {
 	char c[2];
@@ -337,6 +354,8 @@ static void read_parent(struct recorder *r)
 		return;
 	if (n <= 0) {
 		fd_close(&r->report);
+		if (!r->bye && r->ends_container)
+			end_container(r);
 		return;
 	}
 	if (n == 1 && c[0] == AUDIT_RECORDER_BYE)
@@ -388,12 +407,13 @@ static void run(struct recorder *r)
 			   at < 0   ? -1 :
 			   at > now ? (int)(at - now) :
 				      0);
+		/* Its death first: a disk may be slow. */
+		if (p[1].revents)
+			read_parent(r);
 		if (p[0].revents)
 			read_lines(r);
 		if (p[2].revents)
 			read_others(r);
-		if (p[1].revents)
-			read_parent(r);
 		tell(r);
 		/* The parent's end, and with it that of its records. */
 		if (until < 0 && r->lines < 0 && r->report < 0) {
@@ -435,8 +455,9 @@ static int prepare(struct recorder *r, const struct audit_recorder_start *start,
 		   struct err *e)
 {
 	int folders[AUDIT_RECORDER_LOGS];
-	int result = fd_close_all_but(0, (const int[]){ r->lines, r->others, r->report },
-				      3, e);
+	const int keep[] = { r->lines,	     r->others,	     r->report,
+			     r->end.init_fd, r->end.kill_fd, r->end.end_fd };
+	int result = fd_close_all_but(0, keep, ARRAY_SIZE(keep), e);
 
 	if (result < 0)
 		return result;
@@ -460,6 +481,8 @@ record(const struct audit_recorder_start *start, int lines, int report_fd)
 	r->lines = lines;
 	r->others = start->others_fd;
 	r->report = report_fd;
+	r->ends_container = start->end != NULL;
+	r->end = start->end ? *start->end : (struct audit_recorder_end){ -1, -1, -1, NULL };
 	if (prepare(r, start, &e) < 0) {
 		report(r, AUDIT_RECORDER_ERROR, 0, 0, &e);
 		_exit(EXIT_FAILURE);

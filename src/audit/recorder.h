@@ -27,11 +27,20 @@
 #define AUDIT_MESSAGE_MAX 131072 /* of a message: more is cut off */
 #define AUDIT_RECORDER_LOGS 32
 
+/* How it ends the container when its parent has died. Borrowed; -1: there is none. */
+struct audit_recorder_end {
+	int init_fd;	  /* pidfd of the container's init */
+	int kill_fd;	  /* cgroup.kill, for writing */
+	int end_fd;	  /* end.jsonl, for appending */
+	const char *note; /* for that: warden_note() */
+};
+
 struct audit_recorder_start {
 	/* At most AUDIT_RECORDER_LOGS; no path twice. Of a log, path, levels, max_size (0: no limit)
 	 * and keep count. Folders that are missing are made, mode 0700. */
 	const struct audit_config *config;
 	int others_fd; /* SOCK_SEQPACKET that messages come from (gateway, warden); -1: none */
+	const struct audit_recorder_end *end; /* NULL: the container goes on */
 };
 
 struct audit_recorder {
@@ -48,7 +57,7 @@ struct audit_recorder {
 #define AUDIT_RECORDER_FLUSH 'f' /* answered by AUDIT_RECORDER_FLUSHED */
 /*
  * Before the parent closes its ends: there is nothing more from it. Without that, it died: the
- * recorder writes a line of type "monitor_died". Either way it goes on until the others have closed
+ * recorder ends the container, if it is to, and writes a line of type "monitor_died". Either way it goes on until the others have closed
  * their ends, too, at most AUDIT_RECORDER_LINGER seconds.
  */
 #define AUDIT_RECORDER_BYE 'b'

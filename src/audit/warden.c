@@ -117,24 +117,33 @@ static int enter_jail(const struct warden *w, int keep_fd, struct err *e)
 
 /* --- what it can do --- */
 
-/* In one write, as container/end.h wants it. Once: the first reason is the one. */
-static void note(struct warden *w, enum warden_reason reason)
+/* In one write, as container/end.h wants it. */
+void warden_note(int end_fd, const char *note)
 {
-	const char *text = reason < WARDEN_REASONS ? w->s.notes[reason] : NULL;
 	struct timespec now = {};
 	char line[NOTE_MAX], when[32];
 	struct tm tm = {};
 	int n;
 
-	if (!text || w->s.end_fd < 0 || w->has_noted)
+	if (!note || end_fd < 0)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
-	n = snprintf(line, sizeof(line), "%s,\"time\":\"%s.%09ldZ\"}\n", text, when,
+	n = snprintf(line, sizeof(line), "%s,\"time\":\"%s.%09ldZ\"}\n", note, when,
 		     now.tv_nsec);
 	if (n > 0 && (size_t)n < sizeof(line))
-		(void)!write(w->s.end_fd, line, (size_t)n);
+		(void)!write(end_fd, line, (size_t)n);
+}
+
+/* Once: the first reason is the one. */
+static void note(struct warden *w, enum warden_reason reason)
+{
+	const char *text = reason < WARDEN_REASONS ? w->s.notes[reason] : NULL;
+
+	if (!text || w->has_noted)
+		return;
+	warden_note(w->s.end_fd, text);
 	w->has_noted = true;
 }
 
@@ -276,8 +285,11 @@ static void watch(struct warden *w)
 
 		if (poll(p, ARRAY_SIZE(p), time_left(w)) < 0 && errno != EINTR)
 			_exit(EXIT_FAILURE);
-		if (p[1].revents)
+		if (p[1].revents) {
+			if (w->s.ends_rest)
+				(void)!write_word(w->s.kill_fd, "1");
 			return;
+		}
 		if (p[2].revents) {
 			end_all(w, WARDEN_FOR_OOM);
 			fd_close(&w->s.oom_fd);

@@ -26,7 +26,6 @@ enum warden_reason {
 	WARDEN_FOR_OTHERS, /* who asks for it has told why */
 	WARDEN_FOR_TIMEOUT,
 	WARDEN_FOR_OOM,
-	WARDEN_FOR_AUDIT, /* what is to be recorded cannot be */
 	WARDEN_FOR_DEATH, /* of its parent */
 	WARDEN_REASONS,
 };
@@ -56,6 +55,9 @@ struct warden_setup {
 	int64_t timeout_ms;    /* from here on, as a session's time-out; 0: none */
 	unsigned int grace_ms; /* between SIGTERM and the end; 0: 10 s */
 	bool ends_on_death; /* its parent's, without WARDEN_BYE: the end of all, at once */
+	/* When init has ended, so does all that is left in its group: of a pid namespace that is
+	 * another's, the kernel leaves it alone. */
+	bool ends_rest;
 	/* The parent's death, told with what `death_fd` is for; NULL: it is not told. */
 	void (*on_death)(int death_fd, bool is_frozen, const void *arg);
 	int death_fd;
@@ -85,6 +87,9 @@ struct warden;
 int warden_become(const struct warden_setup *s, int keep_fd, struct warden **ret,
 		  struct err *e);
 void warden_serve(struct warden *w);
+
+/* Adds one of warden_setup.notes to end.jsonl, with the time and its end. */
+void warden_note(int end_fd, const char *note);
 
 /* 0 or -errno. Does not wait. */
 int warden_tell(int fd, enum warden_command command, enum warden_reason reason);

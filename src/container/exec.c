@@ -29,6 +29,7 @@
 #include "container/container.h"
 #include "container/descriptors.h"
 #include "container/gateway.h"
+#include "container/monitor.h"
 #include "container/pidfd.h"
 #include "container/process.h"
 #include "container/supervise.h"
@@ -101,6 +102,10 @@ static int open_running(struct exec *x, struct err *e)
 	x->pidfd = (int)syscall(SYS_pidfd_open, x->c.st.pid, 0);
 	if (x->pidfd < 0 || !process_is_alive(x->c.st.pid, x->c.st.pid_start))
 		return err_set(e, ERR_NOT_RUNNING, ESRCH, "no such process");
+	if (monitor_end_unrecorded(&x->c))
+		return err_set(e, ERR_NOT_RUNNING, ESRCH,
+			       "the container is audited, and who records it has died: it was "
+			       "ended");
 	r = container_config_load(&x->c, &x->spec, e);
 	/* Until start, init is in the network that the engine may still plug devices into. */
 	if (r == 0 && x->spec->linux_->isolate_network && container_waits_for_start(&x->c))

@@ -28,6 +28,8 @@
 /* And than it waits for its log. */
 #define AUDITED_END_MS 8000
 
+#define WHO_DIED "who records it died"
+
 /* Bound through the folder's descriptor: the path may be long. */
 static int make_socket(const struct container *c, int *ret, struct err *e)
 {
@@ -164,11 +166,18 @@ bool monitor_keeps_limits(const struct container *c)
 	return has_timeout(c) || has_oom_to_watch(c);
 }
 
+/* Of the first policy that says so. */
+static const char *stop_place(const struct audit_config *config)
+{
+	for (size_t i = 0; i < config->logs.n; i++)
+		if (!config->logs.v[i].go_on)
+			return config->logs.v[i].place;
+	return NULL;
+}
+
 static int fill_limits(const struct container *c, const struct container_audit *a,
 		       struct audit_limits *l, struct err *e)
 {
-	const char *place = NULL;
-
 	if (has_timeout(c)) {
 		l->timeout_seconds = c->st.timeout_seconds;
 		l->timeout_note = make_note(END_TIMEOUT, NULL,
@@ -179,14 +188,13 @@ static int fill_limits(const struct container *c, const struct container_audit *
 		l->oom_note = make_note(END_OOM, NULL, "resources.memory_limit_bytes",
 					c->st.memory_place);
 	if (a && a->config && audit_config_stops(a->config)) {
-		for (size_t i = 0; !place; i++)
-			place = a->config->logs.v[i].go_on ? NULL :
-							     a->config->logs.v[i].place;
+		const char *place = stop_place(a->config);
+
 		l->ends_on_death = true;
 		l->audit_note = make_note(END_AUDIT, "its log cannot be written",
 					  "audit.on_log_failure", place);
-		l->death_note = make_note(END_AUDIT, "who records it died",
-					  "audit.on_log_failure", place);
+		l->death_note = make_note(END_AUDIT, WHO_DIED, "audit.on_log_failure",
+					  place);
 	}
 	return (has_timeout(c) && !l->timeout_note) ||
 			       (has_oom_to_watch(c) && !l->oom_note) ||
@@ -278,6 +286,44 @@ bool monitor_is_running(const struct container *c)
 static bool is_audited(const struct container *c)
 {
 	return faccessat(c->dirfd, AUDIT_CONFIG_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Whether it ends when it is not recorded. */
+static bool load_stopping(const struct container *c, struct audit_config *ret)
+{
+	struct err e = {};
+
+	if (!is_audited(c) || c->st.monitor_pid <= 0)
+		return false;
+	/* Who cannot tell does not let it go on. */
+	return audit_config_load(c->dirfd, ret, &e) < 0 || audit_config_stops(ret);
+}
+
+int monitor_watch(const struct container *c)
+{
+	_audit_config_clear_ struct audit_config config = {};
+
+	return load_stopping(c, &config) ?
+		       (int)syscall(SYS_pidfd_open, c->st.monitor_pid, 0) :
+		       -1;
+}
+
+bool monitor_end_unrecorded(const struct container *c)
+{
+	_audit_config_clear_ struct audit_config config = {};
+	struct err e = {};
+
+	if (!load_stopping(c, &config) || monitor_is_running(c))
+		return false;
+	container_end_note(c, &(struct container_end){
+				      .reason = (char *)END_AUDIT,
+				      .detail = (char *)WHO_DIED,
+				      .by = (char *)"purple",
+				      .setting = (char *)"audit.on_log_failure",
+				      .policy = (char *)stop_place(&config) });
+	if (!c->st.cgroup || cgroup_kill(c->st.cgroup, SIGKILL, &e) < 0)
+		kill(c->st.pid, SIGKILL);
+	return true;
 }
 
 void monitor_stop(struct container *c)

@@ -43,6 +43,14 @@ int monitor_begin(struct container *c, struct container_audit *audit,
 bool monitor_keeps_limits(const struct container *c);
 void monitor_stop(struct container *c);
 bool monitor_is_running(const struct container *c);
+/*
+ * For who stands in front of an audited container that ends when it is not recorded: its monitor, to
+ * be polled. Monitor, recorder and warden end it when one of them is left; this is for all of them at
+ * once. -1: there is nothing to watch.
+ */
+int monitor_watch(const struct container *c);
+/* Ends such a container if its monitor does not run: true. Its init has not ended. */
+bool monitor_end_unrecorded(const struct container *c);
 
 /*
  * For a reload. monitor_set_rules() comes between network_filter_make_next(), which gives `next`,

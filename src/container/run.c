@@ -12,6 +12,7 @@
 #include "container/console.h"
 #include "container/container.h"
 #include "container/end.h"
+#include "container/monitor.h"
 #include "container/notify.h"
 #include "container/run.h"
 #include "container/supervise.h"
@@ -40,6 +41,7 @@ static int watch_oom(const struct container_create_request *rq, struct container
 	if (r < 0)
 		return r;
 	s->container = c;
+	s->monitor_fd = monitor_watch(c);
 	if (!s->kill_on_oom || !c->st.cgroup)
 		return 0;
 	s->cgroup = c->st.cgroup;

@@ -23,6 +23,7 @@
 #include "container/alerts.h"
 #include "container/budget.h"
 #include "container/end.h"
+#include "container/monitor.h"
 #include "container/notify.h"
 
 #define KILL_DELAY_S 10
@@ -112,6 +113,7 @@ void supervise_end(struct supervise *s)
 	fd_close(&s->master);
 	fd_close(&s->sigfd);
 	fd_close(&s->oom_fd);
+	fd_close(&s->monitor_fd);
 }
 
 /* Reaps what died. True when it was pid. */
@@ -285,6 +287,17 @@ static void take_oom(struct supervise *s)
 	cgroup_kill(s->cgroup, SIGKILL, &unused);
 }
 
+/* It ends before the container when somebody killed it, and with it perhaps all who would end that. */
+static void take_monitor(struct supervise *s, pid_t pid)
+{
+	siginfo_t info = {};
+
+	fd_close(&s->monitor_fd);
+	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	    info.si_pid == 0)
+		monitor_end_unrecorded(s->container);
+}
+
 /* The caller waits until the container's end, so it stays the service's main process. */
 static void take_notify(struct supervise *s)
 {
@@ -331,7 +344,7 @@ int supervise_wait(struct supervise *s, pid_t pid, int *ret_status, struct err *
 	if (reap(pid, ret_status))
 		goto done;
 	for (;;) {
-		struct pollfd p[8] = {
+		struct pollfd p[9] = {
 			{ .fd = s->sigfd, .events = POLLIN },
 			{ .fd = -1, .events = POLLIN },
 			{ .fd = -1 },
@@ -339,7 +352,8 @@ int supervise_wait(struct supervise *s, pid_t pid, int *ret_status, struct err *
 			{ .fd = -1, .events = POLLOUT },
 			{ .fd = s->notify ? s->notify->sock : -1, .events = POLLIN },
 			{ .fd = s->budget ? s->budget->fd : -1, .events = POLLIN },
-			{ .fd = s->alerts ? s->alerts->fd : -1, .events = POLLIN }
+			{ .fd = s->alerts ? s->alerts->fd : -1, .events = POLLIN },
+			{ .fd = s->monitor_fd, .events = POLLIN }
 		};
 		int timeout = check_timeout(s, pid, start);
 
@@ -365,6 +379,8 @@ int supervise_wait(struct supervise *s, pid_t pid, int *ret_status, struct err *
 			take_budget(s);
 		if (p[7].revents)
 			supervise_tell_alerts(s);
+		if (p[8].revents)
+			take_monitor(s, pid);
 		if (take_signals(s, pid, ret_status))
 			break;
 		proxy(s, l, p);

@@ -26,6 +26,7 @@ struct supervise {
 	bool oom_killed;  /* set when processes died of the memory limit */
 	const struct cgroup *cgroup; /* with kill_on_oom; set by container_run_supervised() */
 	int oom_fd;		     /* cgroup_watch_oom(); -1: none */
+	int monitor_fd;		     /* monitor_watch(); -1: none */
 	struct budget_watch *budget; /* of LLM calls; what it says goes to stderr; NULL: not told */
 	struct alerts *alerts; /* what it is denied goes to stderr; NULL: it is not told */
 	const struct container *container; /* why it ends is noted there; NULL: nowhere */
@@ -33,9 +34,9 @@ struct supervise {
 	struct notify *notify; /* the program's messages to a service manager; NULL: none */
 };
 
-#define SUPERVISE_EMPTY                                 \
-	{                                               \
-		.sigfd = -1, .master = -1, .oom_fd = -1 \
+#define SUPERVISE_EMPTY                                                   \
+	{                                                                 \
+		.sigfd = -1, .master = -1, .oom_fd = -1, .monitor_fd = -1 \
 	}
 
 /* Blocks the signals that will be handed on. Before anything is started: none may be lost. */

@@ -37,15 +37,16 @@ state() {
 	jq -r "$1 // 0" "$PURPLE_ROOT/$ID/state.json"
 }
 
-# ended REASON SETTING [DETAIL]: deletes the stopped container, whose record says that.
+# ended REASON SETTING [DETAIL|any]: deletes the stopped container, whose record says that.
 ended() {
-	local file key
+	local file key detail='.detail // ""'
+	[[ ${3:-} != any ]] || detail='"any"'
 	wait_for 30 is_status stopped
 	run "$PURPLE" --root "$PURPLE_ROOT" ps -a
 	assert_contains "($2, "
 	purple_rt delete "$ID"
 	file=$(echo "$runs"/*.json)
-	assert_equal "$(jq -r '.end | [.reason, .setting, .detail // ""] | join(" ")' "$file")" "$1 $2 ${3:-}"
+	assert_equal "$(jq -r ".end | [.reason, .setting, $detail] | join(\" \")" "$file")" "$1 $2 ${3:-}"
 	key=${2##*.}
 	[[ $1 != audit ]] || key=audit:
 	assert_equal "$(jq -r .end.policy "$file")" "/etc/purple/policies/limits.yaml:$(grep -n "$key" p.yaml | cut -d: -f1)"
@@ -98,14 +99,10 @@ is_gone() {
 @test "a fork bomb gets no further than pids_limit, and the record has how far it came" {
 	policy <<<$'resources:\n  pids_limit: 20'
 	start 'sh -c "while :; do sleep 1000 & done" 2>/dev/null & exec sleep 1000'
-	wait_for 20 is_full
+	wait_for 20 has_processes 19
 	purple_rt delete --force "$ID"
 	assert_equal "$(jq -r '[.usage.processes_peak, .usage.processes_limit, .end.reason] | join(" ")' "$runs"/*.json)" \
 		"20 20 stopped"
-}
-
-is_full() {
-	(($(purple_rt ps --format json "$ID" | jq length) >= 19))
 }
 
 @test "the time-out holds when the monitor is killed, which has it where there are network rules" {
@@ -131,6 +128,76 @@ audited() {
 	start 'sleep 1000'
 	kill -KILL "$(state .monitorPid)"
 	ended audit audit.on_log_failure "who records it died"
+}
+
+# Stopped first: none of them sees another one's death.
+kill_at_once() {
+	kill -STOP "$@"
+	kill -KILL "$@"
+}
+
+@test "an audited container ends whichever of those who record it die at once" {
+	local monitor recorder warden
+	audited
+	for who in 'monitor warden' 'recorder warden' 'monitor recorder' warden; do
+		rm -f "$runs"/*
+		new_id
+		start 'sleep 1000'
+		monitor=$(state .monitorPid)
+		recorder=$(recorder)
+		warden=$(pgrep -P "$monitor" -x purple-warden)
+		# shellcheck disable=SC2086 # names of variables
+		kill_at_once $(for name in $who; do echo "${!name}"; done)
+		ended audit audit.on_log_failure any
+	done
+}
+
+@test "when all who record it are gone at once, nothing can be added to it, and purple run ends it" {
+	audited
+	start 'sleep 1000'
+	kill_at_once "$(state .monitorPid)" $(pgrep -P "$(state .monitorPid)")
+	run purple_rt exec "$ID" true
+	[[ $status != 0 ]]
+	assert_contains "who records it has died"
+	ended audit audit.on_log_failure "who records it died"
+	printf 'filesystem:\n  immutable_paths: [{ host_path: /usr }, { host_path: /bin }, { host_path: /lib }, { host_path: /lib64 }]\n' >>p.yaml
+	new_id
+	"$PURPLE" --root "$PURPLE_ROOT" run --profile ./p.yaml --name "$ID" -- sleep 1000 >run.out 2>&1 3>&- &
+	local supervisor=$!
+	wait_for 30 is_status running
+	kill_at_once "$(state .monitorPid)" $(pgrep -P "$(state .monitorPid)")
+	wait_for 30 is_gone "$supervisor"
+	grep -q "who records it died" run.out || { cat run.out; return 1; }
+}
+
+@test "what init left behind in another pid namespace ends with it, if it is recorded or has its time" {
+	local other left
+	# As that of another container.
+	unshare --pid --fork sleep 1000 3>&- &
+	other=$!
+	wait_for 10 pgrep -P "$other"
+	edit_config '.linux.namespaces |= map(if .type == "pid" then .path = $p else . end)' \
+		--arg p "/proc/$(pgrep -P "$other")/ns/pid"
+	for kind in audited time; do
+		if [[ $kind == audited ]]; then
+			audited
+		else
+			policy <<<$'resources:\n  session_timeout_seconds: 1000'
+		fi
+		new_id
+		start 'sleep 1000 >/dev/null 2>&1 & while :; do sleep 1000; done'
+		wait_for 20 has_processes 3
+		mapfile -t left < <(purple_rt ps --format json "$ID" | jq '.[]')
+		kill -KILL "$(state .pid)"
+		for pid in "${left[@]}"; do wait_for 20 is_gone "$pid"; done
+		purple_rt delete "$ID"
+	done
+	kill -KILL "$(pgrep -P "$other")"
+	wait "$other" || true
+}
+
+has_processes() {
+	(($(purple_rt ps --format json "$ID" | jq length) >= $1))
 }
 
 @test "an audited container ends when its recorder is killed, unless the policy says continue" {
