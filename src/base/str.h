@@ -41,6 +41,9 @@ bool str_has_suffix(const char *s, const char *suffix);
 /* Whether all len bytes are UTF-8 (RFC 3629: no overlong forms, no surrogates). */
 bool str_is_utf8(const char *s, size_t len);
 
+/* \040 and the like, as mountinfo writes blanks, in place. */
+void str_unescape_octal(char *s);
+
 /* asprintf() that returns the string, or NULL when out of memory. */
 char *str_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

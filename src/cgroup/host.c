@@ -85,24 +85,6 @@ static int parse_self_cgroup(const char *text, cgroup_lines *ret, struct err *e)
 	return 0;
 }
 
-/* Undoes mountinfo's octal escapes (\040 and the like) in place. */
-static void unescape(char *s)
-{
-	char *out = s;
-
-	for (; *s; s++) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' &&
-		    s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
-			*out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 |
-					(s[3] - '0'));
-			s += 3;
-		} else {
-			*out++ = *s;
-		}
-	}
-	*out = '\0';
-}
-
 /* Cuts a line up in place; false when it is none of mountinfo's. */
 static bool split_mount_line(char *line, struct mount_line *ret)
 {
@@ -127,8 +109,8 @@ static bool split_mount_line(char *line, struct mount_line *ret)
 	ret->options = strtok_r(NULL, " ", &save);
 	if (!ret->options)
 		return false;
-	unescape(ret->root);
-	unescape(ret->mount);
+	str_unescape_octal(ret->root);
+	str_unescape_octal(ret->mount);
 	return ret->mount[0] == '/';
 }
 

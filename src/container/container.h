@@ -54,6 +54,9 @@ int container_create(const struct container_create_request *rq, pid_t *ret_pid,
 int container_start(const char *root, const char *id, const char *notify_socket,
 		    struct err *e);
 
+/* The hooks alone, of a container whose program runs. */
+int container_run_poststart(struct container *c, struct err *e);
+
 struct container_run_request {
 	struct container_create_request create;
 	bool detach;

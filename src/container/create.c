@@ -27,7 +27,7 @@
 #include "linux/exe.h"
 #include "oci/hooks.h"
 
-static void create_clear(struct create *k)
+void create_clear(struct create *k)
 {
 	policy_plan_clear(&k->plan);
 	free(k->bundle);
@@ -52,7 +52,7 @@ static void create_clear(struct create *k)
 		munmap(k->shared, sizeof(*k->shared));
 }
 
-static int make_cgroup(struct create *k, struct undo *u, struct err *e)
+int create_make_cgroup(struct create *k, struct undo *u, struct err *e)
 {
 	bool made = false;
 	int r;
@@ -361,7 +361,7 @@ static int guide_init(struct create *k, struct undo *u, struct err *e)
 	return r == 0 ? attributes_set_of(k->pid, k->spec->process, e) : r;
 }
 
-static int write_pid_file(const char *path, pid_t pid, struct err *e)
+int create_write_pid_file(const char *path, pid_t pid, struct err *e)
 {
 	char text[16];
 	int n;
@@ -389,7 +389,7 @@ static int commit(struct create *k, struct err *e)
 	if (r == 0 && k->rq->pidfd_socket)
 		r = pidfd_send(k->pid, k->rq->pidfd_socket, "standard", e);
 	if (r == 0)
-		r = write_pid_file(k->rq->pid_file, k->pid, e);
+		r = create_write_pid_file(k->rq->pid_file, k->pid, e);
 	if (r == 0) {
 		r = go(k, e);
 		if (r < 0 && k->rq->pid_file)
@@ -401,22 +401,7 @@ static int commit(struct create *k, struct err *e)
 int container_create(const struct container_create_request *rq, pid_t *ret_pid,
 		     struct err *e)
 {
-	__attribute__((cleanup(create_clear))) struct create k = {
-		.rq = rq,
-		.c = CONTAINER_EMPTY,
-		.sync_fd = -1,
-		.cgroup_fd = -1,
-		.netdevices = NETDEVICES_EMPTY,
-		.network = CONTAINER_NETWORK_EMPTY,
-		.gateway = CONTAINER_GATEWAY_EMPTY,
-		.audit = CONTAINER_AUDIT_EMPTY,
-		.init = { .sync_fd = -1,
-			  .start_fd = -1,
-			  .console_fd = -1,
-			  .engines_network = -1,
-			  .own_network = -1,
-			  .process = { .listener_sock = -1 } },
-	};
+	_create_clear_ struct create k = CREATE_EMPTY(rq);
 	_undo_ struct undo u = {};
 	int r;
 
@@ -430,7 +415,7 @@ int container_create(const struct container_create_request *rq, pid_t *ret_pid,
 	if (r == 0)
 		r = create_make_state(&k, &u, e);
 	if (r == 0)
-		r = make_cgroup(&k, &u, e);
+		r = create_make_cgroup(&k, &u, e);
 	if (r == 0)
 		r = make_network(&k, &u, e);
 	if (r == 0)

@@ -49,6 +49,26 @@ struct create {
 	bool hooks_began; /* poststop hooks are to undo what those of create did */
 };
 
+#define CREATE_EMPTY(request)                                                          \
+	{                                                                              \
+		.rq = (request), .c = CONTAINER_EMPTY, .sync_fd = -1, .cgroup_fd = -1, \
+		.netdevices = NETDEVICES_EMPTY, .network = CONTAINER_NETWORK_EMPTY,    \
+		.gateway = CONTAINER_GATEWAY_EMPTY, .audit = CONTAINER_AUDIT_EMPTY,    \
+		.init = { .sync_fd = -1,                                               \
+			  .start_fd = -1,                                              \
+			  .console_fd = -1,                                            \
+			  .engines_network = -1,                                       \
+			  .own_network = -1,                                           \
+			  .process = { .listener_sock = -1 } },                        \
+	}
+
+void create_clear(struct create *k);
+#define _create_clear_ __attribute__((cleanup(create_clear)))
+
+int create_make_cgroup(struct create *k, struct undo *u, struct err *e);
+/* `path` may be NULL: none. */
+int create_write_pid_file(const char *path, pid_t pid, struct err *e);
+
 /* create_plan.c: fills plan, spec, bundle, seccomp and init's capabilities, or refuses. */
 int create_make_plan(struct create *k, struct err *e);
 

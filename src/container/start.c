@@ -29,7 +29,7 @@ static int connect_init(const struct container *c, int *ret_fd, struct err *e)
 }
 
 /* A poststart hook that fails ends the container (runtime-spec 1.3, "Lifecycle"). */
-static int run_poststart(struct container *c, struct err *e)
+int container_run_poststart(struct container *c, struct err *e)
 {
 	_oci_spec_free_ struct oci_spec *spec = NULL;
 	_buf_free_ struct buf state = {};
@@ -98,6 +98,6 @@ int container_start(const char *root, const char *id, const char *notify_socket,
 	/* Init does not listen any more: container_status() sees that also where this is not done. */
 	unlinkat(c.dirfd, "start.sock", 0);
 	log_debug("the program of container %s runs", id);
-	r = run_poststart(&c, e);
+	r = container_run_poststart(&c, e);
 	return r < 0 || !notify_socket ? r : wait_ready(&c, &notify, e);
 }

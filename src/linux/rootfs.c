@@ -423,24 +423,6 @@ static int pivot(int root_fd, struct err *e)
 	return 0;
 }
 
-/* Unescapes the octal of /proc/self/mountinfo in place. */
-static void unescape(char *s)
-{
-	char *out = s;
-
-	for (; *s; s++) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' &&
-		    s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
-			*out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 |
-					(s[3] - '0'));
-			s += 3;
-		} else {
-			*out++ = *s;
-		}
-	}
-	*out = '\0';
-}
-
 /* Takes one full procfs or sysfs of the host away, or covers it where it is locked. */
 static int hide_mount(const char *point, struct err *e)
 {
@@ -482,7 +464,7 @@ static int hide_host_mounts(const struct rootfs *r, struct err *e)
 		if (sscanf(line, "%*s %*s %*s %*s %ms", &point) != 1)
 			return err_set(e, ERR_INTERNAL, EINVAL,
 				       "mountinfo: bad line '%s'", line);
-		unescape(point);
+		str_unescape_octal(point);
 		if (str_has_prefix(point, r->path) && (point[len] == '/' || !point[len]))
 			continue;
 		n = hide_mount(point, e);

@@ -28,23 +28,6 @@ struct mount_line {
 	char *device, *type, *source, *super_options;
 };
 
-/* \040 and the like, as mountinfo writes blanks. */
-static void unescape(char *s)
-{
-	char *to = s;
-
-	for (; *s; s++) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' &&
-		    s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
-			*to++ = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
-			s += 3;
-		} else {
-			*to++ = *s;
-		}
-	}
-	*to = '\0';
-}
-
 static bool mount_line_parse(char *line, struct mount_line *ret)
 {
 	char *tail = strstr(line, " - "), *save = NULL;
@@ -97,7 +80,7 @@ static int find_file_system(dev_t dev, char **ret_type, char **ret_upper, struct
 				option_value(l.super_options, "upperdir") :
 				NULL;
 		if (upper)
-			unescape(upper);
+			str_unescape_octal(upper);
 		*ret_type = strdup(l.type);
 		*ret_upper = upper ? strdup(upper) : NULL;
 		return *ret_type && (!upper || *ret_upper) ? 0 : err_oom(e);

@@ -98,6 +98,10 @@ has() {
 		missing_reason="id-mapped mounts (Linux 5.12)"
 		printf '5.12\n%s\n' "$(uname -r)" | sort -CV
 		;;
+	criu)
+		missing_reason="CRIU that works on this kernel"
+		criu check >/dev/null 2>&1
+		;;
 	podman | crun | runc | jq | busybox | conmon | python3 | script | strace | buildah | capsh | man | slirp4netns | curl | catatonit | \
 		containerd | ctr | dockerd | ip | dig | dnsmasq | musl-gcc | nginx | openssl | bpftool | node | npm)
 		missing_reason="the program $1"
@@ -299,6 +303,8 @@ podman_setup() {
 	PODMAN_DIR=$PURPLE_TEST_DIR/p$(cksum <<<"$BATS_TEST_FILENAME" | cut -c 1-5)
 	export PODMAN_DIR CONTAINERS_CONF=$PODMAN_DIR/containers.conf
 	export CONTAINERS_STORAGE_CONF=$PODMAN_DIR/storage.conf
+	# Podman 5 warns at each call on such a host.
+	export PODMAN_IGNORE_CGROUPSV1_WARNING=1
 	(
 		flock 9
 		[[ -e $PODMAN_DIR/ready ]] && exit

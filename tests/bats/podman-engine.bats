@@ -144,8 +144,31 @@ load podman
 	podman_ rmi "localhost/commit-$BATS_TEST_NUMBER"
 }
 
-@test "podman container checkpoint is refused, since Purple does not do it, and the container runs on" {
-	start_podman "$IMAGE" sleep 1000
+@test "podman container checkpoint and restore: what runs goes on, alone or from an archive" {
+	requires criu
+	start_podman --network none "$IMAGE" sh -c 'i=0; while :; do i=$((i + 1)); echo "n $i" >/tmp/n; sleep 0.05; done'
+	wait_for 10 podman_ exec "$ID" test -s /tmp/n
+	podman_ container checkpoint --keep "$ID"
+	assert_equal "$(field '{{.State.Status}} {{.State.Checkpointed}}')" "exited true"
+	podman_ container restore "$ID"
+	assert_equal "$(field '{{.State.Status}}')" running
+	in_container cat /tmp/n
+	(($(cut -d' ' -f2 <<<"$output") > 1))
+	podman_ container checkpoint --export "$PWD/c.tar" --compress none "$ID"
+	podman_ rm -f -t 0 "$ID" >/dev/null
+	podman_ container restore --import "$PWD/c.tar"
+	in_container cat /tmp/n
+	(($(cut -d' ' -f2 <<<"$output") > 1))
+}
+
+@test "podman container checkpoint of a container under a policy is refused, and it runs on" {
+	requires private_etc
+	policy_install held <<-END
+		name: held
+		resources:
+		  pids_limit: 100
+	END
+	start_podman --annotation io.purple.policy=held "$IMAGE" sleep 1000
 	run podman_ container checkpoint "$ID"
 	((status != 0))
 	in_container echo runs
