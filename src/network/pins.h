@@ -9,7 +9,7 @@
  *		spare/KEY/		  maps for a container to come, in place under KEY already
  *		containers/NAME/	  the links of a container, and
  *		containers/NAME/KEY/	  its maps
- *		trash/KEY/		  maps of a container that is gone
+ *		trash/KEY/		  maps of a container that is gone; or not yet in place
  *		kept/			  links to a group without processes: network/keep.h
  *
  * Spares are there because to put a map into a map of maps waits for a grace period of RCU, ten

@@ -172,31 +172,39 @@ static int empty_trash(const char *pins, struct err *e)
 	return r;
 }
 
+/* The folder of a spare in trash/, where it stays until it is whole: who is cut off in the middle of
+ * it leaves it to empty_trash(), with what it has put into the maps of maps. */
 static int pin_spare(const char *pins, uint64_t key, const int fds[NETWORK_MAPS],
 		     struct err *e)
 {
-	_free_ char *made = str_printf("%s/new", pins), *path = NULL;
+	_free_ char *dir = str_printf("%s/trash/%" PRIx64, pins, key);
 
-	if (!made)
+	if (!dir)
 		return err_oom(e);
-	path = str_printf("%s/spare/%" PRIx64, pins, key);
-	if (!path)
-		return err_oom(e);
-	if (mkdir(made, 0700) < 0)
-		return err_sys(e, "cannot make '%s'", made);
+	if (mkdir(dir, 0700) < 0)
+		return err_sys(e, "cannot make '%s'", dir);
 	for (int i = 0; i < NETWORK_MAPS; i++) {
-		_free_ char *pin = str_printf("%s/%s", made, network_map_names[i]);
+		_free_ char *pin = str_printf("%s/%s", dir, network_map_names[i]);
 		int r = pin ? kbpf_pin(fds[i], pin) : -ENOMEM;
 
 		if (r < 0)
-			return err_errno(e, r, "cannot pin a map in '%s'", made);
+			return err_errno(e, r, "cannot pin a map in '%s'", dir);
 	}
-	if (rename(made, path) < 0)
-		return err_sys(e, "cannot rename '%s' to '%s'", made, path);
 	return 0;
 }
 
-/* What was cut off in the middle of it goes: not pinned by its key, so nobody has it. */
+static int offer_spare(const char *pins, uint64_t key, struct err *e)
+{
+	_free_ char *from = str_printf("%s/trash/%" PRIx64, pins, key),
+		    *to = str_printf("%s/spare/%" PRIx64, pins, key);
+
+	if (!from || !to)
+		return err_oom(e);
+	if (rename(from, to) < 0)
+		return err_sys(e, "cannot rename '%s' to '%s'", from, to);
+	return 0;
+}
+
 static int make_spares(const char *pins, size_t n, struct err *e)
 {
 	struct job jobs[NETWORK_MAPS] = {};
@@ -216,6 +224,8 @@ static int make_spares(const char *pins, size_t n, struct err *e)
 		for (size_t j = 0; j < made; j++)
 			jobs[i].fds[j] = (uint32_t)maps[j][i];
 	}
+	for (size_t i = 0; r == 0 && i < made; i++)
+		r = pin_spare(pins, new_keys[i], maps[i], e);
 	if (r == 0)
 		r = open_outer(pins, jobs, e);
 	if (r == 0) {
@@ -224,14 +234,14 @@ static int make_spares(const char *pins, size_t n, struct err *e)
 			r = err_errno(e, r, "cannot make maps for containers to come");
 	}
 	for (size_t i = 0; r == 0 && i < made; i++)
-		r = pin_spare(pins, new_keys[i], maps[i], e);
+		r = offer_spare(pins, new_keys[i], e);
 	for (size_t i = 0; i < made; i++)
 		for (int j = 0; j < NETWORK_MAPS; j++)
 			fd_close(&maps[i][j]);
-	if (r < 0 && jobs[0].outer >= 0) {
-		for (int i = 0; i < NETWORK_MAPS; i++)
-			jobs[i].is_delete = true;
-		run_jobs(jobs);
+	if (r < 0) {
+		struct err ignored;
+
+		empty_trash(pins, &ignored);
 	}
 	close_outer(jobs);
 	return r;
@@ -239,19 +249,16 @@ static int make_spares(const char *pins, size_t n, struct err *e)
 
 int network_spare_tidy(const char *pins, struct err *e)
 {
-	_free_ char *spare = str_printf("%s/spare", pins),
-		    *made = str_printf("%s/new", pins);
+	_free_ char *spare = str_printf("%s/spare", pins);
 	keys l = {};
 	int r;
 
-	if (!spare || !made)
+	if (!spare)
 		return err_oom(e);
 	r = list_keys(spare, &l, e);
 	/* Nobody waits while there are spares: the next container's start goes first. */
 	if (r == 0 && l.n)
 		(void)!nice(BACKGROUND);
-	if (r == 0)
-		r = fs_remove_tree(AT_FDCWD, made, e);
 	if (r == 0)
 		r = empty_trash(pins, e);
 	if (r == 0 && l.n < SPARES)

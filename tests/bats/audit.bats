@@ -270,9 +270,11 @@ recorder_pid() {
 
 @test "on_log_failure: continue lets the container go on without its recorder" {
 	audited '  on_log_failure: continue'
-	agent_in_background 'until [[ -e /tmp/stop ]]; do sleep 0.1; done & sleep 2; exit 4'
+	agent_in_background 'trap "exit 4" TERM; echo ready; while :; do sleep 0.1; done'
+	wait_for 10 grep -q ready agent.out
 	kill -KILL "$(recorder_pid)"
 	wait_for 30 grep -q recorder_died "$PURPLE_ROOT/$ID/events.jsonl"
+	kill -TERM "$SUPERVISOR"
 	end_of_supervisor
 	assert_status 4
 }

@@ -453,7 +453,7 @@ v2_view() {
 		[[ $(rt state "$ID" | jq -r .status) == running ]]
 		rt pause "$ID"
 		rt kill "$ID" KILL
-		for i in {1..100}; do [[ $(rt state "$ID" | jq -r .status) == stopped ]] && break; sleep 0.05; done
+		for i in {1..800}; do [[ $(rt state "$ID" | jq -r .status) == stopped ]] && break; sleep 0.05; done
 		rt delete "$ID"
 		[[ ! -e $DIR ]]'
 }
@@ -464,10 +464,10 @@ v2_view() {
 	v2_view '
 		create
 		rt start "$ID"
-		for i in {1..100}; do (($(wc -l <$DIR/cgroup.procs) == 3)) && break; sleep 0.05; done
+		for i in {1..800}; do (($(wc -l <$DIR/cgroup.procs) == 3)) && break; sleep 0.05; done
 		(($(wc -l <$DIR/cgroup.procs) == 3))
 		rt kill --all "$ID" KILL
-		for i in {1..100}; do [[ -z $(cat $DIR/cgroup.procs) ]] && break; sleep 0.05; done
+		for i in {1..800}; do [[ -z $(cat $DIR/cgroup.procs) ]] && break; sleep 0.05; done
 		[[ -z $(cat $DIR/cgroup.procs) ]]
 		rt delete "$ID"'
 }

@@ -50,7 +50,7 @@ state_ids() {
 }
 
 buildah_() {
-	in_engine timeout 60 buildah "$@"
+	in_engine timeout 150 buildah "$@"
 }
 
 # in_work OPTION... -- WORD...: `run`s it in the working container.
@@ -94,7 +94,7 @@ assert_stderr_contains() {
 @test "buildah run -t has a terminal of the caller's size" {
 	local -a ENGINE
 	engine_namespaces
-	run script -qec "stty rows 33 cols 111; ${ENGINE[*]} buildah run -t --network none $WORK sh -c 'sleep 0.3; stty size; tty'" /dev/null
+	run script -qec "stty rows 33 cols 111; ${ENGINE[*]} buildah run -t --network none $WORK sh -c '$SIZE_COMES tty'" /dev/null
 	assert_status 0
 	assert_contains "33 111"
 	assert_contains /dev/pts/0

@@ -111,7 +111,7 @@ teardown() {
 	# The pods' groups are made and removed by who calls the CRI.
 	find /sys/fs/cgroup -depth -type d -name "$(test_prefix)-pod*" -exec rmdir {} + 2>/dev/null
 	purple_teardown || left=1
-	for ((try = 0; try < 60; try++)); do
+	for ((try = 0; try < 60 * ${PURPLE_TEST_SLOWNESS:-4}; try++)); do
 		traces=$(for id in "${STARTED[@]}" "${SANDBOXES[@]}"; do
 			find "$ENGINE_DIR/containerd/state" /sys/fs/cgroup -type d -name "$id" 2>/dev/null
 			in_engine find /run/containerd/runc -mindepth 2 -name "$id" 2>/dev/null
@@ -210,7 +210,7 @@ on_a_terminal() {
 	new_id
 	local options="-t --rm --snapshotter native --runc-binary $PURPLE_RUNTIME --fifo-dir $PWD/fifo"
 	engine_namespaces
-	run on_a_terminal "${ENGINE[*]} ctr --address $CONTAINERD_SOCKET run $options $IMAGE $ID sh -c 'sleep 0.3; stty size; tty; exit 5'"
+	run on_a_terminal "${ENGINE[*]} ctr --address $CONTAINERD_SOCKET run $options $IMAGE $ID sh -c '$SIZE_COMES tty; exit 5'"
 	assert_status 5
 	assert_contains "33 111"
 	assert_contains /dev/pts/0
@@ -312,13 +312,19 @@ on_a_terminal() {
 
 @test "a container killed for its memory makes an OOM event" {
 	engine_namespaces
-	timeout 30 "${ENGINE[@]}" ctr --address "$CONTAINERD_SOCKET" events >log 2>&1 3>&- &
+	timeout 300 "${ENGINE[@]}" ctr --address "$CONTAINERD_SOCKET" events >log 2>&1 3>&- &
 	local events=$!
-	sleep 0.3
-	# The shim starts to look for OOM when the task is up.
-	run_ctr --memory-limit $((16 << 20)) -- sh -c 'sleep 0.5; head -c 100m /dev/zero | tail'
+	wait_for 10 hears_events
+	# The shim looks for OOM when the task is up.
+	start_ctr --memory-limit $((16 << 20)) -- sh -c 'until [ -e /go ]; do sleep 0.1; done; head -c 100m /dev/zero | tail'
+	in_container touch /go
 	wait_for 5 grep -q "/tasks/oom.*$ID" log
 	kill "$events"
+}
+
+hears_events() {
+	ctr_ images label "$IMAGE" asked="$SECONDS" >/dev/null
+	grep -q /images/update log
 }
 
 @test "containers live on when containerd is restarted" {
@@ -469,7 +475,8 @@ pod_log() {
 	run cri StartContainer "{\"container_id\":\"$CID\"}"
 	assert_status 1
 	assert_contains 'exec: "/no/such": no such file or directory'
-	pod_container 'sleep 0.5; head -c 100m /dev/zero | tail' '.linux.resources.memory_limit_in_bytes = 16777216'
+	pod_container 'until [ -e /go ]; do sleep 0.1; done; head -c 100m /dev/zero | tail' '.linux.resources.memory_limit_in_bytes = 16777216'
+	exec_sync touch /go
 	wait_for 10 container_ended
 	assert_equal "$(container_info | jq -r .status.reason)" OOMKilled
 }

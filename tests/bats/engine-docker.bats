@@ -48,7 +48,7 @@ teardown() {
 	mapfile -t ids < <(docker_ ps -aq --no-trunc --filter "name=$(test_prefix)")
 	((${#ids[@]} == 0)) || docker_ rm -f -v "${ids[@]}" >/dev/null || left=1
 	purple_teardown || left=1
-	for ((try = 0; try < 60; try++)); do
+	for ((try = 0; try < 60 * ${PURPLE_TEST_SLOWNESS:-4}; try++)); do
 		traces=$(for id in "${ids[@]}" "${CIDS[@]}"; do
 			find "$ENGINE_DIR/exec/runtime-runc" "$ENGINE_DIR/containerd/state" /sys/fs/cgroup \
 				-type d -name "$id" 2>/dev/null
@@ -61,7 +61,7 @@ teardown() {
 }
 
 docker_() {
-	timeout 60 "$DOCKER" "$@"
+	timeout 150 "$DOCKER" "$@"
 }
 
 # run_docker OPTION... IMAGE [WORD...]: `run`s a fresh container to its end; output and stderr apart.
@@ -195,18 +195,22 @@ effective_policy() {
 
 @test "docker run -t has a terminal of the caller's size, and exec -t another" {
 	new_id
-	run on_a_terminal "$DOCKER run --rm -it --name $ID $IMAGE sh -c 'sleep 0.3; stty size; tty; test -w /dev/console && echo console'"
+	run on_a_terminal "$DOCKER run --rm -it --name $ID $IMAGE sh -c '$SIZE_COMES tty; test -w /dev/console && echo console'"
 	assert_status 0
 	assert_contains "33 111"
 	assert_contains "/dev/pts/0"
 	assert_contains console
 	start_docker -t "$IMAGE" sh -c 'tty; trap "stty size" WINCH; while :; do sleep 0.05; done'
-	run on_a_terminal "$DOCKER exec -it $ID sh -c 'sleep 0.3; stty size; tty; exit 5'"
+	run on_a_terminal "$DOCKER exec -it $ID sh -c '$SIZE_COMES tty; exit 5'"
 	assert_status 5
 	assert_contains "33 111"
 	assert_contains "/dev/pts/1"
-	run on_a_terminal "timeout 1 $DOCKER attach --sig-proxy=false $ID"
-	wait_for 5 log_has "33 111"
+	local seconds
+	for seconds in 1 4 16; do
+		run on_a_terminal "timeout $seconds $DOCKER attach --sig-proxy=false $ID"
+		! log_has "33 111" || break
+	done
+	log_has "33 111"
 }
 
 @test "user, groups, folder, environment, host name and limits are the ones asked for" {

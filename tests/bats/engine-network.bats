@@ -85,7 +85,7 @@ teardown() {
 }
 
 docker_() {
-	timeout 60 "$DOCKER" "$@"
+	timeout 150 "$DOCKER" "$@"
 }
 
 # A network namespace for ctr's containers, its other end in the engines'.

@@ -115,9 +115,11 @@ clients_install() {
 		[[ -e $dir/ready || -e $dir/unreachable ]] && exit
 		mkdir -p "$dir"
 		cp "$PURPLE_SRCDIR"/tests/clients/{package.json,package-lock.json,.npmrc} "$dir"
-		if (cd "$dir" && timeout 300 npm ci --prefer-offline --omit=dev --ignore-scripts) >"$dir/log" 2>&1 </dev/null; then
+		local status=0
+		(cd "$dir" && timeout 300 npm ci --prefer-offline --omit=dev --ignore-scripts) >"$dir/log" 2>&1 </dev/null || status=$?
+		if ((status == 0)); then
 			: >"$dir/ready"
-		elif grep -qE 'ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|ENOTCACHED' "$dir/log"; then
+		elif ((status == 124)) || grep -qE 'E40[37]|E5[0-9][0-9]|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|ENOTCACHED' "$dir/log"; then
 			: >"$dir/unreachable"
 		fi
 	) 9>"$dir.lock"

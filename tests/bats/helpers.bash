@@ -222,6 +222,12 @@ container_status() {
 	purple_rt state "${1:-$ID}" | jq -r .status
 }
 
+# A loop for a shell in a container, until its terminal has a size, which it prints.
+SIZE_COMES='i=0; until stty size 2>/dev/null | grep -v ^0 || [ $((i += 1)) -gt 300 ]; do sleep 0.1; done;'
+# And one that talks with the server of its own that it has begun at port 9999, for which `yes` is echoed.
+ASKS_ITSELF='(nc -l -p 9999 -e echo yes & i=0
+	until nc 127.0.0.1 9999 2>/dev/null || [ $((i += 1)) -gt 100 ]; do sleep 0.1; done)'
+
 # wait_for SECONDS COMMAND...: until the command succeeds. PURPLE_TEST_SLOWNESS (4) is how many times
 # slower than an idle one the machine may be.
 wait_for() {

@@ -65,7 +65,7 @@ is_gone() {
 }
 
 @test "session_timeout_seconds ends a container that nobody stands in front of, frozen or not" {
-	policy <<<$'resources:\n  session_timeout_seconds: 2'
+	policy <<<$'resources:\n  session_timeout_seconds: 4'
 	local warden
 	start 'sleep 1000'
 	warden=$(state .wardenPid)
@@ -106,8 +106,8 @@ is_gone() {
 }
 
 @test "the time-out holds when the monitor is killed, which has it where there are network rules" {
-	policy <<<$'resources:\n  session_timeout_seconds: 3\nnetwork:\n  allow_outgoing: ["192.0.2.1"]'
-	start 'sleep 1000'
+	policy <<<$'resources:\n  session_timeout_seconds: 6\nnetwork:\n  allow_outgoing: ["192.0.2.1"]'
+	start 'trap exit TERM; while :; do sleep 0.1; done'
 	assert_equal "$(state .wardenPid)" 0
 	kill -KILL "$(state .monitorPid)"
 	ended timeout resources.session_timeout_seconds
@@ -217,7 +217,7 @@ has_processes() {
 	load podman
 	podman_setup
 	policy <<<$'resources:\n  session_timeout_seconds: 2'
-	podman_ run -d --name "$ID" --annotation io.purple.policy=limits "$IMAGE" sleep 1000 >cid
+	podman_ run -d --name "$ID" --annotation io.purple.policy=limits "$IMAGE" sh -c 'trap exit TERM; while :; do sleep 0.1; done' >cid
 	wait_for 30 has_exited
 	wait_for 20 eval '[[ -n $(ls "$runs" 2>/dev/null) ]]'
 	assert_equal "$(jq -r '[.id, .end.reason] | join(" ")' "$runs"/*.json)" "$(<cid) timeout"

@@ -198,7 +198,7 @@ refused() { # TEXT RUNTIME OPTION... IMAGE WORD...
 	hooks network
 	WITH=(--annotation io.purple.policy=t "${PROFILE[@]}")
 	run_foreign runc "$IMAGE" sh -c 'agent connect 192.0.2.10 80; agent udp 192.0.2.10 9999; agent connect 198.51.100.1 53
-		agent connect 2001:db8:9::10 80; (nc -l -p 9999 -e echo yes & sleep 0.2; nc 127.0.0.1 9999); ls /sys/class/net'
+		agent connect 2001:db8:9::10 80; '"$ASKS_ITSELF"'; ls /sys/class/net'
 	assert_output $'EPERM\nEPERM\nEPERM\nEPERM\nyes\neth0\nlo'
 	hooks network policy
 	WITH=(--annotation io.purple.policy=t)

@@ -107,7 +107,7 @@ tries() {
 
 @test "the container's own loopback is free, and the host's is not" {
 	rules 'allow_outgoing: ["192.0.2.10:80"]'
-	run_under t '(nc -l -p 9999 -e echo yes & sleep 0.2; nc 127.0.0.1 9999)'
+	run_under t "$ASKS_ITSELF"
 	assert_output yes
 	edit_config '.linux.namespaces |= map(select(.type != "network"))'
 	nsenter --net="$PWD/host.net" "$ROOTFS/bin/busybox" nc -ll -p 7777 -e echo open 3>&- &

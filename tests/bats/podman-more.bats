@@ -97,8 +97,10 @@ setup_file() {
 
 @test "--init has catatonit reap, --systemd=always prepares a root for systemd, --log-driver and --attach" {
 	requires catatonit
-	run_podman --init "$IMAGE" sh -c 'cat /proc/1/comm; (sleep 0.1 &); sleep 0.5; ps -o stat | grep -c Z'
-	assert_output $'podman-init\n0'
+	run_podman --init "$IMAGE" sh -c 'cat /proc/1/comm; (sleep 0.1 &); i=0
+		while grep -qs "(sleep)" /proc/[0-9]*/stat; do [ $((i += 1)) -lt 100 ] || exit 9; sleep 0.1; done'
+	assert_status 0
+	assert_output podman-init
 	run_podman --systemd=always "$IMAGE" sh -c 'for d in /run /run/lock /tmp /var/log/journal; do grep -c " $d tmpfs" /proc/mounts; done; echo $container'
 	assert_output $'1\n1\n1\n1\npodman'
 	run_podman --log-driver none -a stderr "$IMAGE" sh -c 'echo out; echo err >&2'

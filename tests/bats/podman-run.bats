@@ -418,7 +418,7 @@ start() {
 		assert_equal "$(<"$dir/cpuset.cpus")" 0
 		assert_equal "$(<"$dir/pids.max")" 30
 	fi
-	run podman_ exec "$ID" sh -c 'i=0; while [ $i -lt 60 ]; do sleep 3 & i=$((i + 1)); done'
+	run podman_ exec "$ID" sh -c 'i=0; while [ $i -lt 60 ]; do sleep 1000 >/dev/null 2>&1 & i=$((i + 1)); done'
 	assert_contains "fork"
 }
 

@@ -13,8 +13,7 @@ setup() {
 	terminal() {
 		new_id
 		run on_a_terminal "podman run --rm -it --name $ID ${WITH[*]} $IMAGE sh -c '
-			i=0; until stty size | grep -v \"^0\" || [ \$((i += 1)) -gt 300 ]; do sleep 0.1; done 2>/dev/null
-			tty; test -t 0 && test -t 1 && test -t 2 && echo all three
+			$SIZE_COMES tty; test -t 0 && test -t 1 && test -t 2 && echo all three
 			ls -l /dev/console; echo x >/dev/tty; exit 9'"
 		assert_status 9
 		assert_contains /dev/pts/0

@@ -19,7 +19,7 @@ teardown() {
 
 # No step hangs the run.
 podman_() {
-	timeout --foreground -k 5 60 podman "$@"
+	timeout --foreground -k 5 150 podman "$@"
 }
 
 # both_ways FUNCTION: calls it for the plain runtime, then under a policy that leaves an agent what
@@ -89,6 +89,12 @@ log_has() {
 # on_a_terminal COMMAND: what the shell command shows on a terminal of 33 lines and 111 columns,
 # without carriage returns. Input that the caller feeds is typed there.
 on_a_terminal() {
+	# At the end of its input script types a NUL: who says nothing does not end.
+	if [[ /dev/stdin -ef /dev/null ]]; then
+		[[ -p silence ]] || mkfifo silence
+		on_a_terminal "$1" <>silence
+		return
+	fi
 	SHELL=/bin/bash timeout 150 script -qec "stty rows 33 cols 111; $1" /dev/null | tr -d '\r\000'
 	return "${PIPESTATUS[0]}"
 }
@@ -108,7 +114,7 @@ podman_teardown() {
 		awk -v prefix="$(test_prefix)-" 'index($2, prefix) == 1 { print $1 }')
 	purple_teardown || left=1
 	((${#ids[@]})) || return "$left"
-	for ((try = 0; try < 40; try++)); do
+	for ((try = 0; try < 40 * ${PURPLE_TEST_SLOWNESS:-4}; try++)); do
 		traces=$(for id in "${ids[@]}"; do
 			[[ ! -e /run/purple/$id ]] || echo "state: /run/purple/$id"
 			find /sys/fs/cgroup -type d -name "libpod-$id"

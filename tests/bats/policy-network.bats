@@ -44,7 +44,7 @@ teardown() {
 	local isolated
 	for isolated in 'description: x' 'network: { isolated: true }' 'network: {}'; do
 		policy t <<<"$isolated"
-		run_under t 'ip -o link | cut -d: -f2; ip route; (nc -l -p 9999 -e echo yes & sleep 0.2; nc 127.0.0.1 9999)'
+		run_under t 'ip -o link | cut -d: -f2; ip route; '"$ASKS_ITSELF"
 		assert_status 0
 		assert_output $' lo\nyes'
 	done

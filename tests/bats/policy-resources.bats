@@ -220,7 +220,8 @@ ESCAPE='for f in /sys/fs/cgroup/*/memory.limit_in_bytes /sys/fs/cgroup/*/memory.
 		filesystem: { scratch_paths: [/tmp] }
 	END
 	run_under t "$ESCAPE"'
-		agent fork-bomb; sleep 0.3; agent thread-bomb'
+		agent fork-bomb; i=0
+		until [ "$(ls -d /proc/[0-9]* | wc -l)" -lt 5 ] || [ $((i += 1)) -gt 100 ]; do sleep 0.1; done; agent thread-bomb'
 	assert_lacks wrote
 	assert_lacks moved
 	local count

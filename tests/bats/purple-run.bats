@@ -42,6 +42,18 @@ agent_in_background() {
 	wait_for 10 is_running "$ID"
 }
 
+# An agent that goes on until it is told, and then ends well; tell_agent waits for that.
+agent_until_told() {
+	agent_in_background 'trap "echo done; exit" TERM; echo ready; while :; do sleep 0.1; done'
+	wait_for 10 grep -q ready agent.out
+}
+
+tell_agent() {
+	kill -TERM "$SUPERVISOR"
+	wait "$SUPERVISOR"
+	assert_equal "$(<agent.out)" $'ready\ndone'
+}
+
 is_running() {
 	[[ $(purple_ ps -q) == *"$1"* ]] && [[ ! -e $PURPLE_ROOT/$1/start.sock ]]
 }
@@ -200,9 +212,9 @@ gone() {
 }
 
 @test "PID 1 reaps what the agent leaves to it" {
-	agent 'for i in 1 2 3 4 5; do (sh -c "sleep 0.1 &"); done; sleep 0.6
-		grep -l "^State:.Z" /proc/[0-9]*/status | wc -l'
-	assert_output 0
+	agent 'for i in 1 2 3 4 5; do (sh -c "sleep 0.1 &"); done; i=0
+		while grep -qs "(sleep)" /proc/[0-9]*/stat; do [ $((i += 1)) -lt 100 ] || exit 9; sleep 0.1; done'
+	assert_status 0
 }
 
 @test "the agent's processes end with it" {
@@ -248,12 +260,11 @@ gone() {
 # --- names ----------------------------------------------------------------------------------------
 
 @test "an id that is taken is refused, and the sandbox that has it goes on" {
-	agent_in_background 'sleep 2; echo done'
+	agent_until_told
 	run purple_ run --profile ./p.yaml --name "$ID" -- true
 	assert_status 125
 	assert_contains "already exists"
-	wait "$SUPERVISOR"
-	assert_equal "$(<agent.out)" "done"
+	tell_agent
 	nothing_left
 }
 
@@ -267,7 +278,7 @@ gone() {
 }
 
 @test "without --name the id is the policy's name and a random suffix" {
-	"$PURPLE" --root "$PURPLE_ROOT" run --profile ./p.yaml -- sleep 30 3>&- &
+	"$PURPLE" --root "$PURPLE_ROOT" run --profile ./p.yaml -- sleep 1000 3>&- &
 	SUPERVISOR=$!
 	wait_for 10 is_running "$ID-"
 	[[ $(purple_ ps -q) =~ ^$ID-[0-9a-f]{6}$ ]]
@@ -309,10 +320,9 @@ gone() {
 }
 
 @test "kill -9 of the cleaner changes nothing for the agent" {
-	agent_in_background 'sleep 1; echo done'
+	agent_until_told
 	kill -KILL "$(cleaner_pid "$SUPERVISOR")"
-	wait "$SUPERVISOR"
-	assert_equal "$(<agent.out)" "done"
+	tell_agent
 	nothing_left
 }
 
@@ -335,11 +345,10 @@ is_stopped() {
 }
 
 @test "doctor --fix leaves sandboxes alone that run" {
-	agent_in_background 'sleep 2; echo done'
+	agent_until_told
 	run purple_ doctor --fix
 	assert_contains "none in $PURPLE_ROOT"
-	wait "$SUPERVISOR"
-	assert_equal "$(<agent.out)" "done"
+	tell_agent
 }
 
 @test "kill -9 of the supervisor at any step leaves nothing behind" {

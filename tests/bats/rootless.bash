@@ -66,7 +66,7 @@ rootless() {
 # In place of the one of podman.bash: all that is built on it is that user's too. Podman warns where
 # the host's root is not a shared mount, which is not the runtime's to say.
 podman_() {
-	rootless timeout --foreground -k 5 60 podman --log-level error "$@"
+	rootless timeout --foreground -k 5 150 podman --log-level error "$@"
 }
 
 rootless_teardown() {

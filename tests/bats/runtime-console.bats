@@ -177,7 +177,7 @@ start_receiver() { # [TEXT]
 		_, status = os.waitpid(pid, 0)
 		print(out.decode(), "status", os.waitstatus_to_exitcode(status))
 	END
-	run timeout 20 python3 resize.py "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
+	run timeout 120 python3 resize.py "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
 	assert_status 0
 	assert_contains "41 143"
 	assert_contains "status 0"

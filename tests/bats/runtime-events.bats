@@ -76,7 +76,7 @@ stream_ends() {
 	start_container 'sleep 1000'
 	local file
 	file=$(cgroup_dir "$(<pid)")/memory.pressure
-	cat "$file" >/dev/null 2>&1 || skip "needs the program's pressure files"
+	cat "$file" >/dev/null 2>&1 || skip "needs a kernel that counts pressure"
 	run purple_rt events --stats "$ID"
 	assert_equal "$(jq -r '.data.memory.psi | "some avg10=\(.some.avg10) full total=\(.full.total)"' <<<"$output")" \
 		"some avg10=0 full total=$(sed -n 's/^full.*total=//p' "$file")"

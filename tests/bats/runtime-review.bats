@@ -136,7 +136,7 @@ os.execv(sys.argv[2], sys.argv[2:])' "$1" "$PURPLE_RUNTIME" --root "$PURPLE_ROOT
 	rm "$BUNDLE/rootfs/etc/passwd"
 	mkfifo "$BUNDLE/rootfs/etc/passwd"
 	set_script 'echo "$HOME"'
-	run timeout 10 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
+	run timeout 60 "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" run --bundle "$BUNDLE" "$ID"
 	assert_status 0
 	assert_output /
 }
@@ -176,14 +176,14 @@ os.execv(sys.argv[2], sys.argv[2:])' "$1" "$PURPLE_RUNTIME" --root "$PURPLE_ROOT
 	requires python3
 	edit_config '.process.terminal = true'
 	set_script 'yes & trap "exit 5" TERM; wait'
-	run timeout 30 python3 -c '
+	run timeout 120 python3 -c '
 import os, signal, subprocess, sys, time
 r, w = os.pipe()
 p = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=w)
 os.close(w)
 time.sleep(2)
 p.send_signal(signal.SIGTERM)
-deadline = time.time() + 5
+deadline = time.time() + 50
 state = ""
 while time.time() < deadline:
     state = subprocess.run([sys.argv[1], "--root", sys.argv[3], "state", sys.argv[-1]],

@@ -38,13 +38,15 @@ setup() {
 @test "nothing but the container holds the pipes that create was given: they close when it ends" {
 	local stream
 	edit_config '.hooks.poststart = [{path: "/bin/true"}]'
-	set_script 'echo one; echo two >&2; sleep 0.3'
+	set_script 'echo one; echo two >&2; exec sleep 1000'
 	mkfifo pipe
 	cat <pipe >seen 3>&- &
 	stream=$!
 	purple_rt create --bundle "$BUNDLE" "$ID" </dev/null >pipe 2>&1 3>&-
 	purple_rt start "$ID"
+	wait_for 5 grep -q two seen
 	kill -0 "$stream"
+	purple_rt kill "$ID" KILL
 	wait_for 5 eval '! kill -0 "$stream" 2>/dev/null'
 	assert_equal "$(cat seen)" $'one\ntwo'
 	wait_status stopped

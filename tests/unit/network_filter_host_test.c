@@ -736,6 +736,53 @@ static int load_and_tidy(void *arg)
 	return 5;
 }
 
+/* How many containers' maps are in a map of maps. */
+static int count_inner(void)
+{
+	_free_ char *path = str_printf("%s/%s", network_pins_own(),
+				       network_map_names[NETWORK_MAP_RINGS]);
+	_close_ int map = kbpf_get(path);
+	uint64_t key, next;
+	int n = 0;
+
+	for (const uint64_t *at = NULL; kbpf_map_next(map, at, &next) == 0; at = &key) {
+		key = next;
+		n++;
+	}
+	return n;
+}
+
+/* One after another, each a little later. */
+static int kill_loaders(void *arg)
+{
+	struct network_filter f;
+	struct err e;
+
+	install_loader(NULL);
+	for (int i = 0; i < 60; i++) {
+		pid_t pid;
+
+		if (network_filter_make(&env.tables, "killed.1", &f, &e) < 0) {
+			fprintf(stderr, "%s\n", e.msg);
+			return 1;
+		}
+		network_filter_clear(&f);
+		if (network_filter_detach("killed.1", &e) < 0)
+			return 2;
+		pid = fork();
+		if (pid == 0)
+			_exit(network_load(&e) < 0);
+		usleep((useconds_t)i * 500);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	if (network_load(&e) < 0)
+		return 3;
+	if (count_entries("spare") != 4 || count_entries("trash") != 0)
+		return 4;
+	return count_inner() == 4 ? 0 : 5;
+}
+
 static int make_with(const char *script, const char *error)
 {
 	struct network_filter f;
@@ -765,6 +812,12 @@ static void the_runtime_loads_it_when_it_is_not_there(void **state)
 {
 	needs_root();
 	assert_int_equal(run_in_group(env.dir, load_and_tidy, NULL), 0);
+}
+
+static void a_loader_that_is_killed_leaves_no_maps(void **state)
+{
+	needs_root();
+	assert_int_equal(run_in_group(env.dir, kill_loaders, NULL), 0);
 }
 
 static void a_loader_that_fails_says_why(void **state)
@@ -802,6 +855,7 @@ int main(void)
 		TEST(a_reload_holds_at_once),
 		TEST(nobody_mounted_bpffs),
 		TEST(the_runtime_loads_it_when_it_is_not_there),
+		TEST(a_loader_that_is_killed_leaves_no_maps),
 		TEST(a_loader_that_fails_says_why),
 	};
 
