@@ -25,10 +25,10 @@
  */
 enum audit_level {
 	AUDIT_RESOURCE = 1u << 0,   /* limits that are hit, what was used at the end */
-	AUDIT_FILESYSTEM = 1u << 1, /* open, remove, rename */
+	AUDIT_FILESYSTEM = 1u << 1, /* what is done with files, Unix sockets */
 	AUDIT_SYSCALL = 1u << 2,    /* system calls that were denied */
 	AUDIT_NETWORK = 1u << 3, /* connect, bind, names asked for: also what is allowed */
-	AUDIT_EXEC = 1u << 4,	 /* start and end of processes, with arguments */
+	AUDIT_EXEC = 1u << 4,	 /* processes: made, started, with arguments, ended */
 	AUDIT_API_CALLS = 1u << 5,	 /* calls of LLMs */
 	AUDIT_BUDGET_USAGE = 1u << 6,	 /* what is spent */
 	AUDIT_SECURITY_EVENTS = 1u << 7, /* denials of anything, changes of privilege, ... */

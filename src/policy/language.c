@@ -346,13 +346,13 @@ static const char *const level_words[] = {
 
 static const char *const level_docs[] = {
 	"limits of memory, processes and CPU that are hit, and what was used at the end",
-	"files that are opened, removed and renamed",
+	"files that are opened, removed, renamed and changed, Unix sockets that are connected and bound",
 	"system calls that are denied",
 	"connections, listening sockets and names asked for, also those that are allowed",
-	"processes that start, with their arguments, and end",
+	"processes that are made, start a program, with its arguments, and end",
 	"calls of LLMs",
 	"what is spent of budgets",
-	"denials of anything, changes of privilege, what scans of prompts found",
+	"denials of anything, changes of privilege and mounts, what scans of prompts found",
 	NULL,
 };
 static const char *const log_failure_words[] = { "stop", "continue", NULL };
@@ -628,7 +628,7 @@ static const struct policy_key ebpf_keys[] = {
 	  .kind = POLICY_KIND_BOOL,
 	  AT(ebpf_monitoring.trace_files),
 	  .preset = "false",
-	  .doc = "Record files that are opened, removed and renamed, as detail_level filesystem does." },
+	  .doc = "Record what is done with files, as detail_level filesystem does." },
 	{ .name = "trace_network",
 	  .kind = POLICY_KIND_BOOL,
 	  AT(ebpf_monitoring.trace_network),
