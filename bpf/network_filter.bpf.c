@@ -171,7 +171,7 @@ static __always_inline bool is_known_out(struct __sk_buff *skb,
 
 	return skb->protocol == bpf_htons(ETH_P_IP) && read_plain(skb, 0, true, &q) &&
 	       (q.protocol == IPPROTO_TCP || skb->len <= FRAGMENT_FROM) &&
-	       is_known_v4(config->key, q.address, q.port);
+	       known_v4(config->key, q.address, q.port);
 }
 
 /* Likewise, to a TCP socket that does not wait for others. */
@@ -183,20 +183,16 @@ static __always_inline bool is_known_in(struct __sk_buff *skb,
 
 	return skb->protocol == bpf_htons(ETH_P_IP) && read_plain(skb, 0, false, &q) &&
 	       q.protocol == IPPROTO_TCP && !(sk && sk->state == BPF_TCP_LISTEN) &&
-	       is_known_v4(config->key, q.address, q.port);
+	       known_v4(config->key, q.address, q.port);
 }
 
-SEC("cgroup_skb/egress")
-int network_out(struct __sk_buff *skb)
+static __noinline int packet_out(struct __sk_buff *skb, const struct network_config *config)
 {
-	const struct network_config *config = bpf_get_local_storage(&storage, 0);
 	struct packet p = { .peer.hook = NETWORK_HOOK_OUT };
 	struct bpf_sock *sk = skb->sk;
 	enum packet_kind kind;
 	__u64 v;
 
-	if (is_known_out(skb, config))
-		return 1;
 	if ((config->flags & NETWORK_OWN_LOOPBACK) && skb->ifindex == LOOPBACK_IFINDEX)
 		return 1;
 	kind = parse(skb, skb->protocol, 0, &p, true);
@@ -220,6 +216,14 @@ int network_out(struct __sk_buff *skb)
 		return 0;
 	note_passed(skb, config, &p, false);
 	return 1;
+}
+
+SEC("cgroup_skb/egress")
+int network_out(struct __sk_buff *skb)
+{
+	const struct network_config *config = bpf_get_local_storage(&storage, 0);
+
+	return is_known_out(skb, config) ? 1 : packet_out(skb, config);
 }
 
 /* A packet for a port that waits for others: a listening TCP socket, any UDP socket. */
@@ -265,17 +269,13 @@ static __always_inline __u64 decide_tcp_in(struct __sk_buff *skb,
 	return decide_connection(config, p, state);
 }
 
-SEC("cgroup_skb/ingress")
-int network_in(struct __sk_buff *skb)
+static __noinline int packet_in(struct __sk_buff *skb, const struct network_config *config)
 {
-	const struct network_config *config = bpf_get_local_storage(&storage, 0);
 	struct packet p = { .peer.hook = NETWORK_HOOK_IN };
 	struct bpf_sock *sk = skb->sk;
 	enum packet_kind kind;
 	__u64 v;
 
-	if (is_known_in(skb, config))
-		return 1;
 	if ((config->flags & NETWORK_OWN_LOOPBACK) && skb->ifindex == LOOPBACK_IFINDEX)
 		return 1;
 	kind = parse(skb, skb->protocol, 0, &p, false);
@@ -303,6 +303,14 @@ int network_in(struct __sk_buff *skb)
 	return VERDICT_WHAT(v) == NETWORK_AUDIT;
 }
 
+SEC("cgroup_skb/ingress")
+int network_in(struct __sk_buff *skb)
+{
+	const struct network_config *config = bpf_get_local_storage(&storage, 0);
+
+	return is_known_in(skb, config) ? 1 : packet_in(skb, config);
+}
+
 /* --- packets at the device --- */
 
 /* As is_known_out(), from the header of the link on. */
@@ -316,9 +324,9 @@ static __always_inline bool is_known_wire(struct __sk_buff *skb,
 		return (const void *)(eth + 1) <= (const void *)(long)skb->data_end &&
 		       eth->h_proto == bpf_htons(ETH_P_IP) && !skb->vlan_present &&
 		       read_plain(skb, ETH_HLEN, true, &q) &&
-		       is_known_v4(wire->key, q.address, q.port);
+		       known_v4(wire->key, q.address, q.port);
 	return wire->header == 0 && read_plain(skb, 0, true, &q) &&
-	       is_known_v4(wire->key, q.address, q.port);
+	       known_v4(wire->key, q.address, q.port);
 }
 
 /* The protocol of the network layer as the bytes say, whatever the sender told the kernel. */
@@ -350,25 +358,15 @@ static __always_inline bool was_passed(const struct network_config *config,
 	return bpf_map_lookup_elem(&passed, &flow);
 }
 
-/* At the device all that the container sends passes: ingress of the host's end, or egress. */
-static __always_inline int on_wire(struct __sk_buff *skb, __u32 slot)
+static __noinline int packet_on_wire(struct __sk_buff *skb, __u64 key, __u32 header)
 {
 	struct packet p = { .peer.hook = NETWORK_HOOK_WIRE };
 	const struct network_config *config;
 	__u64 v = VERDICT(NETWORK_DENY, NETWORK_RULE_PROTOCOL, 0);
-	const struct network_wire *wire = bpf_map_lookup_elem(&wires, &slot);
-	__u32 header, protocol;
 	enum packet_kind kind;
 	struct who nobody = {};
-	__u64 key;
+	__u32 protocol;
 
-	if (!wire)
-		return TC_ACT_SHOT;
-	/* Most packets passed the cgroup a moment ago, on this processor. */
-	if (is_known_wire(skb, wire))
-		return TC_ACT_UNSPEC;
-	header = wire->header;
-	key = wire->key;
 	config = bpf_map_lookup_elem(&configs, &key);
 	if (!config)
 		return TC_ACT_SHOT;
@@ -387,6 +385,19 @@ static __always_inline int on_wire(struct __sk_buff *skb, __u32 slot)
 	if (!is_group_report(&p))
 		report(config, &p.peer, &nobody, v);
 	return VERDICT_WHAT(v) == NETWORK_AUDIT ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+}
+
+/* At the device all that the container sends passes: ingress of the host's end, or egress. */
+static __always_inline int on_wire(struct __sk_buff *skb, __u32 slot)
+{
+	const struct network_wire *wire = bpf_map_lookup_elem(&wires, &slot);
+
+	if (!wire)
+		return TC_ACT_SHOT;
+	/* Most packets passed the cgroup a moment ago, on this processor. */
+	if (is_known_wire(skb, wire))
+		return TC_ACT_UNSPEC;
+	return packet_on_wire(skb, wire->key, wire->header);
 }
 
 /* By a filter of clsact, whose class id says whose wire it is. */

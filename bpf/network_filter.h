@@ -159,6 +159,19 @@ struct network_hits {
 	__u64 limited;	    /* not written since there were too many of the rule */
 	__u64 paced; /* when its next event would come if they came evenly; CLOCK_BOOTTIME */
 };
+/* Value of `allowed`: a target, and how often `rule` has allowed it without being asked. */
+#define NETWORK_ALLOWED_BITS 8
+#define NETWORK_ALLOWED (1u << NETWORK_ALLOWED_BITS) /* of a processor */
+struct network_allowed {
+	__u32 turn;
+	__u32 port; /* as in struct network_range */
+	__u64 key;
+	__u8 address[16]; /* IPv4 as ::ffff:a.b.c.d */
+	__u64 hits;	  /* that are not in the container's `hits` yet */
+	__u32 rule;
+	__u32 index; /* of the rule in `hits` */
+	__u32 reserved[4];
+};
 /* Events of one rule: so many at once, and one each so many nanoseconds. */
 #define NETWORK_EVENTS_BURST 200ull
 #define NETWORK_EVENTS_PAUSE 100000000ull

@@ -72,11 +72,54 @@ static __always_inline void remember_target(const struct network_config *config,
 	state->key = config->key;
 }
 
-/* connect(), also of UDP, and sendmsg() with an address. */
-static __always_inline int on_target(struct bpf_sock_addr *ctx, struct target *t,
-				     bool is_v6_call)
+/* For another target. Who made the socket is known from socket(). */
+static __always_inline void forget_target(struct socket_state *state)
 {
-	const struct network_config *config = bpf_get_local_storage(&storage, 0);
+	if (state->who.pid != bpf_get_current_pid_tgid() >> 32)
+		ask_who(&state->who);
+	state->key = 0;
+	state->incoming = 0;
+	state->named = 0;
+	state->tls = TLS_UNKNOWN;
+	state->redirected = 0;
+}
+
+/*
+ * What nearly all calls of connect() are: TCP, to where address rules have let something go lately.
+ * (That is neither the loopback nor a port that is redirected.) As with packets, the rest is
+ * another function, so that the processor has little to load and to save for these.
+ */
+static __always_inline bool is_known_connect(struct bpf_sock_addr *ctx,
+					     const struct network_config *config)
+{
+	__u32 address = ctx->user_ip4, port = bpf_ntohs(ctx->user_port);
+	struct network_allowed *a;
+	struct socket_state *state;
+
+	if (ctx->type != SOCK_STREAM || ctx->protocol != IPPROTO_TCP)
+		return false;
+	a = known_v4(config->key, address, NETWORK_TCP + port);
+	if (!a)
+		return false;
+	state = bpf_sk_storage_get(&sockets, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	state = own_state(config, state);
+	if (state) {
+		forget_target(state);
+		set_v4(state->address, address);
+		state->port = NETWORK_TCP + port;
+		state->rule = a->rule;
+		state->key = config->key;
+	}
+	/* Should another target have taken its place just now, it counts for that one. */
+	__sync_fetch_and_add(&a->hits, 1);
+	return true;
+}
+
+/* connect(), also of UDP, and sendmsg() with an address. */
+static __always_inline int on_target(struct bpf_sock_addr *ctx,
+				     const struct network_config *config,
+				     struct target *t, bool is_v6_call)
+{
 	struct socket_state *state = NULL;
 	struct who who = {};
 	__u32 space = 0;
@@ -96,16 +139,8 @@ static __always_inline int on_target(struct bpf_sock_addr *ctx, struct target *t
 	if (t->is_v4 && v4_of(t->address) == bpf_htonl(NETWORK_SELF_TEST_ADDRESS) &&
 	    t->port == NETWORK_SELF_TEST_PORT)
 		return 0;
-	if (state && t->hook == NETWORK_HOOK_CONNECT) {
-		/* Else it is known from socket(). */
-		if (state->who.pid != bpf_get_current_pid_tgid() >> 32)
-			ask_who(&state->who);
-		state->key = 0;
-		state->incoming = 0;
-		state->named = 0;
-		state->tls = TLS_UNKNOWN;
-		state->redirected = 0;
-	}
+	if (state && t->hook == NETWORK_HOOK_CONNECT)
+		forget_target(state);
 	if ((config->flags & NETWORK_REDIRECT_DNS) && config->dns_port &&
 	    (t->port & 0xffff) == 53) {
 		if (!state)
@@ -141,40 +176,49 @@ static __always_inline int on_target(struct bpf_sock_addr *ctx, struct target *t
 	return VERDICT_WHAT(v) == NETWORK_AUDIT;
 }
 
+static __noinline int call_v4(struct bpf_sock_addr *ctx,
+			      const struct network_config *config, __u32 hook)
+{
+	struct target t = { .hook = hook };
+
+	target_v4(ctx, &t);
+	return on_target(ctx, config, &t, false);
+}
+
+static __noinline int call_v6(struct bpf_sock_addr *ctx,
+			      const struct network_config *config, __u32 hook)
+{
+	struct target t = { .hook = hook };
+
+	target_v6(ctx, &t);
+	return on_target(ctx, config, &t, true);
+}
+
 SEC("cgroup/connect4")
 int network_connect4(struct bpf_sock_addr *ctx)
 {
-	struct target t = { .hook = NETWORK_HOOK_CONNECT };
+	const struct network_config *config = bpf_get_local_storage(&storage, 0);
 
-	target_v4(ctx, &t);
-	return on_target(ctx, &t, false);
+	return is_known_connect(ctx, config) ? 1 :
+					       call_v4(ctx, config, NETWORK_HOOK_CONNECT);
 }
 
 SEC("cgroup/connect6")
 int network_connect6(struct bpf_sock_addr *ctx)
 {
-	struct target t = { .hook = NETWORK_HOOK_CONNECT };
-
-	target_v6(ctx, &t);
-	return on_target(ctx, &t, true);
+	return call_v6(ctx, bpf_get_local_storage(&storage, 0), NETWORK_HOOK_CONNECT);
 }
 
 SEC("cgroup/sendmsg4")
 int network_sendmsg4(struct bpf_sock_addr *ctx)
 {
-	struct target t = { .hook = NETWORK_HOOK_SEND };
-
-	target_v4(ctx, &t);
-	return on_target(ctx, &t, false);
+	return call_v4(ctx, bpf_get_local_storage(&storage, 0), NETWORK_HOOK_SEND);
 }
 
 SEC("cgroup/sendmsg6")
 int network_sendmsg6(struct bpf_sock_addr *ctx)
 {
-	struct target t = { .hook = NETWORK_HOOK_SEND };
-
-	target_v6(ctx, &t);
-	return on_target(ctx, &t, true);
+	return call_v6(ctx, bpf_get_local_storage(&storage, 0), NETWORK_HOOK_SEND);
 }
 
 /* Where an address is the forwarder's, shows the one that the program asked. */

@@ -8,19 +8,12 @@
 static __always_inline struct network_hits *hits_of(const struct network_config *config,
 						    __u32 rule)
 {
-	__u32 index = NETWORK_HITS_INDEX(rule, config->rules);
-	__u64 key = config->key;
-	void *map = bpf_map_lookup_elem(&hits, &key);
-
-	return map ? bpf_map_lookup_elem(map, &index) : NULL;
+	return hits_at(config->key, NETWORK_HITS_INDEX(rule, config->rules));
 }
 
-static __noinline void count_allowed(const struct network_config *config, __u32 rule)
+static __always_inline void count_allowed(const struct network_config *config, __u32 rule)
 {
-	struct network_hits *h = hits_of(config, rule);
-
-	if (h)
-		__sync_fetch_and_add(&h->allowed, 1);
+	count_allowed_at(config->key, NETWORK_HITS_INDEX(rule, config->rules), 1);
 }
 
 /* How many alike denials the event to be written stands for; 0: none is due. */

@@ -158,24 +158,18 @@ struct {
 } recent SEC(".maps");
 
 /*
- * Targets that address rules have allowed lately, on this processor. Of one key they never change;
- * what names or the forwarder's port had a part in is not here. `turn` is odd while it is written:
- * a program that another one interrupts meanwhile, or that it was written under, knows nothing.
+ * Targets that address rules have allowed lately, NETWORK_ALLOWED of each processor, one in a line
+ * of its cache (an array that can be mapped begins with a page). Of one key they never change; what
+ * names or the forwarder's port had a part in is not here. `turn` is odd while it is written: a
+ * program that another one interrupts meanwhile, or that it was written under, knows nothing.
+ * Who loads this says for how many processors; others look the rules up.
  */
-#define ALLOWED_BITS 8
-struct allowed {
-	__u32 turn;
-	__u32 port; /* as in struct target */
-	__u64 key;
-	__u8 address[16];
-	__u32 rule;
-	__u32 reserved;
-};
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1 << ALLOWED_BITS);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, NETWORK_ALLOWED);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
-	__type(value, struct allowed);
+	__type(value, struct network_allowed);
 } allowed SEC(".maps");
 
 struct scratch {

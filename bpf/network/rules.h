@@ -201,44 +201,47 @@ static __always_inline __u64 name_verdict(const struct network_config *config,
 /* The two directions between the compiler and an interrupt: no load or store goes past it. */
 #define BARRIER() __asm__ volatile("" : : : "memory")
 
-static __always_inline struct allowed *allowed_at(__u32 mixed)
+static __always_inline struct network_allowed *allowed_at(__u32 mixed)
 {
-	__u32 index = mixed * 0x9e3779b1 >> (32 - ALLOWED_BITS);
+	__u32 index = bpf_get_smp_processor_id() << NETWORK_ALLOWED_BITS |
+		      mixed * 0x9e3779b1 >> (32 - NETWORK_ALLOWED_BITS);
 
 	return bpf_map_lookup_elem(&allowed, &index);
 }
 
-static __always_inline struct allowed *allowed_slot(__u64 key, const struct target *t)
+static __always_inline struct network_allowed *allowed_slot(__u64 key,
+							    const struct target *t)
 {
 	const __u32 *a = (const __u32 *)t->address;
 
 	return allowed_at((__u32)key ^ a[0] ^ a[1] ^ a[3] ^ t->port);
 }
 
-/* is_known_allowed() of an IPv4 address, for packets: all in registers. */
-static __always_inline bool is_known_v4(__u64 key, __u32 address, __u32 port)
+/* is_known_allowed() of an IPv4 address, all in registers: what knows it; NULL: nothing does. */
+static __always_inline struct network_allowed *known_v4(__u64 key, __u32 address, __u32 port)
 {
-	const volatile struct allowed *a = allowed_at((__u32)key ^ address ^ port);
+	struct network_allowed *ret = allowed_at((__u32)key ^ address ^ port);
+	const volatile struct network_allowed *a = ret;
 	const volatile __u32 *at;
 	__u32 turn;
 
 	if (!a || !key)
-		return false;
+		return NULL;
 	turn = a->turn;
 	at = (const volatile __u32 *)a->address;
 	BARRIER();
 	if ((turn & 1) || a->key != key || a->port != port || at[3] != address ||
 	    at[2] != bpf_htonl(0xffff) || *(const volatile __u64 *)at != 0)
-		return false;
+		return NULL;
 	BARRIER();
-	return a->turn == turn;
+	return a->turn == turn ? ret : NULL;
 }
 
 /* Whether the rules of a key are known to allow the target; else they are to be asked. */
 static __always_inline bool is_known_allowed(__u64 key, const struct target *t,
 					     __u32 *ret_rule)
 {
-	const volatile struct allowed *a = allowed_slot(key, t);
+	const volatile struct network_allowed *a = allowed_slot(key, t);
 	__u32 turn;
 
 	if (!a || !key)
@@ -253,10 +256,27 @@ static __always_inline bool is_known_allowed(__u64 key, const struct target *t,
 	return a->turn == turn;
 }
 
-static __always_inline void note_allowed(__u64 key, const struct target *t, __u32 rule)
+static __always_inline struct network_hits *hits_at(__u64 key, __u32 index)
 {
-	struct allowed *a = allowed_slot(key, t);
+	void *map = bpf_map_lookup_elem(&hits, &key);
+
+	return map ? bpf_map_lookup_elem(map, &index) : NULL;
+}
+
+static __noinline void count_allowed_at(__u64 key, __u32 index, __u64 n)
+{
+	struct network_hits *h = hits_at(key, index);
+
+	if (h)
+		__sync_fetch_and_add(&h->allowed, n);
+}
+
+static __noinline void note_allowed(const struct network_config *config,
+				    const struct target *t, __u32 rule)
+{
+	struct network_allowed *a = allowed_slot(config->key, t);
 	__u32 turn;
+	__u64 n;
 
 	if (!a)
 		return;
@@ -265,10 +285,16 @@ static __always_inline void note_allowed(__u64 key, const struct target *t, __u3
 	if ((turn & 1) || __sync_val_compare_and_swap(&a->turn, turn, turn + 1) != turn)
 		return;
 	BARRIER();
-	a->key = key;
+	n = a->hits;
+	if (n) {
+		__sync_fetch_and_add(&a->hits, -n);
+		count_allowed_at(a->key, a->index, n);
+	}
+	a->key = config->key;
 	a->port = t->port;
 	copy_address(a->address, t->address);
 	a->rule = rule;
+	a->index = NETWORK_HITS_INDEX(rule, config->rules);
 	BARRIER();
 	*(volatile __u32 *)&a->turn = turn + 2;
 }
@@ -326,7 +352,7 @@ static __always_inline __u64 decide(const struct network_config *config,
 	v = decide_by_rules(config, t, remembered);
 	/* With the loopback's addresses it matters where a packet goes. */
 	if (VERDICT_WHAT(v) == NETWORK_ALLOW && (v & VERDICT_STEADY) && !is_loopback(t))
-		note_allowed(config->key, t, VERDICT_RULE(v));
+		note_allowed(config, t, VERDICT_RULE(v));
 	return v;
 }
 

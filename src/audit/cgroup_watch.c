@@ -185,6 +185,12 @@ bool cgroup_watch_next(struct cgroup_watch *w, uint64_t now, bool all, struct cg
 
 /* --- lines --- */
 
+bool cgroup_hit_is_violation(const struct cgroup_hit *x)
+{
+	return x->limit == CGROUP_LIMIT_OOM || x->limit == CGROUP_LIMIT_OOM_KILL ||
+	       x->limit == CGROUP_LIMIT_PIDS_MAX;
+}
+
 void cgroup_hit_print(const struct audit_head *h, const struct cgroup_hit *x, struct buf *out)
 {
 	static const char *const actions[] = {

@@ -74,6 +74,8 @@ struct cgroup_hit {
 bool cgroup_watch_next(struct cgroup_watch *w, uint64_t now, bool all,
 		       struct cgroup_hit *ret);
 
+/* Not what is but slow, or nearly there. */
+bool cgroup_hit_is_violation(const struct cgroup_hit *x);
 void cgroup_hit_print(const struct audit_head *h, const struct cgroup_hit *x,
 		      struct buf *out);
 /* What was used, as far as it is known. */

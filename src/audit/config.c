@@ -22,16 +22,26 @@ static const struct json_field log_fields[] = {
 };
 static const struct json_type log_type = { sizeof(struct audit_log_config), log_fields };
 
+static const struct json_field alert_fields[] = {
+	JSON_FR(audit_alert_config, policy, "policy", JSON_STR),
+	JSON_F(audit_alert_config, command, "command", JSON_STRV),
+	JSON_F(audit_alert_config, webhook, "webhook", JSON_STR),
+	{},
+};
+static const struct json_type alert_type = { sizeof(struct audit_alert_config),
+					     alert_fields };
+
 static const struct json_field config_fields[] = {
 	JSON_FR(audit_config, container, "container", JSON_STR),
 	JSON_FT(audit_config, logs, "logs", JSON_STRUCTS, &log_type),
+	JSON_FT(audit_config, alerts, "alerts", JSON_STRUCTS, &alert_type),
 	{},
 };
 static const struct json_type config_type = { sizeof(struct audit_config), config_fields };
 
 uint32_t audit_config_levels(const struct audit_config *c)
 {
-	uint32_t levels = 0;
+	uint32_t levels = c->alerts.n ? AUDIT_SECURITY_EVENTS | AUDIT_RESOURCE : 0;
 
 	for (size_t i = 0; i < c->logs.n; i++)
 		levels |= c->logs.v[i].levels;

@@ -34,6 +34,8 @@ enum audit_level {
 	AUDIT_SECURITY_EVENTS = 1u << 7, /* denials of anything, changes of privilege, ... */
 	AUDIT_COUNTS = 1u << 8,		 /* trace_syscalls: counts of all system calls */
 };
+/* Beside others, on a line's way: it is of a violation. No log asks for it. */
+#define AUDIT_ALERT (1u << 9)
 #define AUDIT_LEVELS 8 /* words of detail_level */
 #define AUDIT_LEVEL_ALL ((1u << AUDIT_LEVELS) - 1)
 
@@ -51,12 +53,21 @@ struct audit_log_config {
 };
 typedef LIST_OF(struct audit_log_config) audit_log_configs;
 
+/* Who is told of violations (alert.h). Each policy has its own. */
+struct audit_alert_config {
+	char *policy;
+	struct strv command; /* argv, run as root; empty: none */
+	char *webhook;	     /* URL; NULL: none */
+};
+typedef LIST_OF(struct audit_alert_config) audit_alert_configs;
+
 struct audit_config {
 	char *container;
 	audit_log_configs logs; /* empty: it is not audited */
+	audit_alert_configs alerts;
 };
 
-/* The levels of all logs. */
+/* The levels of all logs, and of what is alerted to. */
 uint32_t audit_config_levels(const struct audit_config *c);
 /* Whether the container ends when it cannot be recorded any more: one log says so. */
 bool audit_config_stops(const struct audit_config *c);

@@ -354,3 +354,19 @@ void audit_event_failure(const struct audit_head *h, const char *type, const cha
 	buf_adds(out, "}");
 	audit_event_close(out);
 }
+
+void audit_event_alert_failed(const struct audit_head *h, const char *policy,
+			      const char *action, const char *message, struct buf *out)
+{
+	audit_event_begin(out, h, "action_failed", NULL);
+	buf_addf(out, ",\"action\":\"%s\"", action);
+	if (policy) {
+		buf_adds(out, ",\"rule\":{\"name\":\"audit.alert\",\"ruleset\":");
+		json_quote(out, policy);
+		buf_adds(out, "}");
+	}
+	buf_adds(out, ",\"error\":{\"message\":");
+	json_quote(out, message);
+	buf_adds(out, "}");
+	audit_event_close(out);
+}

@@ -82,6 +82,10 @@ void audit_event_end(const struct audit_head *h, uint64_t denied,
 void audit_event_failure(const struct audit_head *h, const char *type, const char *path,
 			 const char *message, struct buf *out);
 
+/* An alert that was not given: `action` "alert" or "webhook". `policy` NULL: of none in particular. */
+void audit_event_alert_failed(const struct audit_head *h, const char *policy,
+			      const char *action, const char *message, struct buf *out);
+
 /* How often a rule denied, also what was not told one by one. */
 struct audit_sum {
 	uint32_t rule;

@@ -103,7 +103,10 @@ static void tell_limits(struct monitor *m, bool all)
 		struct audit_head head = monitor_head_now(m);
 
 		cgroup_hit_print(&head, &hit, &line);
-		monitor_tell(m, AUDIT_RESOURCE, &line, false);
+		monitor_tell(m,
+			     cgroup_hit_is_violation(&hit) ? AUDIT_RESOURCE | AUDIT_ALERT :
+							     AUDIT_RESOURCE,
+			     &line, false);
 	}
 }
 
@@ -262,6 +265,7 @@ int monitor_make(const char *id, uint32_t generation, struct monitor **ret, stru
 	m->log = (struct audit_log){ .fd = MONITOR_FD_LOG, .max = AUDIT_LOG_MAX };
 	m->tick_pause = SECOND;
 	m->warden = -1;
+	m->alerts.fd = -1;
 	for (size_t i = 0; i < CLIENTS_MAX; i++)
 		m->clients[i] = -1;
 	/* gmtime_r() reads the time zone's file at its first call. */
@@ -275,6 +279,8 @@ int monitor_make(const char *id, uint32_t generation, struct monitor **ret, stru
 		r = monitor_network_make(m, generation, e);
 	if (r == 0)
 		r = open_group(m, e);
+	if (r == 0)
+		r = monitor_stop_make(m, e);
 	if (r == 0)
 		r = monitor_record_make(m, e);
 	if (r == 0)
@@ -310,6 +316,8 @@ int monitor_enter_jail(struct monitor *m, struct err *e)
 		r = audit_cutter_wait(m->network.cutter, e);
 	if (r == 0 && m->warden >= 0)
 		r = warden_wait(m->warden, e);
+	if (r == 0)
+		r = monitor_alert_wait(m, e);
 	return r < 0 ? r : monitor_record_wait(m, e);
 }
 
@@ -323,6 +331,8 @@ enum {
 	WAIT_REPORTS,
 	WAIT_LINES,
 	WAIT_WARDEN,
+	WAIT_ALERTS,
+	WAIT_STOP,
 	WAIT_GROUP,
 	WAIT_FORWARDERS = WAIT_GROUP + CGROUP_WATCH_WAKERS,
 	WAIT_CLIENTS = WAIT_FORWARDERS + FORWARDERS_MAX,
@@ -343,6 +353,7 @@ static int time_left(struct monitor *m)
 	sooner(&due, monitor_trace_due(m));
 	if (m->warden < 0)
 		sooner(&due, m->timeout_at);
+	sooner(&due, m->alerts.count_at);
 	if (!due)
 		return -1;
 	return due > now ? (int)((due - now) / 1000000) + 1 : 0;
@@ -368,6 +379,8 @@ static int wait_for(struct monitor *m, struct pollfd p[WAIT_MAX], struct err *e)
 	p[WAIT_LINES] = (struct pollfd){ .fd = is_behind ? r->recorder.lines_fd : -1,
 					 .events = POLLOUT };
 	p[WAIT_WARDEN] = (struct pollfd){ .fd = m->warden, .events = POLLIN };
+	p[WAIT_ALERTS] = (struct pollfd){ .fd = m->alerts.fd, .events = POLLIN };
+	p[WAIT_STOP] = (struct pollfd){ .fd = m->stop.fd, .events = POLLIN };
 	cgroup_watch_poll(&m->group, p + WAIT_GROUP);
 	for (size_t i = 0; i < FORWARDERS_MAX; i++)
 		p[WAIT_FORWARDERS + i] = (struct pollfd){ .fd = m->network.forwarders[i].fd,
@@ -407,6 +420,10 @@ static void read_all(struct monitor *m, const struct pollfd p[WAIT_MAX])
 		monitor_record_hear(m);
 	if (p[WAIT_WARDEN].revents)
 		hear_warden(m);
+	if (p[WAIT_ALERTS].revents)
+		monitor_alert_hear(m);
+	if (p[WAIT_STOP].revents)
+		monitor_stop_read(m);
 }
 
 /* What is due by the clock, and what the recorder takes. */
@@ -419,6 +436,8 @@ static void do_due(struct monitor *m)
 		read_group(m);
 	if (m->tick_at && m->tick_at <= now)
 		tick(m);
+	if (m->alerts.count_at && m->alerts.count_at <= now)
+		monitor_alert_counts(m);
 	monitor_record_push(m);
 	end_unrecorded(m);
 	end_overdue(m, now);
@@ -494,7 +513,9 @@ int monitor_run(struct monitor *m, struct err *e)
 		write_usage(m);
 		monitor_trace_drain(m);
 		monitor_network_drain(m);
+		monitor_stop_read(m);
 		write_end(m);
+		monitor_alert_finish(m);
 		monitor_record_finish(m, FLUSH_MS);
 		if (m->warden >= 0)
 			(void)!warden_tell(m->warden, WARDEN_BYE, WARDEN_FOR_OTHERS);

@@ -61,7 +61,7 @@ void monitor_tell_failure(struct monitor *m, const char *type, const char *path,
 	_buf_free_ struct buf line = {};
 
 	audit_event_failure(&head, type, path, message, &line);
-	monitor_tell(m, 0, &line, true);
+	monitor_tell(m, AUDIT_ALERT, &line, true);
 }
 
 void monitor_expect_tick(struct monitor *m)
@@ -81,6 +81,9 @@ void monitor_record(struct monitor *m, uint32_t levels, const struct buf *line)
 {
 	struct monitor_record *r = &m->record;
 
+	if (levels & AUDIT_ALERT)
+		monitor_alert(m, line);
+	levels &= ~AUDIT_ALERT;
 	if (!r->config.logs.n || (levels && !(levels & audit_config_levels(&r->config))))
 		return;
 	if (r->recorder.lines_fd < 0 || line->failed ||
@@ -219,7 +222,6 @@ static int read_config(struct monitor *m, struct err *e)
 	size_t len;
 	int r = fd_read_all(MONITOR_FD_AUDIT, AUDIT_CONFIG_MAX, &text, &len, e);
 
-	close(MONITOR_FD_AUDIT);
 	return r < 0 ? r : audit_config_parse(text, len, &m->record.config, e);
 }
 
@@ -237,12 +239,16 @@ int monitor_record_make(struct monitor *m, struct err *e)
 	if (!monitor_fd_is_there(MONITOR_FD_AUDIT))
 		return 0;
 	k = read_config(m, e);
+	if (k == 0)
+		k = monitor_alert_make(m, e);
+	close(MONITOR_FD_AUDIT);
 	if (k == 0 && r->config.logs.n)
 		k = audit_recorder_start(
 			&(struct audit_recorder_start){
 				.config = &r->config,
 				.others_fd = has_others ? MONITOR_FD_OTHERS : -1,
-				.end = m->limits.ends_on_death ? &end : NULL },
+				.end = m->limits.ends_on_death ? &end : NULL,
+				.alerts_fd = m->alerts.fd },
 			&r->recorder, e);
 	if (has_others)
 		close(MONITOR_FD_OTHERS);

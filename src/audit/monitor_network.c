@@ -42,7 +42,8 @@ static const struct audit_rules *rules_of(const struct monitor_network *n,
 /* Whatever a policy would deny is also of interest to who asks for denials alone. */
 static uint32_t levels_of(bool is_denied)
 {
-	return is_denied ? AUDIT_NETWORK | AUDIT_SECURITY_EVENTS : AUDIT_NETWORK;
+	return is_denied ? AUDIT_NETWORK | AUDIT_SECURITY_EVENTS | AUDIT_ALERT :
+			   AUDIT_NETWORK;
 }
 
 /* --- the ring --- */

@@ -8,6 +8,7 @@
 
 #include <bpf/libbpf.h>
 
+#include "audit/alert.h"
 #include "audit/cgroup_watch.h"
 #include "audit/config.h"
 #include "audit/event.h"
@@ -95,10 +96,23 @@ struct monitor_trace {
 	int batch;
 	uint64_t sequence, lost, read;
 	uint64_t merged[TRACE_TYPES]; /* told by the counts of events */
+	struct pace violations;	      /* for events.jsonl */
 	uint64_t count_at;	      /* CLOCK_BOOTTIME */
 	uint32_t arch;		      /* libseccomp's word for the host's */
 	uint32_t init_pid;
 	struct audit_exit exit; /* of init */
+};
+
+/* --- alerts (monitor_alert.c) --- */
+
+/* To purple-alert. */
+struct monitor_alerts {
+	int fd; /* -1: nobody is to be alerted, or can be */
+	struct {
+		struct pace pace;
+		uint64_t untold;
+	} of[ALERT_TYPES];
+	uint64_t count_at; /* CLOCK_BOOTTIME; 0: nothing is untold */
 };
 
 struct monitor {
@@ -108,6 +122,11 @@ struct monitor {
 	struct monitor_network network;
 	struct monitor_trace trace;
 	struct cgroup_watch group;
+	struct monitor_alerts alerts;
+	struct {
+		int fd; /* inotify, of end.jsonl; -1: it is not told */
+		off_t seen;
+	} stop; /* monitor_stop.c */
 	int clients[CLIENTS_MAX];
 	struct audit_lost told, now;  /* in lines of before; all */
 	uint64_t tick_at, tick_pause; /* 0: nothing to look at */
@@ -127,7 +146,7 @@ struct audit_head monitor_head_numbered(const struct monitor *m, uint64_t at,
 struct audit_head monitor_head_now(struct monitor *m);
 /*
  * Writes a line to events.jsonl and gives it to the recorder; `levels` of audit/config.h, 0: to all
- * logs. `last`: it may use the reserve. False: events.jsonl has it not.
+ * logs; with AUDIT_ALERT it is alerted to. `last`: it may use the reserve. False: events.jsonl has it not.
  */
 bool monitor_tell(struct monitor *m, uint32_t levels, const struct buf *line, bool last);
 /* To the recorder alone: what there is too much of for events.jsonl. */
@@ -152,6 +171,18 @@ void monitor_record_hear(struct monitor *m);
 /* All is over: at most so long until it is all written. */
 void monitor_record_finish(struct monitor *m, uint64_t ms);
 
+/* --- alerts --- */
+
+/* Reads its settings again from MONITOR_FD_AUDIT. As monitor_record_make(), and _wait(). */
+int monitor_alert_make(struct monitor *m, struct err *e);
+int monitor_alert_wait(struct monitor *m, struct err *e);
+/* Tells of a line that is a violation. */
+void monitor_alert(struct monitor *m, const struct buf *line);
+/* And how many were not told of, which is due at alerts.count_at. */
+void monitor_alert_counts(struct monitor *m);
+void monitor_alert_hear(struct monitor *m);
+void monitor_alert_finish(struct monitor *m);
+
 /* --- the network filter --- */
 
 int monitor_network_make(struct monitor *m, uint32_t generation, struct err *e);
@@ -174,6 +205,12 @@ void monitor_network_tell_sums(struct monitor *m);
 int monitor_use_rules(struct monitor *m, int text_fd, int hits, uint32_t generation,
 		      struct err *e);
 int monitor_use_forwarder(struct monitor *m, int fd, struct err *e);
+
+/* --- why it ends --- */
+
+/* Before MONITOR_FD_AUDIT is read. */
+int monitor_stop_make(struct monitor *m, struct err *e);
+void monitor_stop_read(struct monitor *m);
 
 /* --- requests (monitor_requests.c) --- */
 

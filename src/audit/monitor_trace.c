@@ -31,15 +31,31 @@
 
 static struct audit_head trace_head(struct monitor *m, uint64_t at)
 {
-	/* Numbers of their own: events.jsonl has none of these lines. */
+	/* Numbers of their own: events.jsonl has few of these lines. */
 	return monitor_head_numbered(m, at, ++m->trace.sequence);
 }
 
+/* Not what is done, if by few: another user, more capabilities. Texts of others are quoted. */
+static bool is_violation(uint32_t levels, const struct buf *line)
+{
+	static const char verdict[] = ",\"verdict\":\"deny\"";
+
+	return (levels & AUDIT_SECURITY_EVENTS) && !line->failed &&
+	       memmem(line->s, line->len, verdict, sizeof(verdict) - 1);
+}
+
+/* Of what there may be too much, events.jsonl has violations. */
 static void record_line(struct monitor *m, uint32_t levels)
 {
 	struct buf *line = &m->trace.line;
 
-	monitor_record(m, levels, line);
+	if (is_violation(levels, line))
+		levels |= AUDIT_ALERT;
+	if ((levels & AUDIT_ALERT) &&
+	    pace_allows(&m->trace.violations, clock_ns(CLOCK_BOOTTIME)))
+		monitor_tell(m, levels, line, false);
+	else
+		monitor_record(m, levels, line);
 	if (line->failed) {
 		buf_free(line);
 		*line = (struct buf){};
@@ -433,6 +449,7 @@ int monitor_trace_make(struct monitor *m, struct err *e)
 	if (!monitor_fd_is_there(MONITOR_FD_URGENT))
 		return 0;
 	t->is_on = true;
+	t->violations = (struct pace){ .burst = 200, .pause = SECOND / 10 };
 	t->init_pid = pid_of(MONITOR_FD_INIT);
 	t->arch = seccomp_arch_native();
 	t->stats = map_shared(MONITOR_FD_STATS, sizeof(*t->stats), e);

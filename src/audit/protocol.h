@@ -29,7 +29,7 @@ enum monitor_fd {
 	MONITOR_FD_LIMITS,  /* [] read to its end */
 	MONITOR_FD_FREEZER, /* [] cgroup.freeze, or v1's freezer.state */
 	MONITOR_FD_OOM,	    /* [] see cgroup_watch_oom() */
-	MONITOR_FD_ENDED,   /* [] end.jsonl, for appending */
+	MONITOR_FD_ENDED,   /* [] end.jsonl, for appending and reading */
 	/* Of what is traced: struct trace of audit/trace.h, all or none. */
 	MONITOR_FD_URGENT, /* [] */
 	MONITOR_FD_BULK,   /* [] */

@@ -29,6 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "audit/alert.h"
 #include "audit/chain.h"
 #include "audit/log_file.h"
 #include "audit/recorder_event.h"
@@ -68,6 +69,7 @@ struct recorder {
 	int lines, others, report; /* -1: closed */
 	struct audit_recorder_end end;
 	bool ends_container;
+	int alerts; /* -1: there is none */
 	struct entry entries[ENTRIES_MAX];
 	size_t entries_n;
 	struct iovec wanted[ENTRIES_MAX];
@@ -222,6 +224,18 @@ static void write_batch(struct recorder *r)
 	r->entries_n = 0;
 }
 
+/* What the monitor does not know of. */
+static void alert(struct recorder *r, const char *s, size_t len)
+{
+	int type = r->alerts < 0 ? -1 : alert_type_of(s, len);
+
+	if (type >= 0)
+		(void)!alert_send(r->alerts,
+				  &(struct alert_message){ .type = (uint32_t)type,
+							   .count = 1 },
+				  s, len);
+}
+
 static void take_record(struct recorder *r, const char *s, size_t len)
 {
 	struct entry x = {};
@@ -231,6 +245,9 @@ static void take_record(struct recorder *r, const char *s, size_t len)
 		r->odd++;
 		return;
 	}
+	if (x.levels & AUDIT_ALERT)
+		alert(r, s, len);
+	x.levels &= ~AUDIT_ALERT;
 	x.s = s;
 	x.len = len;
 	r->entries[r->entries_n++] = x;
@@ -375,6 +392,7 @@ static void tell_of_death(struct recorder *r)
 	recorder_event_died(&r->self, &line);
 	if (line.failed)
 		return;
+	alert(r, line.s, line.len);
 	r->entries[r->entries_n++] = (struct entry){ .s = line.s, .len = line.len - 1 };
 	write_batch(r);
 }
@@ -455,7 +473,7 @@ static int prepare(struct recorder *r, const struct audit_recorder_start *start,
 		   struct err *e)
 {
 	int folders[AUDIT_RECORDER_LOGS];
-	const int keep[] = { r->lines,	     r->others,	     r->report,
+	const int keep[] = { r->lines,	     r->others,	     r->report,	   r->alerts,
 			     r->end.init_fd, r->end.kill_fd, r->end.end_fd };
 	int result = fd_close_all_but(0, keep, ARRAY_SIZE(keep), e);
 
@@ -480,6 +498,7 @@ record(const struct audit_recorder_start *start, int lines, int report_fd)
 		_exit(EXIT_FAILURE);
 	r->lines = lines;
 	r->others = start->others_fd;
+	r->alerts = start->alerts_fd;
 	r->report = report_fd;
 	r->ends_container = start->end != NULL;
 	r->end = start->end ? *start->end : (struct audit_recorder_end){ -1, -1, -1, NULL };

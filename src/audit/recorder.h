@@ -41,6 +41,7 @@ struct audit_recorder_start {
 	const struct audit_config *config;
 	int others_fd; /* SOCK_SEQPACKET that messages come from (gateway, warden); -1: none */
 	const struct audit_recorder_end *end; /* NULL: the container goes on */
+	int alerts_fd; /* to purple-alert: lines of theirs with AUDIT_ALERT; -1: none */
 };
 
 struct audit_recorder {

@@ -53,7 +53,7 @@ char *container_end_time(void)
 int container_end_open(const struct container *c, int *ret_fd, struct err *e)
 {
 	int fd = openat(c->dirfd, CONTAINER_END,
-			O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+			O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return err_sys(e, "cannot open '%s/" CONTAINER_END "'", c->dir);

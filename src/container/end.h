@@ -39,7 +39,7 @@ extern const struct json_type container_end_type;
 void container_end_clear(struct container_end *x);
 #define _container_end_clear_ __attribute__((cleanup(container_end_clear)))
 
-/* The file, for appending and by a process of any rights. */
+/* The file, for appending and reading, by a process of any rights. */
 int container_end_open(const struct container *c, int *ret_fd, struct err *e);
 /* Both; a failure is warned of alone. */
 void container_end_note(const struct container *c, const struct container_end *x);

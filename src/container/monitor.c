@@ -109,6 +109,9 @@ static int open_audit(struct container *c, const struct container_audit *a,
 			       "cgroup.kill (Linux 5.14), and it has none");
 	if (r == 0 && c->st.cgroup && (audit_config_levels(a->config) & AUDIT_RESOURCE))
 		r = cgroup_dirs_open(c->st.cgroup, &h->dirs, e);
+	if (r == 0 && h->ended < 0)
+		r = container_end_open(c, &h->ended, e);
+	start->fds[MONITOR_FD_ENDED] = h->ended;
 	start->fds[MONITOR_FD_AUDIT] = h->config;
 	start->fds[MONITOR_FD_OTHERS] = a->others_fd;
 	start->fds[MONITOR_FD_URGENT] = a->trace.urgent;

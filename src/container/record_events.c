@@ -165,14 +165,16 @@ static char *network_command(const struct run_denial *d, const struct container 
 static char *command_of(const struct run_denial *d, const struct container *c,
 			const struct json *j)
 {
-	const char *reason = text_at(j, "reason", NULL);
+	const char *reason = text_at(j, "reason", NULL), *policy = d->policy;
 
 	if (streq(d->type, "network") || streq(d->type, "dns"))
 		return network_command(d, c, j);
 	if (streq(d->type, "llm_denied") && reason && streq(reason, "budget"))
 		return str_printf("purple budget show");
-	if (d->policy && is_plain_word(d->policy))
-		return str_printf("purple profile show %s", d->policy);
+	if (!policy && c->st.policies.n == 1)
+		policy = c->st.policies.v[0].name;
+	if (policy && is_plain_word(policy))
+		return str_printf("purple profile show %s", policy);
 	return NULL;
 }
 

@@ -15,11 +15,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "audit/alerter.h"
 #include "audit/warden.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/list.h"
-#include "gateway/alerter.h"
+#include "gateway/alert.h"
 #include "gateway/limit.h"
 
 /* How often the ledger is asked whether there is budget again. A call asks it anyway. */
@@ -144,7 +145,7 @@ static void alert(struct enforce *f, const struct gateway_event *x)
 	int r;
 
 	if (f->s.config->alert_command.n) {
-		r = f->alerter < 0 ? -ESRCH : alerter_tell(f->alerter, x);
+		r = f->alerter < 0 ? -ESRCH : gateway_alert_tell(f->alerter, x);
 		if (r < 0)
 			tell_failure(f, "alert", strerror(-r));
 	}
@@ -344,21 +345,15 @@ static void read_warden(struct enforce *f)
 
 static void read_alerter(struct enforce *f)
 {
-	struct alert_reply reply;
+	struct alerter_reply reply;
 	char text[128];
-	ssize_t n;
+	int n = -EAGAIN;
 
-	while (f->alerter >= 0) {
-		n = recv(f->alerter, &reply, sizeof(reply), MSG_DONTWAIT);
-		if (n == (ssize_t)sizeof(reply) &&
-		    alert_reply_text(&reply, text, sizeof(text)))
+	while (f->alerter >= 0 && (n = alerter_hear(f->alerter, &reply)) > 0)
+		if (alerter_reply_text(&reply, text, sizeof(text)))
 			tell_failure(f, "alert", text);
-		if (n > 0 || (n < 0 && errno == EINTR))
-			continue;
-		if (n < 0 && errno == EAGAIN)
-			return;
+	if (n == 0)
 		fd_close(&f->alerter);
-	}
 }
 
 int enforce_fd(const struct enforce *f)
@@ -449,7 +444,7 @@ static int start(struct enforce *f, struct err *e)
 	if (f->s.init_fd >= 0)
 		r = warden_start(&w, &f->warden, e);
 	if (r == 0 && f->s.config->alert_command.n)
-		r = alerter_start(f->s.config, &f->alerter, e);
+		r = gateway_alert_start(f->s.config, &f->alerter, e);
 	if (r == 0 && f->alerter >= 0)
 		r = watch(f, f->alerter, e);
 	return r;

@@ -17,6 +17,7 @@
 #include "budget/money.h"
 
 #define SECOND 1000000000ull
+#define VIOLATION (AUDIT_SECURITY_EVENTS | AUDIT_ALERT)
 
 static const struct event_kind {
 	const char *name;
@@ -25,18 +26,16 @@ static const struct event_kind {
 } event_kinds[GATEWAY_EVENT_TYPES] = {
 	[GATEWAY_STARTED] = { "gateway_started", NULL, 0 },
 	[GATEWAY_LLM_CALL] = { "llm_call", "allow", AUDIT_API_CALLS },
-	[GATEWAY_LLM_DENIED] = { "llm_denied", "deny",
-				 AUDIT_API_CALLS | AUDIT_SECURITY_EVENTS },
-	[GATEWAY_LLM_SENSITIVE] = { "llm_sensitive", "deny",
-				    AUDIT_API_CALLS | AUDIT_SECURITY_EVENTS },
-	[GATEWAY_LLM_INJECTION] = { "llm_injection", NULL,
-				    AUDIT_API_CALLS | AUDIT_SECURITY_EVENTS },
+	[GATEWAY_LLM_DENIED] = { "llm_denied", "deny", AUDIT_API_CALLS | VIOLATION },
+	[GATEWAY_LLM_SENSITIVE] = { "llm_sensitive", "deny", AUDIT_API_CALLS | VIOLATION },
+	[GATEWAY_LLM_INJECTION] = { "llm_injection", NULL, AUDIT_API_CALLS | VIOLATION },
 	[GATEWAY_BUDGET_ALERT] = { "budget_alert", NULL, AUDIT_BUDGET_USAGE },
-	[GATEWAY_BUDGET_EXCEEDED] = { "budget_exceeded", NULL, AUDIT_BUDGET_USAGE },
+	[GATEWAY_BUDGET_EXCEEDED] = { "budget_exceeded", NULL,
+				      AUDIT_BUDGET_USAGE | AUDIT_ALERT },
 	[GATEWAY_BUDGET_LIFTED] = { "budget_lifted", NULL, AUDIT_BUDGET_USAGE },
 	[GATEWAY_ACTION_FAILED] = { "action_failed", NULL, 0 },
 	[GATEWAY_STOPPED] = { "gateway_stopped", NULL, 0 },
-	[GATEWAY_DIED] = { "gateway_died", NULL, 0 },
+	[GATEWAY_DIED] = { "gateway_died", NULL, AUDIT_ALERT },
 };
 
 const char *gateway_event_name(enum gateway_event_type t)

@@ -69,8 +69,8 @@ int gateway_run(struct gateway *g, struct err *e)
 	int r = 0;
 
 	gateway_tell(g, &started);
-	while (r == 0 &&
-	       (!g->is_ending || ((g->calls || g->webhooks) && loop_now() < g->ends_at))) {
+	while (r == 0 && (!g->is_ending ||
+			  ((g->calls || g->webhooks.first) && loop_now() < g->ends_at))) {
 		r = loop_wait(&g->loop, wait_ms(g), e);
 		upstream_turn(g->upstream);
 		server_turn(g->server);
@@ -83,6 +83,6 @@ int gateway_run(struct gateway *g, struct err *e)
 	/* The connections that are left, and their calls. */
 	server_free(g->server);
 	g->server = NULL;
-	webhooks_drop(g);
+	webhooks_drop(&g->webhooks);
 	return r;
 }

@@ -26,6 +26,7 @@
 #include "gateway/scan.h"
 #include "gateway/server.h"
 #include "gateway/upstream.h"
+#include "gateway/webhook.h"
 
 /* Of all requests that are under way. */
 #define GATEWAY_BODIES_MAX (96U << 20)
@@ -42,7 +43,6 @@ struct enforce;
 struct gateway_event;
 struct ledger;
 struct meter;
-struct webhook;
 
 struct gateway {
 	struct gateway_config *config;
@@ -63,7 +63,7 @@ struct gateway {
 	struct call *waiting, *waiting_last; /* for calls_admit(), in their order */
 	unsigned int calls_n, drains;
 	uint64_t calls_told, denied; /* in all */
-	struct webhook *webhooks;    /* under way: the end waits for them, too */
+	struct webhooks webhooks;    /* the end waits for them, too */
 	struct loop_source enforce_source;
 	size_t bodies;	 /* bytes held */
 	bool has_wishes; /* some call waits for gateway_turn() */

@@ -141,7 +141,14 @@ static void on_thaw(void *arg)
 
 static void post(const char *text, size_t len, void *arg)
 {
-	webhook_post(arg, text, len);
+	struct gateway *g = arg;
+
+	webhook_post(&g->webhooks, g->config->alert_webhook, text, len, g);
+}
+
+static void posted(void *arg, const char *error)
+{
+	enforce_posted(((struct gateway *)arg)->enforce, error);
 }
 
 int gateway_start_helpers(struct gateway *g, const struct gateway_setup *s, struct err *e)
@@ -232,6 +239,7 @@ int gateway_open(struct gateway *g, const struct gateway_setup *s, struct strmap
 		r = loop_make(&g->loop, e);
 	if (r == 0)
 		r = upstream_make(&g->loop, &limits, s->ca_file, &g->upstream, e);
+	g->webhooks = (struct webhooks){ .upstream = g->upstream, .posted = posted };
 	if (r == 0)
 		r = server_make(g, &g->server, e);
 	return r;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See webhook.h. Runs in purple-gateway, in its jail. What the other end says is not looked at. */
+/* See webhook.h. Runs in purple-gateway and purple-alert, in their jail. What the other end says is not looked at. */
 #include "gateway/webhook.h"
 
 #include <stdio.h>
@@ -7,11 +7,10 @@
 #include <string.h>
 
 #include "base/list.h"
-#include "gateway/enforce.h"
-#include "gateway/gateway.h"
 
 struct webhook {
-	struct gateway *g;
+	struct webhooks *all;
+	void *arg;
 	struct webhook *next, **link;
 	struct transfer *transfer;
 	const char *text; /* until the transfer has begun, which copies it */
@@ -60,19 +59,17 @@ static void ended(void *ctx, enum transfer_end end, const char *why)
 	struct webhook *w = ctx;
 	char text[300];
 
-	if (w->status >= 200 && w->status < 300) {
-		enforce_posted(w->g->enforce, NULL);
-	} else if (w->status) {
+	if (w->status)
 		snprintf(text, sizeof(text), "it answered with status %u", w->status);
-		enforce_posted(w->g->enforce, text);
-	} else {
-		enforce_posted(w->g->enforce,
-			       end == TRANSFER_TIMED_OUT ? "it did not answer" : why);
-	}
+	else
+		snprintf(text, sizeof(text), "%s",
+			 end == TRANSFER_TIMED_OUT ? "it did not answer" : why);
+	w->all->posted(w->arg, w->status >= 200 && w->status < 300 ? NULL : text);
 	webhook_free(w);
 }
 
-void webhook_post(struct gateway *g, const char *text, size_t len)
+void webhook_post(struct webhooks *all, const char *url, const char *text, size_t len,
+		  void *arg)
 {
 	static const struct transfer_ops ops = { .send = send_text,
 						 .header = take_header,
@@ -83,36 +80,39 @@ void webhook_post(struct gateway *g, const char *text, size_t len)
 		    agent[] = "User-Agent: purple";
 	char *lines[] = { type, agent, NULL };
 	const struct strv headers = { .v = lines, .n = ARRAY_SIZE(lines) - 1 };
-	const struct transfer_ask ask = { .url = g->config->alert_webhook,
-					  .is_post = true,
-					  .body_len = len,
-					  .headers = &headers };
+	const struct transfer_ask ask = {
+		.url = url, .is_post = true, .body_len = len, .headers = &headers
+	};
 	struct webhook *w = calloc(1, sizeof(*w));
 	struct err e = {};
 
 	if (!w) {
-		enforce_posted(g->enforce, "out of memory");
+		all->posted(arg, "out of memory");
 		return;
 	}
-	*w = (struct webhook){
-		.g = g, .next = g->webhooks, .link = &g->webhooks, .text = text, .len = len
-	};
+	*w = (struct webhook){ .all = all,
+			       .arg = arg,
+			       .next = all->first,
+			       .link = &all->first,
+			       .text = text,
+			       .len = len };
 	if (w->next)
 		w->next->link = &w->next;
-	g->webhooks = w;
-	if (transfer_start(g->upstream, &ask, &ops, w, &w->transfer, &e) < 0) {
+	all->first = w;
+	if (transfer_start(all->upstream, &ask, &ops, w, &w->transfer, &e) < 0) {
 		webhook_free(w);
-		enforce_posted(g->enforce, e.msg);
+		all->posted(arg, e.msg);
 		return;
 	}
 	w->text = NULL;
 }
 
-void webhooks_drop(struct gateway *g)
+void webhooks_drop(struct webhooks *all)
 {
-	while (g->webhooks) {
-		transfer_stop(g->webhooks->transfer);
-		enforce_posted(g->enforce, "it has not answered, and the gateway ends");
-		webhook_free(g->webhooks);
+	while (all->first) {
+		transfer_stop(all->first->transfer);
+		all->posted(all->first->arg,
+			    "it has not answered, and nobody waits any more");
+		webhook_free(all->first);
 	}
 }

@@ -1,19 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The administrator's webhook: the event of an alert as a POST. By the gateway itself, which has no
- * privileges, and the libraries for it anyway.
+ * An administrator's webhook: the event of an alert as a POST. By purple-gateway or purple-alert
+ * themselves, which have no privileges, and the libraries for it.
  */
 #ifndef PURPLE_GATEWAY_WEBHOOK_H
 #define PURPLE_GATEWAY_WEBHOOK_H
 
 #include <stddef.h>
 
-struct gateway;
+#include "gateway/upstream.h"
 
-/* Sends it; what becomes of it is told by enforce_posted(). Mustn't: be called from an operation of a
- * transfer. */
-void webhook_post(struct gateway *g, const char *text, size_t len);
+struct webhook;
+struct webhooks {
+	struct upstream *upstream;
+	/* It is over; `error`: why it was not taken, NULL: it was. */
+	void (*posted)(void *arg, const char *error);
+	struct webhook *first; /* under way */
+};
+
+/* Sends it. Mustn't: be called from an operation of a transfer. `url` stays until it is over. */
+void webhook_post(struct webhooks *all, const char *url, const char *text, size_t len,
+		  void *arg);
 /* Those that are under way are not waited for any more. */
-void webhooks_drop(struct gateway *g);
+void webhooks_drop(struct webhooks *all);
 
 #endif

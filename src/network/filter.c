@@ -436,14 +436,6 @@ int network_filter_open(const char *name, struct network_filter *ret, struct err
 	return r;
 }
 
-int network_filter_hits(const struct network_filter *f, uint32_t rule,
-			struct network_hits *ret)
-{
-	uint32_t index = NETWORK_HITS_INDEX(rule, f->config.rules);
-
-	return kbpf_map_lookup(f->maps[NETWORK_MAP_HITS], &index, ret);
-}
-
 static int add_learned(const struct network_address *address,
 		       const struct network_name *name, void *arg, struct err *e)
 {

@@ -84,8 +84,12 @@ void network_filter_drop(struct network_filter *f);
 
 /* The maps and the configuration of a container that has a filter. -ENOENT: it has none. */
 int network_filter_open(const char *name, struct network_filter *ret, struct err *e);
+/* What one rule has denied; not all of what it has allowed. */
 int network_filter_hits(const struct network_filter *f, uint32_t rule,
 			struct network_hits *ret);
+/* All that all rules have done, by NETWORK_HITS_INDEX(); to be freed. */
+int network_filter_hits_all(const struct network_filter *f, struct network_hits **ret,
+			    struct err *e);
 void network_filter_clear(struct network_filter *f);
 
 /*

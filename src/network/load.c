@@ -28,7 +28,8 @@
 static int load_filter(struct bpf_object **ret, struct err *e)
 {
 	const struct object filter = { "purple_network", "the network filter",
-				       network_filter_object, network_filter_object_end };
+				       network_filter_object, network_filter_object_end,
+				       "allowed" };
 
 	return object_load(&filter, ret, e);
 }

@@ -95,6 +95,16 @@ int object_pin_all(struct bpf_object *object, const char *folder, struct err *e)
 	return 0;
 }
 
+static int multiply(const struct bpf_object *object, const char *name)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(object, name);
+	int cpus = libbpf_num_possible_cpus();
+
+	if (!map || cpus < 0)
+		return map ? cpus : -ENOENT;
+	return bpf_map__set_max_entries(map, bpf_map__max_entries(map) * (uint32_t)cpus);
+}
+
 int object_load(const struct object *o, struct bpf_object **ret, struct err *e)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = o->name);
@@ -105,7 +115,9 @@ int object_load(const struct object *o, struct bpf_object **ret, struct err *e)
 	object = bpf_object__open_mem(o->begin, (size_t)(o->end - o->begin), &opts);
 	if (!object)
 		return err_sys(e, "cannot read the programs of %s", o->what);
-	r = bpf_object__load(object);
+	r = o->per_cpu ? multiply(object, o->per_cpu) : 0;
+	if (r == 0)
+		r = bpf_object__load(object);
 	if (r < 0) {
 		bpf_object__close(object);
 		return err_set(e, ERR_UNSUPPORTED, r,

@@ -12,6 +12,7 @@ struct object {
 	const char *name; /* that the kernel shows */
 	const char *what; /* in messages: "the programs of ..." */
 	const char *begin, *end;
+	const char *per_cpu; /* a map that has its entries for each processor; NULL: none */
 };
 
 /* ERR_UNSUPPORTED, with the verifier's last words, where the kernel refuses them. */

@@ -39,6 +39,21 @@ static uint32_t levels_of(const struct policy *p)
 	return levels;
 }
 
+static int add_alert(const struct policy *p, struct audit_config *c)
+{
+	const __typeof__(p->audit.alert) *from = &p->audit.alert;
+	struct audit_alert_config *x = from->pos.line ? list_add(&c->alerts) : NULL;
+
+	if (!x)
+		return from->pos.line ? -ENOMEM : 0;
+	*x = (struct audit_alert_config){ .policy = strdup(p->name) };
+	if (from->webhook)
+		x->webhook = strdup(from->webhook);
+	return x->policy && !x->webhook == !from->webhook ?
+		       strv_copy(&from->command, &x->command) :
+		       -ENOMEM;
+}
+
 int policy_audit_add(const struct policy *p, struct audit_config *c, struct err *e)
 {
 	struct audit_log_config x = {
@@ -56,7 +71,8 @@ int policy_audit_add(const struct policy *p, struct audit_config *c, struct err 
 	x.place = str_printf("%s:%d", p->file, p->audit.pos.line);
 	x.path = p->audit.log_path ? strdup(p->audit.log_path) :
 				     str_printf(AUDIT_LOG_FOLDER "/%s.jsonl", p->name);
-	if (!x.policy || !x.place || !x.path || audit_config_add(c, &x) < 0)
+	if (!x.policy || !x.place || !x.path || audit_config_add(c, &x) < 0 ||
+	    add_alert(p, c) < 0)
 		r = err_oom(e);
 	audit_log_config_clear(&x);
 	return r;
@@ -77,11 +93,25 @@ static int explain(const struct audit_log_config *x, struct strv *to)
 			 x->go_on ? "goes on" : "ends");
 }
 
+/* A URL may be a secret from its path on: it is not repeated. */
+static int explain_alert(const struct audit_alert_config *x, struct strv *to)
+{
+	const char *both = x->command.n && x->webhook ? " and " : "";
+
+	return strv_addf(to, "audit: policy %s: violations go to %s%s%s%s", x->policy,
+			 x->command.n ? "the command " : "",
+			 x->command.n ? x->command.v[0] : "", both,
+			 x->webhook ? "a webhook" : "");
+}
+
 int policy_audit_explain(const struct audit_config *c, struct strv *explanations,
 			 struct err *e)
 {
 	for (size_t i = 0; i < c->logs.n; i++)
 		if (explain(&c->logs.v[i], explanations) < 0)
+			return err_oom(e);
+	for (size_t i = 0; i < c->alerts.n; i++)
+		if (explain_alert(&c->alerts.v[i], explanations) < 0)
 			return err_oom(e);
 	return 0;
 }

@@ -234,6 +234,22 @@ int policy_check_audit(const struct policy_reader *r, const struct yaml_node *ma
 	return 0;
 }
 
+int policy_check_alert(const struct policy_reader *r, const struct yaml_node *map,
+		       void *base, struct err *e)
+{
+	const struct policy *p = base;
+	const struct strv *command = &p->audit.alert.command;
+
+	if (!command->n && !p->audit.alert.webhook)
+		return yaml_fail(e, r->label, map, "%s: give command, webhook or both",
+				 r->section);
+	if (command->n && command->v[0][0] != '/')
+		return yaml_fail(e, r->label, node_of(map, "command")->items[0],
+				 "%s.command: '%s' is not an absolute path: no shell looks for it",
+				 r->section, yaml_show(command->v[0]).s);
+	return 0;
+}
+
 int policy_check_budget(const struct policy_reader *r, const struct yaml_node *map,
 			void *base, struct err *e)
 {

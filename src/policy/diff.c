@@ -286,6 +286,19 @@ static int compare_logs(const struct policy *a, const struct policy *b,
 	return r;
 }
 
+static int compare_alerts(const struct policy *a, const struct policy *b,
+			  policy_differences *ret)
+{
+	const char *const urls[] = { a->audit.alert.webhook ? a->audit.alert.webhook : "",
+				     b->audit.alert.webhook ? b->audit.alert.webhook : "" };
+	int r = diff_add_lists(ret, POLICY_OTHER, "audit.alert.command",
+			       &a->audit.alert.command, &b->audit.alert.command);
+
+	return r < 0 || streq(urls[0], urls[1]) ?
+		       r :
+		       diff_add(ret, POLICY_OTHER, "audit.alert.webhook", urls[0], urls[1]);
+}
+
 static int compare_traces(const struct policy *a, const struct policy *b,
 			  policy_differences *ret)
 {
@@ -323,6 +336,8 @@ static int compare_records(const struct policy *a, const struct policy *b,
 			r = diff_add(ret, POLICY_OTHER, "audit.log_path", logs[0], logs[1]);
 		if (r == 0)
 			r = compare_logs(a, b, ret);
+		if (r == 0)
+			r = compare_alerts(a, b, ret);
 	}
 	return r < 0 ? r : compare_traces(a, b, ret);
 }

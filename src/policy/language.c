@@ -57,6 +57,9 @@ static const struct policy_scalar scalar_address = {
 };
 static const struct policy_scalar scalar_endpoint = { "a host name, HOST:PORT or URL",
 						      value_endpoint, "^[!-~]+$" };
+static const struct policy_scalar scalar_url = {
+	"a URL (http:// or https://, without a user)", value_url, "^https?://[!-~]+$"
+};
 static const struct policy_scalar scalar_model = { "the name of a model", value_model,
 						   "^[!-~]{1,128}$" };
 
@@ -361,6 +364,22 @@ static const char *const log_failure_docs[] = {
 	"the sandbox goes on, and what is not recorded is counted"
 };
 
+static const struct policy_key alert_keys[] = {
+	{ .name = "command",
+	  .kind = POLICY_KIND_STRINGS,
+	  AT(audit.alert.command),
+	  .scalar = &scalar_text,
+	  .list_max = 64,
+	  .doc = "A program of the host, by its absolute path, and its arguments, run as root and "
+		 "without a shell. It has the event on its standard input." },
+	{ .name = "webhook",
+	  .kind = POLICY_KIND_TEXT,
+	  AT(audit.alert.webhook),
+	  .scalar = &scalar_url,
+	  .doc = "Where the event is sent to, as a POST." },
+	{ 0 }
+};
+
 static const struct policy_key audit_keys[] = {
 	{ .name = "enabled",
 	  .kind = POLICY_KIND_BOOL,
@@ -408,6 +427,14 @@ static const struct policy_key audit_keys[] = {
 	  .preset = "stop",
 	  .doc = "What happens when events cannot be recorded: the disk is full, or who records "
 		 "has died." },
+	{ .name = "alert",
+	  .kind = POLICY_KIND_MAP,
+	  POS(audit.alert.pos),
+	  .keys = alert_keys,
+	  .check = policy_check_alert,
+	  .doc = "Who is told of violations at once, whatever detail_level is: denials, sensitive "
+		 "data and injections in LLM calls, limits that are hit, a budget that is spent, the "
+		 "end of a sandbox by its policy, and the death of who records it." },
 	{ 0 }
 };
 

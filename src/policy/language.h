@@ -106,6 +106,8 @@ int policy_check_network(const struct policy_reader *r, const struct yaml_node *
 			 void *base, struct err *e);
 int policy_check_audit(const struct policy_reader *r, const struct yaml_node *map,
 		       void *base, struct err *e);
+int policy_check_alert(const struct policy_reader *r, const struct yaml_node *map,
+		       void *base, struct err *e);
 int policy_check_budget(const struct policy_reader *r, const struct yaml_node *map,
 			void *base, struct err *e);
 int policy_check_provider(const struct policy_reader *r, const struct yaml_node *map,

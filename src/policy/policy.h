@@ -161,6 +161,11 @@ struct policy {
 		uint64_t max_log_size;	   /* bytes */
 		uint64_t keep_logs;	   /* UINT64_MAX: all */
 		enum policy_log_failure on_log_failure;
+		struct {
+			struct policy_pos pos; /* absent: nobody is alerted */
+			struct strv command;   /* argv; empty: none */
+			char *webhook;	       /* URL; NULL: none */
+		} alert;
 	} audit;
 
 	struct {

@@ -33,6 +33,7 @@ int value_model(const char *s, char **ret, struct fault *f);
 int value_blocked_domain(const char *s, char **ret, struct fault *f);
 int value_ip_address(const char *s, char **ret, struct fault *f);
 int value_endpoint(const char *s, char **ret, struct fault *f);
+int value_url(const char *s, char **ret, struct fault *f);
 
 /* Numbers. */
 int value_integer(const char *s, uint64_t min, uint64_t max, uint64_t *ret, struct fault *f);

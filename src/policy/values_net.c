@@ -16,8 +16,9 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "base/yaml.h"
+#include "gateway/endpoint.h"
 
-enum { DOMAIN_MAX = 253, LABEL_MAX = 63, RULE_MAX = 320 };
+enum { DOMAIN_MAX = 253, LABEL_MAX = 63, RULE_MAX = 320, URL_MAX = 2048 };
 
 static const char rule_forms[] = "443, 8000-8010, 10.0.0.0/8:443, [2001:db8::/32]:443, "
 				 "api.example.com:443 or *.example.com";
@@ -339,6 +340,16 @@ int value_ip_address(const char *s, char **ret, struct fault *f)
 
 	if (inet_pton(AF_INET, s, address) != 1 && inet_pton(AF_INET6, s, address) != 1)
 		return fault_set(f, "'%s' is not an IP address", yaml_show(s).s);
+	*ret = strdup(s);
+	return *ret ? 0 : -ENOMEM;
+}
+
+int value_url(const char *s, char **ret, struct fault *f)
+{
+	struct gateway_endpoint place;
+
+	if (strlen(s) > URL_MAX || gateway_url_place(s, &place) < 0)
+		return fault_set(f, "expected a URL (http:// or https://, without a user)");
 	*ret = strdup(s);
 	return *ret ? 0 : -ENOMEM;
 }

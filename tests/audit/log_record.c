@@ -54,7 +54,9 @@ int main(int argc, char **argv)
 {
 	struct audit_log_config logs[AUDIT_RECORDER_LOGS] = {};
 	struct audit_config config = { .logs = { .v = logs } };
-	const struct audit_recorder_start start = { .config = &config, .others_fd = -1 };
+	const struct audit_recorder_start start = { .config = &config,
+						    .others_fd = -1,
+						    .alerts_fd = -1 };
 	struct audit_recorder r = AUDIT_RECORDER_EMPTY;
 	struct err e = {};
 	uint32_t max_size;

@@ -29,7 +29,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/json.h"
-#include "gateway/alerter.h"
+#include "gateway/alert.h"
 #include "gateway/enforce.h"
 #include "gateway/limit.h"
 #include "gateway_build.h"
@@ -770,21 +770,21 @@ static void a_command_that_fails_is_told(void **state)
 static void the_alerter_believes_nothing(void **state)
 {
 	_gateway_config_clear_ struct gateway_config c = {};
-	const struct alert_message good = { .type = GATEWAY_BUDGET_ALERT, .percent = 80 };
+	const struct gateway_alert good = { .type = GATEWAY_BUDGET_ALERT, .percent = 80 };
 	struct gateway_event x;
-	struct alert_message m;
+	struct gateway_alert m;
 
 	build_config(&c);
-	assert_true(alert_event(&c, &good, &x));
+	assert_true(gateway_alert_event(&c, &good, &x));
 	m = good;
 	m.policy = 3;
-	assert_false(alert_event(&c, &m, &x));
+	assert_false(gateway_alert_event(&c, &m, &x));
 	m = good;
 	m.type = GATEWAY_LLM_CALL;
-	assert_false(alert_event(&c, &m, &x));
+	assert_false(gateway_alert_event(&c, &m, &x));
 	m = good;
 	m.percent = 101;
-	assert_false(alert_event(&c, &m, &x));
+	assert_false(gateway_alert_event(&c, &m, &x));
 }
 
 int main(void)

@@ -168,6 +168,37 @@ static void what_is_remembered_is_of_one_target(void **state)
 	}
 }
 
+/* Also what no rule is asked about any more, and of more targets than a processor remembers. */
+static void all_calls_are_counted(void **state)
+{
+	_free_ struct network_hits *hits = NULL;
+	struct err e;
+
+	needs_root();
+	add_rule(&env.tables, OUT4, 32, TCP(1), TCP(600), NETWORK_ALLOW, 0);
+	add_rule(&env.tables, OUT6, 128, TCP(1), TCP(999), NETWORK_ALLOW, 1);
+	add_rule(&env.tables, OTHER4, 32, TCP(80), TCP(80), NETWORK_ALLOW, 2);
+	env.tables.config.rules = 3;
+	attach(0);
+	for (int turn = 0; turn < 2; turn++)
+		for (uint16_t i = 1; i <= 600; i++)
+			assert_int_equal(try_connect(AF_INET, OUT4, i), -ECONNREFUSED);
+	for (int i = 0; i < 7; i++) {
+		assert_int_equal(try_connect(AF_INET6, OUT6, 80), -ECONNREFUSED);
+		assert_int_equal(try_connect(AF_INET, OTHER4, 80), -ECONNREFUSED);
+		assert_int_equal(try_connect(AF_INET, OTHER4, 81), -EPERM);
+	}
+	assert_ok(network_filter_hits_all(&env.filter, &hits, &e));
+	assert_int_equal(hits[0].allowed, 1200);
+	assert_int_equal(hits[1].allowed, 7);
+	assert_int_equal(hits[2].allowed, 7);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(hits[i].denied, 0);
+	assert_int_equal(hits[NETWORK_HITS_INDEX(NETWORK_RULE_NONE, env.filter.config.rules)]
+				 .denied,
+			 7);
+}
+
 static void what_no_rule_speaks_of_falls_back(void **state)
 {
 	needs_root();
@@ -640,6 +671,39 @@ static void a_reload_holds_at_once(void **state)
 	clear_tables(&new);
 }
 
+/* That others reached it when it listened says nothing of whom it has connected to since. */
+static void a_socket_that_listened_is_cut_like_others(void **state)
+{
+	_close_ int server = -1, socket = -1, client = -1, dropped = -1;
+	struct network_tables new = {};
+	struct network_filter next = NETWORK_FILTER_EMPTY;
+	struct err e;
+
+	needs_root();
+	open_port(TCP(8080));
+	add_rule(&env.tables, OUT4, 32, TCP(443), TCP(443), NETWORK_ALLOW, 0);
+	attach(0);
+	server = outside_socket(SOCK_STREAM, OUT4, 443);
+	/* From here on no rule is asked. */
+	assert_int_equal(try_connect(AF_INET, OUT4, 443), 0);
+	close(accept(server, NULL, NULL));
+	socket = listen_inside(SOCK_STREAM, 8080);
+	client = outside_client(SOCK_STREAM);
+	assert_int_equal(connect_to(client, IN4, 8080), 0);
+	assert_int_equal(shutdown(socket, SHUT_RDWR), 0);
+	assert_int_equal(connect_to(socket, OUT4, 443), 0);
+	dropped = accept(server, NULL, NULL);
+	new.config = env.tables.config;
+	assert_non_null(list_add(&new.ranges));
+	new.ranges.v[0] = env.tables.ranges.v[0];
+	assert_ok(network_filter_make_next(&env.tables, &new, "test.1", &next, &e));
+	assert_ok(network_filter_switch(&next, 0, &e));
+	network_filter_clear(&next);
+	assert_int_equal(write(socket, "x", 1), 1);
+	assert_false(is_readable(dropped, 700));
+	clear_tables(&new);
+}
+
 static void nobody_mounted_bpffs(void **state)
 {
 	struct err e;
@@ -836,6 +900,7 @@ int main(void)
 		TEST(datagrams_arrive_where_they_may),
 		TEST(many_ranges_of_ports_are_searched),
 		TEST(what_is_remembered_is_of_one_target),
+		TEST(all_calls_are_counted),
 		TEST(what_no_rule_speaks_of_falls_back),
 		TEST(only_tcp_and_udp_sockets_are_made),
 		TEST(multipath_tcp_is_tcp),
@@ -853,6 +918,7 @@ int main(void)
 		TEST(more_prefixes_than_the_kernel_holds_are_refused),
 		TEST(other_groups_are_refused),
 		TEST(a_reload_holds_at_once),
+		TEST(a_socket_that_listened_is_cut_like_others),
 		TEST(nobody_mounted_bpffs),
 		TEST(the_runtime_loads_it_when_it_is_not_there),
 		TEST(a_loader_that_is_killed_leaves_no_maps),

@@ -180,6 +180,10 @@ static void what_is_recorded(void **state)
 		    "stricter audit.on_log_failure: continue -> stop");
 	assert_diff(POLICY "audit: { keep_logs: 3 }\n", POLICY "audit: { keep_logs: all }\n",
 		    "other audit.keep_logs: 3 -> all");
+	assert_diff(POLICY "audit: { alert: { command: [/a, b] } }\n",
+		    POLICY "audit: { alert: { webhook: \"https://c.test/d\" } }\n",
+		    "other audit.alert.command: /a, b -> ; "
+		    "other audit.alert.webhook:  -> https://c.test/d");
 	assert_diff(POLICY "ebpf_monitoring: { trace_files: true }\n",
 		    POLICY "ebpf_monitoring: { trace_network: true }\n",
 		    "looser ebpf_monitoring.trace_files: true -> false; "

@@ -297,6 +297,10 @@ static void check_readme_ai(const struct policy *p)
 	assert_int_equal(p->audit.max_log_size, 50 << 20);
 	assert_int_equal(p->audit.keep_logs, 5);
 	assert_int_equal(p->audit.on_log_failure, POLICY_LOG_CONTINUE);
+	assert_int_equal(p->audit.alert.command.n, 2);
+	assert_string_equal(p->audit.alert.command.v[1], "on call");
+	assert_string_equal(p->audit.alert.webhook,
+			    "https://hooks.example.com/services/T0?sig=x");
 	assert_true(p->ai_policy.budget.has_max_tokens);
 	assert_int_equal(p->ai_policy.budget.max_tokens, 100000);
 	assert_true(p->ai_policy.budget.has_max_cost);
@@ -351,7 +355,7 @@ static void test_complete_policy(void **state)
 	assert_int_equal(p->enforcement, POLICY_ENFORCE);
 	check_pos(p->filesystem.pos, 6, 1);
 	check_pos(p->resources.memory_pos, 42, 3);
-	check_pos(p->ai_policy.budget.pos, 78, 3);
+	check_pos(p->ai_policy.budget.pos, 81, 3);
 	check_readme_system(p);
 	check_readme_rules(p);
 	check_readme_ai(p);

@@ -241,7 +241,8 @@ static void what_the_kernel_denied_is_told_without_a_rule(void **state)
 
 	assert_int_equal(json_parse(line, strlen(line), "line", &j, &e), 0);
 	assert_true(alerts_text(&c, j, &out));
-	assert_string_equal(out.s, "purple: denied: the system call mount: mount");
+	assert_string_equal(out.s, "purple: denied: the system call mount: mount; see: "
+				   "purple profile show p");
 	take(&x, line);
 	take(&x, "{\"type\":\"file\",\"verdict\":\"deny\",\"event\":{\"action\":\"open\"},"
 		 "\"file\":{\"path\":\"/etc/shadow\"}}");

@@ -68,6 +68,7 @@ static struct audit_recorder start(const char *id, const char *const *paths,
 		.config = &(struct audit_config){ .container = (char *)id,
 						  .logs = { logs, n } },
 		.others_fd = others,
+		.alerts_fd = -1,
 	};
 	struct audit_recorder r = AUDIT_RECORDER_EMPTY;
 	struct err e = {};
@@ -420,6 +421,7 @@ static void assert_refused(const char *path, const char *why)
 		.config = &(struct audit_config){ .container = (char *)"box",
 						  .logs = { &log, 1 } },
 		.others_fd = -1,
+		.alerts_fd = -1,
 	};
 	struct audit_recorder r = AUDIT_RECORDER_EMPTY;
 	struct err e = {};

@@ -190,7 +190,15 @@ static void write_gateway(struct buf *out, const struct json *j)
 	add(out, " ", event_text_at(j, "action", NULL), "");
 	if (error && error->type == JSON_MAP)
 		add(out, ": ", event_text_at(error, "message", NULL), "");
+	add_rule(out, j);
 	write_lost(out, j);
+}
+
+static void write_stop(struct buf *out, const struct json *j)
+{
+	add(out, " for ", event_text_at(j, "event", "action"), "");
+	add(out, ": ", event_text_at(j, "reason", NULL), "");
+	add_rule(out, j);
 }
 
 /* Every type, and how it is told. */
@@ -223,6 +231,7 @@ static const struct {
 	{ "syscalls", event_write_syscalls },
 	{ "limit", event_write_limit },
 	{ "usage", event_write_usage },
+	{ "stop", write_stop },
 	{ "log_failed", event_write_failure },
 	{ "recorder_died", event_write_failure },
 	{ "audit_stopped", event_write_failure },

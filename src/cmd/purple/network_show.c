@@ -127,24 +127,18 @@ static const char *verdict_word(uint32_t verdict)
 					  "denied";
 }
 
-static int fill_counts(const struct network_view *v, uint32_t rule, struct shown_rule *to,
-		       struct err *e)
+static void fill_counts(const struct network_hits *hits, struct shown_rule *to)
 {
-	struct network_hits hits;
-	int r = network_filter_hits(&v->filter, rule, &hits);
-
-	if (r < 0)
-		return err_errno(e, r, "cannot read the counts of a rule");
-	to->allowed = hits.allowed;
-	to->denied = hits.denied;
-	to->events = hits.events;
-	to->lost = hits.lost;
-	to->limited = hits.limited;
-	return 0;
+	to->allowed = hits->allowed;
+	to->denied = hits->denied;
+	to->events = hits->events;
+	to->lost = hits->lost;
+	to->limited = hits->limited;
 }
 
 static int add_rule(const struct network_view *v, struct shown *s,
-		    const struct network_policy *policy, uint32_t number, struct err *e)
+		    const struct network_policy *policy, uint32_t number,
+		    const struct network_hits *hits, struct err *e)
 {
 	const struct network_rule *rule = v->tables.rules.v[number];
 	struct shown_rule *to = list_add(&s->rules);
@@ -157,7 +151,8 @@ static int add_rule(const struct network_view *v, struct shown *s,
 	to->place = strdup(rule->place);
 	if (!to->policy || !to->list || !to->text || !to->place)
 		return err_oom(e);
-	return fill_counts(v, number, to, e);
+	fill_counts(&hits[NETWORK_HITS_INDEX(number, v->filter.config.rules)], to);
+	return 0;
 }
 
 /* Rules are numbered over all policies. */
@@ -173,8 +168,9 @@ static int fill_rules(const struct network_view *v, struct shown *s, struct err 
 		{ NETWORK_RULE_NAME, "TLS without an allowed name" },
 		{ NETWORK_RULE_INCOMING, "ports that are not open" },
 	};
+	_free_ struct network_hits *hits = NULL;
 	uint32_t number = 0;
-	int r = 0;
+	int r = network_filter_hits_all(&v->filter, &hits, e);
 
 	for (size_t i = 0; r == 0 && i < v->policies.n; i++) {
 		const struct network_policy *p = &v->policies.v[i];
@@ -182,7 +178,7 @@ static int fill_rules(const struct network_view *v, struct shown *s, struct err 
 		if (strv_add(&s->policies, p->name) < 0)
 			return err_oom(e);
 		for (size_t k = 0; r == 0 && k < p->rules.n; k++)
-			r = add_rule(v, s, p, number++, e);
+			r = add_rule(v, s, p, number++, hits, e);
 	}
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(others); i++) {
 		struct shown_rule *to = list_add(&s->others);
@@ -190,8 +186,8 @@ static int fill_rules(const struct network_view *v, struct shown *s, struct err 
 		if (!to)
 			return err_oom(e);
 		r = copy(others[i].what, &to->text, e);
-		if (r == 0)
-			r = fill_counts(v, others[i].rule, to, e);
+		fill_counts(&hits[NETWORK_HITS_INDEX(others[i].rule, v->filter.config.rules)],
+			    to);
 	}
 	return r;
 }
