@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -295,16 +297,18 @@ static int receive_listener(int sock)
 }
 
 /* Answers calls until the process is gone: getppid with 4242, all others go on. Returns how many
- * were asked about. */
+ * were asked about. (Before Linux 6.11 nothing but poll() says that the process is gone.) */
 static int serve(int listener)
 {
+	struct pollfd fd = { .fd = listener, .events = POLLIN };
 	int n = 0;
 
 	for (;;) {
 		struct seccomp_notif req = { 0 };
 		struct seccomp_notif_resp resp = { 0 };
 
-		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &req) < 0)
+		if (poll(&fd, 1, -1) != 1 || !(fd.revents & POLLIN) ||
+		    ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &req) < 0)
 			return n;
 		n++;
 		resp.id = req.id;
@@ -326,12 +330,13 @@ static int body_notify(const struct seccomp_plan *p, int sock)
 		return 100;
 	if (syscall(SYS_getppid) != 4242)
 		return 1;
-	/* No process is left behind, nor a thread (which may take a moment to be gone). */
+	/* No process is left behind, nor a thread (which may take a moment to be gone; to sleep is
+	 * denied). */
 	if (waitpid(-1, NULL, __WALL) != -1 || errno != ECHILD)
 		return 2;
-	for (int i = 0; i < 1000 && tasks != 1; i++) {
+	for (int i = 0; i < 100000 && tasks != 1; i++) {
 		if (i > 0)
-			usleep(1000);
+			sched_yield();
 		dir = opendir("/proc/self/task");
 		for (tasks = 0; dir && (d = readdir(dir));)
 			tasks += *d->d_name != '.';

@@ -79,15 +79,18 @@ static inline int scmp_rule(scmp_filter_ctx ctx, const struct oci_syscall *s,
 	return r;
 }
 
-/* What libseccomp makes of a profile, given to it as runc does. */
+/* What libseccomp makes of a profile, given to it as runc does; what this kernel knows of it is no
+ * matter. */
 static inline size_t scmp_compile(const struct oci_seccomp *p, struct sock_filter *insns,
 				  size_t max)
 {
 	uint32_t def = ref_action(p->default_action, p->default_errno_ret);
 	_close_ int fd = memfd_create("bpf", MFD_CLOEXEC);
-	scmp_filter_ctx ctx = seccomp_init(def);
+	scmp_filter_ctx ctx;
 	ssize_t n;
 
+	assert_int_equal(seccomp_api_set(6), 0);
+	ctx = seccomp_init(def);
 	assert_non_null(ctx);
 	for (size_t i = 1; i < ARRAY_SIZE(arches); i++)
 		if (strv_contains(&p->architectures, arches[i].name))
