@@ -8,7 +8,6 @@ load world
 
 setup_file() {
 	agent_build
-	podman_setup
 }
 
 setup() {
@@ -341,6 +340,7 @@ tries() {
 }
 
 @test "podman: the filter holds in a container that Podman made, and in podman exec" {
+	podman_setup
 	rules 'allow_outgoing: ["192.0.2.10:80", "api.test:8080"], dns_servers: [198.51.100.1]'
 	in_net host podman run -d --name "$ID" --network "ns:$PWD/cont.net" --annotation io.purple.policy=t \
 		-v "$PURPLE_TEST_DIR/agent:/bin/agent:ro" localhost/busybox sleep 1000 >/dev/null
