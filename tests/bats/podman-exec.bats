@@ -58,7 +58,7 @@ start_sleeper() {
 		start_sleeper
 		run on_a_terminal "podman exec -it $ID sh" < <(
 			wait_for 10 eval 'podman_ top "$ID" args | grep -q "^sh *$"'
-			printf 'tty; stty size; echo $((6 * 7)) is it; echo x >/dev/tty; exit 5\n'
+			printf 'tty; %s echo $((6 * 7)) is it; echo x >/dev/tty; exit 5\n' "$SIZE_COMES"
 			wait_for 10 eval '! podman_ top "$ID" args | grep -q "^sh *$"'
 		)
 		assert_status 5

@@ -66,7 +66,7 @@ log_has() {
 	for p in $POLICIES; do
 		echo "policy $p"
 		run_detached "$p" sleep 1000
-		run script -qec "stty rows 31 cols 97; podman exec -it $ID sh -c 'tty; stty size; exit 6'" /dev/null </dev/null
+		run script -qec "stty rows 31 cols 97; podman exec -it $ID sh -c 'tty; $SIZE_COMES exit 6'" /dev/null </dev/null
 		assert_status 6
 		assert_contains /dev/pts/
 		assert_contains "31 97"

@@ -355,7 +355,6 @@ static void make_noted_box(struct box *b, bool has_kill)
 	b->setup.end_fd = open_file(b, "end.jsonl");
 	b->setup.notes[WARDEN_FOR_TIMEOUT] = "{\"reason\":\"timeout\"";
 	b->setup.notes[WARDEN_FOR_OOM] = "{\"reason\":\"oom\"";
-	b->setup.notes[WARDEN_FOR_AUDIT] = "{\"reason\":\"audit\"";
 	b->setup.notes[WARDEN_FOR_DEATH] = "{\"reason\":\"audit\",\"detail\":\"died\"";
 }
 
@@ -419,7 +418,7 @@ static void the_first_reason_is_the_one(void **state)
 
 	make_noted_box(&b, true);
 	start_warden(&b);
-	assert_int_equal(warden_tell(b.warden, WARDEN_KILL, WARDEN_FOR_AUDIT), 0);
+	assert_int_equal(warden_tell(b.warden, WARDEN_KILL, WARDEN_FOR_TIMEOUT), 0);
 	r = reply_of(&b);
 	assert_int_equal(r.error, 0);
 	wait_for_text(&b, "cgroup.kill", "1");
@@ -430,7 +429,7 @@ static void the_first_reason_is_the_one(void **state)
 	assert_int_equal(warden_tell(b.warden, WARDEN_KILL, (enum warden_reason)99), 0);
 	r = reply_of(&b);
 	assert_int_equal(r.error, 0);
-	check_note(&b, "audit");
+	check_note(&b, "timeout");
 	clear_noted_box(&b);
 }
 

@@ -18,8 +18,11 @@
 
 #include "base/fd.h"
 #include "base/fs.h"
+#include "budget/prices.h"
 #include "cgroup/cgroup.h"
 #include "container/state.h"
+#include "gateway/answer.h"
+#include "gateway/config.h"
 #include "linux/mount_options.h"
 #include "linux/seccomp.h"
 #include "network/rules_json.h"
@@ -306,6 +309,81 @@ static int write_template(struct buf *out, struct err *e)
 	return template_write(true, 5, 6, out, e);
 }
 
+static int read_prices(struct buf *out, struct err *e)
+{
+	static const char text[] =
+		"{\"schema\":1,\"unit\":\"pUSD\",\"models\":["
+		"{\"id\":\"m\",\"provider\":\"p\",\"price\":{\"input\":1,\"output\":2}},"
+		"{\"id\":\"n\",\"provider\":\"p\",\"price\":{\"input\":3,\"output\":4}}]}";
+	_prices_free_ struct prices *p = NULL;
+	int r = prices_add(&p, text, strlen(text), "prices", e);
+
+	/* Again, in the place of the first. */
+	if (r == 0)
+		r = prices_add(&p, text, strlen(text), "prices", e);
+	if (r == 0)
+		buf_addf(out, "%zu", prices_count(p));
+	return r == 0 && out->failed ? err_oom(e) : r;
+}
+
+static int read_gateway(struct buf *out, struct err *e)
+{
+	static const char text[] =
+		"{\"container\":\"c\",\"session\":\"c@1\",\"ledger\":\"/l.db\",\"placeholder\":"
+		"\"purple-0123456789abcdef0123456789abcdef\",\"policies\":[{\"name\":\"p\","
+		"\"file\":\"p.yaml\",\"blockUnknown\":true,\"onExceeded\":\"deny\",\"scope\":"
+		"\"session\",\"period\":\"always\",\"providers\":[{\"name\":\"openai\",\"format\":"
+		"\"openai\",\"endpoints\":[\"https://api.openai.com/v1\"],\"hasKey\":true}]}]}";
+	_gateway_config_clear_ struct gateway_config c = {};
+	int r = gateway_config_read(text, strlen(text), "gateway.json", &c, e);
+
+	if (r == 0) {
+		r = gateway_config_merge(&c);
+		if (r < 0)
+			return err_oom(e);
+	}
+	return r == 0 ? gateway_config_write(&c, false, out, e) : r;
+}
+
+static int read_stream(const struct llm_format *f, const char *text, struct buf *out,
+		       struct err *e)
+{
+	_llm_reader_free_ struct llm_reader *reader = NULL;
+	size_t len = strlen(text), half = len / 2;
+	int r = llm_reader_new(f, LLM_EVENTS, true, &reader, e);
+
+	if (r == 0)
+		r = llm_reader_feed(reader, text, half, out, e);
+	if (r == 0)
+		r = llm_reader_feed(reader, text + half, len - half, out, e);
+	if (r == 0)
+		r = llm_reader_end(reader, true, out, e);
+	if (r == 0)
+		buf_addf(out, " %d", (int)llm_reader_answer(reader)->usage.out);
+	return r == 0 && out->failed ? err_oom(e) : r;
+}
+
+static int read_chat_stream(struct buf *out, struct err *e)
+{
+	return read_stream(&llm_format_chat,
+			   "data: {\"id\":\"1\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":"
+			   "{\"content\":\"Hello\"}}]}\n\n"
+			   "data: {\"id\":\"1\",\"model\":\"m\",\"choices\":[],\"usage\":"
+			   "{\"prompt_tokens\":3,\"completion_tokens\":4}}\n\ndata: [DONE]\n\n",
+			   out, e);
+}
+
+static int read_messages_stream(struct buf *out, struct err *e)
+{
+	return read_stream(&llm_format_messages,
+			   "event: message_start\ndata: {\"type\":\"message_start\",\"message\":"
+			   "{\"model\":\"m\",\"usage\":{\"input_tokens\":3,\"output_tokens\":1}}}\n\n"
+			   "event: message_delta\ndata: {\"type\":\"message_delta\",\"usage\":"
+			   "{\"output_tokens\":4}}\n\n"
+			   "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+			   out, e);
+}
+
 /* --- the test --- */
 
 struct job {
@@ -431,13 +509,23 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		MEMORY_TEST(load_spec),	     MEMORY_TEST(copy_spec),
-		MEMORY_TEST(read_policy),    MEMORY_TEST(merge_policy),
-		MEMORY_TEST(make_sandbox),   MEMORY_TEST(read_state),
-		MEMORY_TEST(compile_filter), MEMORY_TEST(read_mount),
-		MEMORY_TEST(read_host),	     MEMORY_TEST(read_settings),
-		MEMORY_TEST(write_template), MEMORY_TEST(compile_network),
+		MEMORY_TEST(load_spec),
+		MEMORY_TEST(copy_spec),
+		MEMORY_TEST(read_policy),
+		MEMORY_TEST(merge_policy),
+		MEMORY_TEST(make_sandbox),
+		MEMORY_TEST(read_state),
+		MEMORY_TEST(compile_filter),
+		MEMORY_TEST(read_mount),
+		MEMORY_TEST(read_host),
+		MEMORY_TEST(read_settings),
+		MEMORY_TEST(write_template),
+		MEMORY_TEST(compile_network),
 		MEMORY_TEST(merge_network),
+		MEMORY_TEST(read_prices),
+		MEMORY_TEST(read_gateway),
+		MEMORY_TEST(read_chat_stream),
+		MEMORY_TEST(read_messages_stream),
 	};
 
 	countdown = -1;
