@@ -193,11 +193,13 @@ static int start_warden(struct monitor *m, struct err *e)
 	return warden_start(&setup, &m->warden, e);
 }
 
-/* What it kept is ours from here on: to record, and the time. */
+/* What it kept is ours from here on: to record, and the time. It ends by itself after init. */
 static void warden_died(struct monitor *m)
 {
+	struct pollfd init = { .fd = MONITOR_FD_INIT, .events = POLLIN };
+
 	fd_close(&m->warden);
-	if (m->limits.ends_on_death)
+	if (m->limits.ends_on_death && poll(&init, 1, 0) == 0)
 		end_all(m, m->limits.death_note,
 			"who ends it when it is not recorded has died");
 }

@@ -21,8 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "audit/log_folder.h"
 #include "base/fd.h"
-#include "base/fs.h"
 #include "base/jail.h"
 #include "base/list.h"
 #include "base/str.h"
@@ -35,31 +35,12 @@
 
 /* --- folders --- */
 
-static int check_folder(int fd, const char *folder, struct err *e)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return err_sys(e, "cannot look at '%s'", folder);
-	if (st.st_uid != 0)
-		return err_set(e, ERR_STATE, EPERM,
-			       "folder '%s' of the audit log belongs to user %u: only root could "
-			       "keep others from changing it",
-			       folder, st.st_uid);
-	if (st.st_mode & 022)
-		return err_set(e, ERR_STATE, EPERM,
-			       "folder '%s' of the audit log has mode %04o: others could replace it "
-			       "(chmod go-w)",
-			       folder, st.st_mode & 07777);
-	return 0;
-}
-
 int recorder_jail_open_folder(const char *path, int *ret, const char **ret_name,
 			      struct err *e)
 {
 	const char *slash = strrchr(path, '/');
 	_free_ char *folder = NULL;
-	_close_ int fd = -1;
+	_close_ int plain = -1, fd = -1;
 	int r;
 
 	if (path[0] != '/' || !slash[1] || streq(slash, "/.") || streq(slash, "/.."))
@@ -68,16 +49,13 @@ int recorder_jail_open_folder(const char *path, int *ret, const char **ret_name,
 	folder = strndup(path, slash == path ? 1 : (size_t)(slash - path));
 	if (!folder)
 		return err_oom(e);
-	r = fs_mkdir_p(folder, 0700, e);
+	r = log_folder_open(folder, &plain, e);
 	if (r < 0)
 		return r;
-	fd = (int)syscall(SYS_open_tree, AT_FDCWD, folder,
-			  OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	fd = (int)syscall(SYS_open_tree, plain, "",
+			  AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, "cannot open folder '%s' of the audit log", folder);
-	r = check_folder(fd, folder, e);
-	if (r < 0)
-		return r;
 	/* It is an O_PATH descriptor, with which all of openat() and the like works. */
 	*ret = take_fd(&fd);
 	*ret_name = slash + 1;

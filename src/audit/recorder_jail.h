@@ -8,7 +8,7 @@
 #include "base/err.h"
 
 /*
- * The folder of a log, made with mode 0700 where it is missing; no other user may write in it. The
+ * The folder of a log, as log_folder_open() has it. The
  * descriptor leads nowhere else, not even by "..": it is a mount of its own. *ret_name: what follows
  * the last slash. Runs as root with the host's files.
  */

@@ -17,6 +17,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "audit/log_folder.h"
 #include "base/fd.h"
 #include "base/fs.h"
 #include "linux/mount_options.h"
@@ -147,13 +148,14 @@ static int find_place(const struct audit_log_config *log, struct log_place *ret,
 		      struct err *e)
 {
 	_free_ char *copy = strdup(log->path);
+	_close_ int fd = -1;
 	const char *folder;
 	int r;
 
 	if (!copy)
 		return err_oom(e);
 	folder = dirname(copy);
-	r = fs_mkdir_p(folder, 0700, e);
+	r = log_folder_open(folder, &fd, e);
 	if (r == 0)
 		r = fs_realpath(folder, &ret->folder, e);
 	if (r < 0)

@@ -197,6 +197,36 @@ static int take_limit(const struct container *c, struct container_end *x, bool *
 		       err_oom(e);
 }
 
+/* A v2 group dies as a whole when its memory is spent: nobody need have seen it. */
+static bool died_of_memory(const struct container *c, const struct container_end *x)
+{
+	_cgroup_stats_clear_ struct cgroup_stats stats = {};
+	struct err e;
+
+	if (!c->st.cgroup || strmap_get(&c->st.cgroup->v1, "memory") ||
+	    process_is_alive(c->st.pid, c->st.pid_start) ||
+	    (x->reason && !streq(x->reason, END_SIGNALED) &&
+	     !(streq(x->reason, END_EXITED) && x->status.set && x->status.value != 0)))
+		return false;
+	return cgroup_stats(c->st.cgroup, &stats, &e) == 0 && stats.oom_kills > 0;
+}
+
+static int take_memory(const struct container *c, struct container_end *x, bool *known,
+		       struct err *e)
+{
+	if (!died_of_memory(c, x))
+		return 0;
+	free(x->reason);
+	x->reason = strdup(END_OOM);
+	free(x->setting);
+	x->setting = strdup("resources.memory_limit_bytes");
+	free(x->policy);
+	x->policy = c->st.memory_place ? strdup(c->st.memory_place) : NULL;
+	*known = true;
+	return x->reason && x->setting && !c->st.memory_place == !x->policy ? 0 :
+									      err_oom(e);
+}
+
 int container_end_load(const struct container *c, struct container_end *ret,
 		       bool *ret_known, struct err *e)
 {
@@ -207,6 +237,8 @@ int container_end_load(const struct container *c, struct container_end *ret,
 	/* What acted for a policy before it holds. */
 	if (r == 0 && !(known && rank(x.reason) == 3))
 		r = take_limit(c, &x, &known, e);
+	if (r == 0)
+		r = take_memory(c, &x, &known, e);
 	if (r < 0)
 		return r;
 	*ret = x;

@@ -316,7 +316,9 @@ bool monitor_end_unrecorded(const struct container *c)
 	_audit_config_clear_ struct audit_config config = {};
 	struct err e = {};
 
-	if (!load_stopping(c, &config) || monitor_is_running(c))
+	/* It ends by itself after init. */
+	if (!load_stopping(c, &config) || monitor_is_running(c) ||
+	    !process_is_alive(c->st.pid, c->st.pid_start))
 		return false;
 	container_end_note(c, &(struct container_end){
 				      .reason = (char *)END_AUDIT,

@@ -134,41 +134,19 @@ static int collect_usage(const struct container *c, struct run_record *x, struct
 
 /* --- the end --- */
 
-/* A v2 group dies as a whole when its memory is spent: nobody need have seen it. */
-static bool died_of_memory(const struct container *c, const struct run_record *x)
-{
-	const struct container_end *end = x->end;
-
-	if (!x->usage || !x->usage->oom_kills.set || x->usage->oom_kills.value == 0 ||
-	    strmap_get(&c->st.cgroup->v1, "memory"))
-		return false;
-	return !end->reason || streq(end->reason, END_SIGNALED) ||
-	       (streq(end->reason, END_EXITED) && end->status.set && end->status.value != 0);
-}
-
 static int collect_end(const struct container *c, struct run_record *x, struct err *e)
 {
-	bool known, is_oom;
+	bool known;
 	int r;
 
 	x->end = calloc(1, sizeof(*x->end));
 	if (!x->end)
 		return err_oom(e);
 	r = container_end_load(c, x->end, &known, e);
-	if (r < 0)
+	if (r < 0 || known)
 		return r;
-	is_oom = died_of_memory(c, x);
-	if (known && !is_oom)
-		return 0;
-	free(x->end->reason);
-	x->end->reason = strdup(is_oom ? END_OOM : END_UNKNOWN);
-	if (!x->end->reason)
-		return err_oom(e);
-	if (!is_oom)
-		return 0;
-	x->end->setting = strdup("resources.memory_limit_bytes");
-	x->end->policy = c->st.memory_place ? strdup(c->st.memory_place) : NULL;
-	return x->end->setting && !c->st.memory_place == !x->end->policy ? 0 : err_oom(e);
+	x->end->reason = strdup(END_UNKNOWN);
+	return x->end->reason ? 0 : err_oom(e);
 }
 
 /* Milliseconds since 1970; 0: it is no time. */

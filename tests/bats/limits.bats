@@ -146,7 +146,7 @@ kill_at_once() {
 		monitor=$(state .monitorPid)
 		recorder=$(recorder)
 		warden=$(pgrep -P "$monitor" -x purple-warden)
-		# shellcheck disable=SC2086 # names of variables
+		# shellcheck disable=SC2046 # names of variables
 		kill_at_once $(for name in $who; do echo "${!name}"; done)
 		ended audit audit.on_log_failure any
 	done

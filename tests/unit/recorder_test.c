@@ -23,6 +23,7 @@
 
 #include <cmocka.h>
 
+#include "audit/log_folder.h"
 #include "audit/log_verify.h"
 #include "audit/recorder.h"
 #include "base/fd.h"
@@ -446,12 +447,57 @@ static void test_refused(void **state)
 	assert_return_code(mkdir(path, 0700), 0);
 	assert_return_code(chmod(path, 0777), 0);
 	strcat(path, "/x.jsonl");
-	assert_refused(path, "others could replace it");
+	assert_refused(path, "others could replace what is in it");
 	snprintf(path, sizeof(path), "%s/theirs", folder);
 	assert_return_code(mkdir(path, 0700), 0);
 	assert_return_code(chown(path, 1234, 1234), 0);
 	strcat(path, "/x.jsonl");
 	assert_refused(path, "belongs to user 1234");
+}
+
+/* What lies above the folder is as good as the folder. */
+static void test_parents(void **state)
+{
+	char path[160], blamed[160], link[160];
+	int fd = -1;
+	struct err e;
+
+	need_root();
+	snprintf(path, sizeof(path), "%s/theirs/ours/deep", folder);
+	assert_return_code(fs_mkdir_p(path, 0700, &e), 0);
+	snprintf(blamed, sizeof(blamed), "%s/theirs", folder);
+	assert_return_code(chown(blamed, 1234, 1234), 0);
+	strcat(path, "/x.jsonl");
+	assert_refused(path, "/theirs' belongs to user 1234");
+	assert_return_code(chown(blamed, 0, 0), 0);
+	assert_return_code(chmod(blamed, 0770), 0);
+	assert_refused(path, "/theirs' has mode 0770");
+	/* Where all keep what is theirs, root keeps its folder; but whose a link is, nobody asks. */
+	assert_return_code(chmod(blamed, 01777), 0);
+	*strrchr(path, '/') = '\0';
+	assert_return_code(log_folder_open(path, &fd, &e), 0);
+	fd_close(&fd);
+	snprintf(link, sizeof(link), "%s/theirs/link", folder);
+	assert_return_code(symlink("ours", link), 0);
+	strcat(link, "/x.jsonl");
+	assert_refused(link, "/theirs/link' lies in a folder that others write to");
+	assert_return_code(chmod(blamed, 0700), 0);
+	*strrchr(link, '/') = '\0';
+	assert_return_code(log_folder_open(link, &fd, &e), 0);
+	fd_close(&fd);
+	/* The last one is not sticky, either. */
+	assert_return_code(chmod(blamed, 01777), 0);
+	strcat(blamed, "/x.jsonl");
+	assert_refused(blamed, "has mode 1777");
+	/* Links that lead nowhere, and around. */
+	snprintf(link, sizeof(link), "%s/nowhere", folder);
+	assert_return_code(symlink("missing", link), 0);
+	strcat(link, "/x.jsonl");
+	assert_refused(link, "cannot open folder");
+	snprintf(link, sizeof(link), "%s/round", folder);
+	assert_return_code(symlink("./round", link), 0);
+	strcat(link, "/x.jsonl");
+	assert_refused(link, "cannot follow link");
 }
 
 /* What /proc tells of its process. */
@@ -486,9 +532,16 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_levels),    TEST(test_modes),		  TEST(test_odd_records),
-		TEST(test_longest),   TEST(test_death_of_parent), TEST(test_others),
-		TEST(test_full_disk), TEST(test_kills),		  TEST(test_refused),
+		TEST(test_levels),
+		TEST(test_modes),
+		TEST(test_odd_records),
+		TEST(test_longest),
+		TEST(test_death_of_parent),
+		TEST(test_others),
+		TEST(test_full_disk),
+		TEST(test_kills),
+		TEST(test_refused),
+		TEST(test_parents),
 		TEST(test_jail),
 	};
 
