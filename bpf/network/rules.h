@@ -14,10 +14,11 @@
 #define NANOSECONDS 1000000000ull
 #define RANGES_DEPTH 20 /* halvings: more ranges than there can be */
 
-/* The other end of a call or packet. */
+/* The other end of a call or packet. It is on the stack, which is read and written at multiples of
+ * the size alone. */
 struct target {
-	__u8 address[16]; /* IPv4 as ::ffff:a.b.c.d */
-	__u32 port;	  /* as in struct network_range */
+	__u8 address[16] __attribute__((aligned(8))); /* IPv4 as ::ffff:a.b.c.d */
+	__u32 port;				      /* as in struct network_range */
 	__u32 is_v4;
 	__u32 local;	/* likewise, where it is known */
 	__u32 protocol; /* of the IP header, for events */

@@ -290,6 +290,15 @@ void criu_end(struct criu *c)
 	helper_end(&c->pid, &c->sock);
 }
 
+/* It has answered, and ends when it sees that nothing more is asked. */
+static void let_end(struct criu *c)
+{
+	fd_close(&c->sock);
+	while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	c->pid = 0;
+}
+
 /* --- requests --- */
 
 void criu_request_clear(struct criu_request *rq)
@@ -493,6 +502,8 @@ int criu_dump(struct criu *c, const struct criu_request *rq, struct err *e)
 		r = receive_answer(c->sock, &a, &fd, e);
 	if (r == 0 && (!a.success || a.type != type))
 		r = failed(rq, "dump", log, &a, e);
+	if (r == 0)
+		let_end(c);
 	return r;
 }
 
@@ -538,7 +549,9 @@ int criu_restore(struct criu *c, const struct criu_request *rq,
 	}
 	if (r == 0 && (!a.success || a.type != REQUEST_RESTORE || a.pid <= 0))
 		r = failed(rq, "restore", log, &a, e);
-	if (r == 0)
-		*ret_pid = a.pid;
-	return r;
+	if (r < 0)
+		return r;
+	let_end(c);
+	*ret_pid = a.pid;
+	return 0;
 }

@@ -159,6 +159,11 @@ static int read_call(const struct profile *p, const char *call, struct seccomp_c
 	for (i = 0; r == 0 && i < rules.l.n; i++)
 		r = add_rule(ret, rules.l.v[i], p->is_engines);
 	free(rules.l.v);
+	/* Engines compare all of an argument with the family of sockets and the protocol that nobody is
+	 * to have: what is in the upper half for that would be a thousand rules beside a policy's, and
+	 * makes no other call of it. */
+	if (p->is_engines && streq(call, "socket"))
+		seccomp_choice_narrow(ret);
 	return r;
 }
 

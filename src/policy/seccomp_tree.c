@@ -29,6 +29,7 @@
 #define BOXES_MAX 4096
 #define RULES_MAX 1024 /* for one call: the kernel takes 4096 instructions in all */
 #define CHOICES_MAX 4
+#define INT_BITS UINT64_C(0xffffffff)
 
 /* --- outcomes --- */
 
@@ -206,6 +207,25 @@ int seccomp_choice_add(struct seccomp_choice *c, const struct seccomp_outcome *o
 	return r;
 }
 
+void seccomp_choice_narrow(struct seccomp_choice *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->boxes.n; i++) {
+		struct seccomp_box b = c->boxes.v[i];
+		uint64_t beyond = 0;
+
+		for (int arg = 0; arg < N_ARGS; arg++) {
+			beyond |= b.arg[arg].value & b.arg[arg].mask & ~INT_BITS;
+			b.arg[arg].mask &= INT_BITS;
+			b.arg[arg].value &= INT_BITS;
+		}
+		if (!beyond)
+			c->boxes.v[n++] = b;
+	}
+	c->boxes.n = n;
+}
+
 void seccomp_choice_clear(struct seccomp_choice *c)
 {
 	free(c->boxes.v);
@@ -256,21 +276,26 @@ static bool is_certain(const struct seccomp_box *b, const struct node *at)
 	return true;
 }
 
-/* How many of a profile's boxes still matter: up to the first that is certain. */
+/* What the profile says if it is none of those boxes. */
+static const struct seccomp_outcome *outcome_behind(const struct left *l, size_t open)
+{
+	return open < l->n ? &l->v[open]->o : l->otherwise;
+}
+
+/* How many of a profile's boxes still matter: up to the first that is certain, without those before
+ * it that say the same. */
 static size_t count_open(const struct left *l, const struct node *at)
 {
+	const struct seccomp_outcome *behind;
 	size_t i;
 
 	for (i = 0; i < l->n; i++)
 		if (is_certain(l->v[i], at))
 			break;
+	behind = outcome_behind(l, i);
+	while (i > 0 && seccomp_outcome_is_equal(&l->v[i - 1]->o, behind))
+		i--;
 	return i;
-}
-
-/* What the profile says if it is none of those boxes. */
-static const struct seccomp_outcome *outcome_behind(const struct left *l, size_t open)
-{
-	return open < l->n ? &l->v[open]->o : l->otherwise;
 }
 
 /* Whether the profile, which is decided, is stricter than all that another can still say. */

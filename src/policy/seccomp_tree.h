@@ -40,6 +40,9 @@ void seccomp_choice_clear(struct seccomp_choice *c);
 int seccomp_choice_add(struct seccomp_choice *c, const struct seccomp_outcome *o,
 		       const struct cond *conds, size_t n);
 
+/* For a call whose arguments are all ints: of those, the kernel takes the lower half alone. */
+void seccomp_choice_narrow(struct seccomp_choice *c);
+
 /*
  * Adds rules for the call to `ret`, whose default action is the strictest of the choices' own. The
  * filters are loaded in the order of the choices. 0, -ENOMEM, -E2BIG.

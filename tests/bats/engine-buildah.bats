@@ -15,7 +15,8 @@ setup_file() {
 		graphroot = "$ENGINE_DIR/storage"
 		runroot = "$ENGINE_DIR/runroot"
 	END
-	: >"$CONTAINERS_CONF"
+	# As in podman_conf: newer ones have defaults of their own.
+	printf '[containers]\ndefault_ulimits = ["nofile=1024:20000", "nproc=1000:1000"]\n' >"$CONTAINERS_CONF"
 	local empty
 	empty=$(buildah_ from scratch)
 	buildah_ copy -q "$empty" "$ENGINE_DIR/image" / >/dev/null

@@ -522,7 +522,8 @@ has_lines_above() {
 }
 
 @test "a container killed for its memory is reported as such" {
-	start_docker -m 16m --memory-swap 16m "$IMAGE" sh -c 'head -c 100m /dev/zero | tail'
+	# The shim listens for it from start on.
+	start_docker -m 16m --memory-swap 16m "$IMAGE" sh -c 'sleep 1; head -c 100m /dev/zero | tail'
 	docker_ wait "$ID"
 	wait_for 5 is_field '{{.State.OOMKilled}}' true
 	# The times of events are whole seconds.

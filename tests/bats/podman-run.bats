@@ -311,7 +311,9 @@ start() {
 	local result=$status
 	rm -f "$dir"/*.json
 	assert_equal "$result" 0
-	assert_equal "$(<log)" $'prestart creating yes\ncreateRuntime creating yes\npoststart running yes\npoststop stopped yes'
+	# Podman 5 makes createRuntime hooks of prestart ones, and sorts them with these.
+	assert_equal "$(head -n 2 log | sort)" $'createRuntime creating yes\nprestart creating yes'
+	assert_equal "$(tail -n +3 log)" $'poststart running yes\npoststop stopped yes'
 }
 
 @test "a hook that fails keeps the container from starting, and leaves nothing" {

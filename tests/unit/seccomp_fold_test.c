@@ -6,6 +6,10 @@
  */
 #include "seccomp_run.h"
 
+#include <errno.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+
 #include "policy/merge.h"
 #include "policy/policy.h"
 #include "policy/seccomp_fold.h"
@@ -16,8 +20,8 @@
 /* All have less than openat2's number, which every engine's profile names: above it calls are newer
  * than the profile, and that is for the runtime to say. */
 static const char *const names[] = {
-	"read",	 "write",   "ioctl",  "clone",	 "personality",
-	"prctl", "unshare", "socket", "openat2",
+	"read",	 "write",   "ioctl",	  "clone",   "personality",
+	"prctl", "unshare", "socketpair", "openat2",
 };
 static const char *const actions[] = {
 	"SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_ALLOW", "SCMP_ACT_LOG",
@@ -154,10 +158,86 @@ static void test_random_profiles(void **state)
 	assert_true(compared > N_PROFILES / 2);
 }
 
+/* What engines say of sockets where the container lacks CAP_AUDIT_WRITE, as in Podman 5. */
+static void engines_sockets(struct oci_seccomp *p)
+{
+	struct oci_syscall *s;
+
+	profile_init(p, "SCMP_ACT_ERRNO");
+	p->default_errno_ret = (struct opt_u32){ true, ENOSYS };
+	assert_int_equal(strv_add(&p->architectures, NATIVE->name), 0);
+	s = profile_rule(p, "socket", "SCMP_ACT_ERRNO");
+	s->errno_ret = (struct opt_u32){ true, EINVAL };
+	rule_arg(s, 0, "SCMP_CMP_EQ", AF_NETLINK, 0);
+	rule_arg(s, 2, "SCMP_CMP_EQ", NETLINK_AUDIT, 0);
+	rule_arg(profile_rule(p, "socket", "SCMP_ACT_ALLOW"), 2, "SCMP_CMP_NE",
+		 NETLINK_AUDIT, 0);
+	rule_arg(profile_rule(p, "socket", "SCMP_ACT_ALLOW"), 0, "SCMP_CMP_NE",
+		 AF_NETLINK, 0);
+	rule_arg(profile_rule(p, "socket", "SCMP_ACT_ALLOW"), 2, "SCMP_CMP_NE",
+		 NETLINK_AUDIT, 0);
+	profile_rule(p, "openat2", "SCMP_ACT_ALLOW");
+}
+
+/* As Purple's own profile has them. */
+static void policys_sockets(struct oci_seccomp *p)
+{
+	static const uint64_t families[] = { AF_UNIX, AF_INET, AF_INET6 };
+	struct oci_syscall *s;
+
+	profile_init(p, "SCMP_ACT_ERRNO");
+	assert_int_equal(strv_add(&p->architectures, NATIVE->name), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+		rule_arg(profile_rule(p, "socket", "SCMP_ACT_ALLOW"), 0,
+			 "SCMP_CMP_MASKED_EQ", 0xffffffff, families[i]);
+	s = profile_rule(p, "socket", "SCMP_ACT_ALLOW");
+	rule_arg(s, 0, "SCMP_CMP_MASKED_EQ", 0xffffffff, AF_NETLINK);
+	rule_arg(s, 2, "SCMP_CMP_MASKED_EQ", 0xffffffff, NETLINK_ROUTE);
+	profile_rule(p, "openat2", "SCMP_ACT_ALLOW");
+}
+
+static void test_sockets(void **state)
+{
+	static const uint64_t families[] = { 0,		 AF_UNIX, AF_INET, AF_INET6,
+					     AF_NETLINK, 17,	  40 };
+	static const uint64_t protocols[] = { NETLINK_ROUTE, 1, NETLINK_AUDIT, 10 };
+	struct oci_seccomp engine, policy, folded;
+	struct seccomp_plan separate, together;
+	struct seccomp_fault fault;
+	struct err e;
+
+	engines_sockets(&engine);
+	policys_sockets(&policy);
+	assert_int_equal(seccomp_fold_all(&policy, 1, &engine, &folded, &fault), 0);
+	assert_int_equal(seccomp_plan_make(&engine, &policy, 1, -1, &separate, &e), 0);
+	assert_int_equal(seccomp_plan_make(&folded, NULL, 0, -1, &together, &e), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(families) * ARRAY_SIZE(protocols); i++) {
+		struct seccomp_data d = {
+			.arch = NATIVE->audit,
+			.nr = seccomp_syscall_resolve_name("socket"),
+			.args = { families[i % ARRAY_SIZE(families)], 1,
+				  protocols[i / ARRAY_SIZE(families)] },
+		};
+		uint32_t want = plan_run(&separate, &d);
+
+		expect(plan_run(&together, &d), want, &d, "sockets");
+		/* The kernel takes ints: what stands above them opens nothing. */
+		d.args[0] |= UINT64_C(7) << 32;
+		d.args[2] |= UINT64_C(1) << 63;
+		expect(plan_run(&together, &d), want, &d, "sockets, with upper halves");
+	}
+	seccomp_plan_clear(&separate);
+	seccomp_plan_clear(&together);
+	profile_clear(&folded);
+	profile_clear(&policy);
+	profile_clear(&engine);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random_profiles),
+		cmocka_unit_test(test_sockets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
