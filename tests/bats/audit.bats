@@ -152,6 +152,12 @@ assert_schema() {
 	audited '  detail_level: [api_calls]'
 	agent 'cat /etc/hostname; exit 0'
 	[[ $(jq -r .type "$LOG" | tr '\n' ' ') == "start end " ]]
+	rm -r "$LOGS"
+	# Files are told where they are refused, alone.
+	audited '  detail_level: [security_events]'
+	agent 'cat /etc/hostname >/tmp/x; : >/usr/new; exit 0'
+	has_line '.type == "file" and .file.path == "/usr/new" and .verdict == "deny" and .error.code == "EROFS"'
+	has_no_line '.verdict == "allow"'
 }
 
 @test "two containers at a time: none has events of the other's, and a log that both write is whole" {

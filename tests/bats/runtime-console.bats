@@ -193,6 +193,7 @@ start_receiver() { # [TEXT]
 	chmod 0755 session
 	# At its input's end script types a NUL, which the terminal would show in the middle of a line.
 	: >typed
+	# shellcheck disable=SC2094 # it waits for what comes
 	wait_for 60 grep -q '^code' typed | script -qec ./session /dev/null >typed 2>&1
 	grep -q '^/dev/pts/0' typed
 	grep -q '^20 60' typed

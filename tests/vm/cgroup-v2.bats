@@ -184,6 +184,7 @@ limits() {
 	resources '{"memory": {"limit": 33554432, "swap": 33554432}, "unified": {"memory.oom.group": "1"}}'
 	set_script 'sleep 1000 & while [ ! -e /go ]; do sleep 0.1; done; dd if=/dev/zero of=/dev/null bs=128M count=1; sleep 1000'
 	start_container
+	# shellcheck disable=SC2094 # the name of a command
 	"$PURPLE_RUNTIME" --root "$PURPLE_ROOT" events --interval 1h "$ID" >events 2>&1 </dev/null 3>&- &
 	local events=$!
 	wait_for 10 eval 'ls -l /proc/$events/fd 2>/dev/null | grep -q inotify'

@@ -9,8 +9,9 @@ BUS=/run/user/1000/bus
 
 setup_file() {
 	requires root private_etc busybox jq podman conmon subids slirp4netns
-	[[ -d /run/systemd/system && -e /sys/fs/cgroup/cgroup.controllers ]] && id tester >/dev/null 2>&1 ||
+	if [[ ! -d /run/systemd/system || ! -e /sys/fs/cgroup/cgroup.controllers ]] || ! id tester >/dev/null 2>&1; then
 		skip "needs a host with systemd and cgroup v2 alone"
+	fi
 	wait_for 30 test -S "$BUS"
 	# Short: conmon's sockets are in it.
 	export RL_DIR=$PURPLE_TEST_DIR/rl
@@ -38,7 +39,9 @@ teardown() {
 teardown_file() {
 	local pid
 	# The process that keeps Podman's namespaces between its commands.
-	pid=$(cat /run/user/1000/libpod/tmp/pause.pid 2>/dev/null) && kill "$pid" || true
+	if pid=$(cat /run/user/1000/libpod/tmp/pause.pid 2>/dev/null); then
+		kill "$pid" || true
+	fi
 }
 
 nothing_left() {
