@@ -46,7 +46,7 @@ complete_at() {
 	complete_at purple frobnicate ""
 	assert_equal "$words" ""
 	complete_at purple-runtime check
-	assert_equal "$words" ""
+	assert_equal "$words" checkpoint
 }
 
 @test "every command that --help lists is offered, and nothing else" {

@@ -39,9 +39,8 @@ teardown() {
 teardown_file() {
 	local pid
 	# The process that keeps Podman's namespaces between its commands.
-	if pid=$(cat /run/user/1000/libpod/tmp/pause.pid 2>/dev/null); then
-		kill "$pid" || true
-	fi
+	pid=$(cat /run/user/1000/libpod/tmp/pause.pid 2>/dev/null) || return 0
+	kill "$pid"
 }
 
 nothing_left() {
@@ -79,7 +78,7 @@ profile() { # <YAML
 }
 
 agent() { # SCRIPT
-	run tester "$PURPLE" run --profile "$RUN/p.yaml" --name "$ID" --summary-file "$RUN/record" -- sh -c "$1"
+	run tester "$PURPLE" run --profile "$RUN/p.yaml" --name "$ID" -- sh -c "$1"
 }
 
 @test "Podman: limits of the engine hold in a scope of the user's own, and can be changed" {
@@ -116,24 +115,20 @@ agent() { # SCRIPT
 		run podman_ run --rm --name "$ID" --network slirp4netns --annotation io.purple.policy=refused localhost/busybox echo started
 		((status != 0))
 		assert_lacks started
-		echo "$output"
 	done
 }
 
-@test "purple run: limits are those of a scope of the user's own, and nothing is left" {
+@test "purple run: limits are held in a scope of the user's own, and nothing is left" {
 	profile <<<'resources: { memory_limit_bytes: 64M, pids_limit: 20, cpu_shares: 0.5 }'
 	agent 'cat /proc/self/cgroup; n=0; while [ $n -lt 30 ]; do sleep 100 & n=$((n + 1)); done; echo all'
 	((status != 0))
 	assert_lacks all
-	assert_equal "$(jq .usage.processes_limit "$RUN/record")" 20
-	assert_equal "$(jq .usage.memory_limit "$RUN/record")" 67108864
 	agent 'dd if=/dev/zero of=/dev/null bs=256M count=1; echo survived'
 	assert_status 137
 	assert_lacks survived
-	assert_contains "out of memory (resources.memory_limit_bytes"
 }
 
-@test "purple run: ps, pause of none, stop, and the cleaner when the supervisor is killed" {
+@test "purple run: ps, stop, and the cleaner when the supervisor is killed" {
 	profile <<<'resources: { memory_limit_bytes: 64M }'
 	tester "$PURPLE" run --profile "$RUN/p.yaml" --name "$ID" -- sleep 1000 </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 	wait_for 20 eval '[[ $(tester "$PURPLE" ps -q) == "$ID" ]]'
@@ -143,7 +138,8 @@ agent() { # SCRIPT
 	nothing_left
 	tester "$PURPLE" run --profile "$RUN/p.yaml" --name "$ID" -- sleep 1000 </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 	wait_for 20 eval '[[ $(tester "$PURPLE" ps -q) == "$ID" ]]'
-	pkill -9 -u tester -f "^$PURPLE run .*--name $ID "
+	# The oldest is the supervisor; the cleaner has its command line.
+	kill -9 "$(pgrep -o -u tester -x purple)"
 	wait_for 20 nothing_left
 }
 
