@@ -163,12 +163,12 @@ static __noinline int tell_return(const struct pt_regs *regs, long result)
 	enum trace_denier denier;
 	struct call call;
 
+	group = c ? find_group(c) : NULL;
+	if (!group)
+		return 0;
 	number_of(regs, &call);
 	/* The end of a signal handler: its result is whatever was interrupted. */
-	if (!c || call.number == NO_NUMBER)
-		return 0;
-	group = find_group(c);
-	if (!group)
+	if (call.number == NO_NUMBER)
 		return 0;
 	/* A child that has just been made returns from the call of its parent. */
 	if (call.kind >= CALL_CLONE && result == 0)
