@@ -6,7 +6,7 @@
  *
  * Compared are files, not paths: a mount shows a log when what is mounted is the log's folder or one
  * above it, by whatever name. Hidden is the folder, since there will be further files in it
- * (LOG.1, LOG.head).
+ * (LOG.1, LOG.head). So are the other places where the host shows it (audit_places.h).
  */
 #include "container/audit.h"
 
@@ -20,6 +20,7 @@
 #include "audit/log_folder.h"
 #include "base/fd.h"
 #include "base/fs.h"
+#include "container/audit_places.h"
 #include "linux/mount_options.h"
 
 /* What is mounted somewhere in the container. */
@@ -30,7 +31,7 @@ struct shown {
 
 struct log_place {
 	const struct audit_log_config *log;
-	char *folder; /* absolute, without links */
+	const char *folder; /* absolute, without links */
 	const char *name;
 };
 
@@ -107,6 +108,45 @@ static int check_shown(struct oci_spec *spec, const struct log_place *l,
 	}
 }
 
+struct layers {
+	struct oci_spec *spec;
+	const struct log_place *log;
+	const struct oci_mount *mount;
+	struct strv *explanations;
+};
+
+/* What is below the upper one is written to. */
+static int check_layer(const char *layer, const char *kind, void *arg, struct err *e)
+{
+	const struct layers *x = arg;
+
+	return check_shown(x->spec, x->log,
+			   &(struct shown){ layer, x->mount->destination,
+					    streq(kind, "upperdir") },
+			   x->explanations, e);
+}
+
+/* An overlay that the runtime is to mount, or the log's file system once more. */
+static int check_other(struct oci_spec *spec, const struct log_place *l,
+		       const struct oci_mount *m, struct strv *explanations, struct err *e)
+{
+	struct layers x = { spec, l, m, explanations };
+	struct stat source, folder;
+	int r = 0;
+
+	if (m->type && streq(m->type, "overlay")) {
+		for (size_t i = 0; r == 0 && i < m->options.n; i++)
+			r = audit_places_layers(m->options.v[i], check_layer, &x, e);
+		return r;
+	}
+	if (m->source && stat(m->source, &source) == 0 && S_ISBLK(source.st_mode) &&
+	    stat(*l->folder ? l->folder : "/", &folder) == 0 &&
+	    source.st_rdev == folder.st_dev)
+		return refuse(l, &(struct shown){ m->source, m->destination, true },
+			      "as part of its whole file system", e);
+	return 0;
+}
+
 static int check_mount(struct oci_spec *spec, const struct log_place *l, const char *bundle,
 		       const struct oci_mount *m, struct strv *explanations, struct err *e)
 {
@@ -121,7 +161,7 @@ static int check_mount(struct oci_spec *spec, const struct log_place *l, const c
 	is_writable = !((o.top.set | o.rec.set) & MOUNT_ATTR_RDONLY);
 	mount_options_free(&o);
 	if (!is_bind)
-		return 0;
+		return check_other(spec, l, m, explanations, e);
 	source = m->source[0] == '/' ? strdup(m->source) : fs_join(bundle, m->source);
 	if (!source)
 		return err_oom(e);
@@ -144,8 +184,7 @@ static int check_root(struct oci_spec *spec, const struct log_place *l,
 			   explanations, e);
 }
 
-static int find_place(const struct audit_log_config *log, struct log_place *ret,
-		      struct err *e)
+static int find_folder(const struct audit_log_config *log, char **ret, struct err *e)
 {
 	_free_ char *copy = strdup(log->path);
 	_close_ int fd = -1;
@@ -157,15 +196,30 @@ static int find_place(const struct audit_log_config *log, struct log_place *ret,
 	folder = dirname(copy);
 	r = log_folder_open(folder, &fd, e);
 	if (r == 0)
-		r = fs_realpath(folder, &ret->folder, e);
-	if (r < 0)
-		return err_wrap(e, "policy %s: audit.log_path", log->place);
-	/* "/" is "": every other folder is behind its slash. */
-	if (streq(ret->folder, "/"))
-		ret->folder[0] = '\0';
-	ret->log = log;
-	ret->name = strrchr(log->path, '/') + 1;
-	return 0;
+		r = fs_realpath(folder, ret, e);
+	return r < 0 ? err_wrap(e, "policy %s: audit.log_path", log->place) : 0;
+}
+
+static int hide_log(const struct audit_log_config *log, struct oci_spec *spec,
+		    const char *bundle, struct strv *explanations, struct err *e)
+{
+	_strv_free_ struct strv places = {};
+	_free_ char *folder = NULL;
+	int r = find_folder(log, &folder, e);
+
+	if (r == 0)
+		r = audit_places_find(folder, &places, e);
+	for (size_t i = 0; r == 0 && i < places.n; i++) {
+		/* "/" is "": every other folder is behind its slash. */
+		struct log_place l = { log, streq(places.v[i], "/") ? "" : places.v[i],
+				       strrchr(log->path, '/') + 1 };
+
+		r = check_root(spec, &l, bundle, explanations, e);
+		for (size_t k = 0; r == 0 && k < spec->mounts.n; k++)
+			r = check_mount(spec, &l, bundle, &spec->mounts.v[k],
+					explanations, e);
+	}
+	return r;
 }
 
 int container_audit_hide(const struct audit_config *config, struct oci_spec *spec,
@@ -173,16 +227,7 @@ int container_audit_hide(const struct audit_config *config, struct oci_spec *spe
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < config->logs.n; i++) {
-		struct log_place l = {};
-
-		r = find_place(&config->logs.v[i], &l, e);
-		if (r == 0)
-			r = check_root(spec, &l, bundle, explanations, e);
-		for (size_t k = 0; r == 0 && k < spec->mounts.n; k++)
-			r = check_mount(spec, &l, bundle, &spec->mounts.v[k],
-					explanations, e);
-		free(l.folder);
-	}
+	for (size_t i = 0; r == 0 && i < config->logs.n; i++)
+		r = hide_log(&config->logs.v[i], spec, bundle, explanations, e);
 	return r;
 }

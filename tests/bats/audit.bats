@@ -5,7 +5,7 @@
 load helpers
 
 setup() {
-	requires root jq python3 cgroup_v2_tree
+	requires root jq python3 private_etc cgroup_v2_tree
 	purple_setup
 	ID=$(test_prefix)
 	LOGS=$BATS_TEST_TMPDIR/logs
@@ -245,6 +245,42 @@ assert_schema() {
 	assert_contains "No such file"
 	assert_lacks '"type"'
 	has_line '.type == "end"' seen/logs/log.jsonl
+}
+
+@test "a log is hidden where the host shows it once more: another mount, an overlay" {
+	mkdir -p real/logs other/inner empty merged upper work
+	echo visible >real/file
+	mount --bind real other/inner
+	mount -t overlay none -o "lowerdir=$PWD/empty:$PWD/real" merged
+	audited "  log_path: $PWD/real/logs/log.jsonl"
+	sed -i "s|^  scratch_paths:|    - { host_path: $PWD/other, sandbox_path: /other }\n    - { host_path: $PWD/merged, sandbox_path: /merged }\n&|" p.yaml
+	agent 'cat /other/inner/file /merged/file; ls -A /other/inner/logs /merged/logs; cat /other/inner/logs/log.jsonl /merged/logs/log.jsonl 2>&1'
+	assert_contains visible
+	assert_contains "/other/inner/logs/log.jsonl: No such file"
+	assert_contains "/merged/logs/log.jsonl: No such file"
+	assert_lacks '"type"'
+	# Where it could be written to.
+	audited "  log_path: $PWD/real/logs/log.jsonl"
+	sed -i "s|^  scratch_paths:|  output_paths: [{ host_path: $PWD/other }]\n&|" p.yaml
+	agent 'echo started'
+	assert_status 125
+	assert_lacks started
+	umount other/inner
+	umount merged
+	# An overlay that the runtime is to mount, as an engine asks for it.
+	audited "  log_path: $PWD/real/logs/log.jsonl"
+	policy_install overlaid <p.yaml
+	make_bundle
+	set_script 'cat /m/file; cat /m/logs/log.jsonl 2>&1; true'
+	edit_config '.mounts += [{type: "overlay", source: "overlay", destination: "/m", options: ["ro", $o]}]' --arg o "lowerdir=$PWD/empty:$PWD/real"
+	run purple_rt --policy overlaid run --bundle "$BUNDLE" "$ID-o"
+	assert_contains visible
+	assert_contains "No such file"
+	assert_lacks '"type"'
+	edit_config '(.mounts[] | select(.type == "overlay")).options = [$o]' --arg o "lowerdir=$PWD/empty,upperdir=$PWD/real,workdir=$PWD/work"
+	run purple_rt --policy overlaid run --bundle "$BUNDLE" "$ID-p"
+	[[ $status != 0 ]]
+	assert_contains audit.log_path
 }
 
 # The monitor of $ID, and its recorder.
