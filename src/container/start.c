@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* start: init waits on start.sock for GO, and then runs its program. Runs in the runtime. */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -28,6 +29,19 @@ static int connect_init(const struct container *c, int *ret_fd, struct err *e)
 	return 0;
 }
 
+/* How long a process that ends may take. */
+#define END_MS 5000
+
+/* Init ends for what went wrong: who looks after start has failed sees that it has. */
+static void await_end(const struct container *c)
+{
+	_close_ int fd = (int)syscall(SYS_pidfd_open, c->st.pid, 0);
+
+	/* One that has ended may have another's pid. */
+	if (fd >= 0 && process_is_alive(c->st.pid, c->st.pid_start))
+		poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, END_MS);
+}
+
 /* A poststart hook that fails ends the container (runtime-spec 1.3, "Lifecycle"). */
 int container_run_poststart(struct container *c, struct err *e)
 {
@@ -43,8 +57,10 @@ int container_run_poststart(struct container *c, struct err *e)
 		r = hooks_run(&spec->hooks->poststart, "poststart", state.s, c->st.bundle,
 			      e);
 	/* It may have ended meanwhile, and its pid be another's. */
-	if (r < 0 && process_is_alive(c->st.pid, c->st.pid_start))
+	if (r < 0 && process_is_alive(c->st.pid, c->st.pid_start)) {
 		kill(c->st.pid, SIGKILL);
+		await_end(c);
+	}
 	return r;
 }
 
@@ -93,8 +109,10 @@ int container_start(const char *root, const char *id, const char *notify_socket,
 		return r;
 	/* The connection closes when the program runs. A message is a failure. */
 	r = sync_expect_or_close(fd, SYNC_FAILED, &closed, e);
-	if (r < 0)
+	if (r < 0) {
+		await_end(&c);
 		return r;
+	}
 	/* Init does not listen any more: container_status() sees that also where this is not done. */
 	unlinkat(c.dirfd, "start.sock", 0);
 	log_debug("the program of container %s runs", id);

@@ -188,7 +188,7 @@ stages=(prestart createRuntime createContainer startContainer poststart poststop
 	run purple_rt start "$ID"
 	assert_status 1
 	assert_contains "startContainer hook #1 (/bin/hook) exited with code 4"
-	wait_status stopped
+	assert_equal "$(container_status)" stopped
 	[[ ! -e notes/ran ]]
 }
 
@@ -199,7 +199,7 @@ stages=(prestart createRuntime createContainer startContainer poststart poststop
 	run purple_rt start "$ID"
 	assert_status 1
 	assert_contains "poststart hook #1"
-	wait_status stopped
+	assert_equal "$(container_status)" stopped
 	purple_rt delete "$ID"
 }
 
