@@ -247,7 +247,7 @@ assert_schema() {
 	has_line '.type == "end"' seen/logs/log.jsonl
 }
 
-@test "a log is hidden where the host shows it once more: another mount, an overlay" {
+@test "a log is hidden where the host shows it once more: another mount, an overlay, the disk" {
 	mkdir -p real/logs other/inner empty merged upper work
 	echo visible >real/file
 	mount --bind real other/inner
@@ -281,6 +281,13 @@ assert_schema() {
 	run purple_rt --policy overlaid run --bundle "$BUNDLE" "$ID-p"
 	[[ $status != 0 ]]
 	assert_contains audit.log_path
+	# The disk that the log is on. It is refused before anything is mounted.
+	# shellcheck disable=SC2046 # two numbers
+	mknod disk b $(stat -c '%Hd %Ld' real)
+	edit_config '(.mounts[] | select(.type == "overlay")) |= {type: "ext4", source: $d, destination: "/m"}' --arg d "$PWD/disk"
+	run purple_rt --policy overlaid run --bundle "$BUNDLE" "$ID-q"
+	[[ $status != 0 ]]
+	assert_contains "as part of its whole file system"
 }
 
 # The monitor of $ID, and its recorder.
