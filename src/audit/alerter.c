@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/helper.h"
 #include "base/spawn.h"
 
 #define SEARCH_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -162,22 +163,16 @@ static void __attribute__((noreturn)) serve(const struct alerter_setup *s, int s
 
 int alerter_start(const struct alerter_setup *s, int *ret_fd, struct err *e)
 {
-	_close_ int ours = -1, theirs = -1;
-	int fds[2];
-	pid_t pid;
+	_close_ int sock = -1;
+	pid_t pid = helper_fork(&sock, e);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
-		return err_sys(e, "cannot make a socket pair");
-	ours = fds[0];
-	theirs = fds[1];
-	if (fcntl(ours, F_SETFL, O_NONBLOCK) < 0)
-		return err_sys(e, "cannot set a socket up");
-	pid = fork();
 	if (pid < 0)
-		return err_sys(e, "cannot fork");
+		return pid;
 	if (pid == 0)
-		serve(s, theirs);
-	*ret_fd = take_fd(&ours);
+		serve(s, take_fd(&sock));
+	if (fcntl(sock, F_SETFL, O_NONBLOCK) < 0)
+		return err_sys(e, "cannot set a socket up");
+	*ret_fd = take_fd(&sock);
 	return 0;
 }
 

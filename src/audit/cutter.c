@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/helper.h"
 #include "base/jail.h"
 #include "base/list.h"
 #include "network/cut.h"
@@ -94,20 +95,14 @@ static void __attribute__((noreturn)) cut(int ours, int sock)
 
 int audit_cutter_start(int sock, int *ret_fd, struct err *e)
 {
-	_close_ int ours = -1, theirs = -1;
-	int fds[2];
-	pid_t pid;
+	int ours = -1;
+	pid_t pid = helper_fork(&ours, e);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
-		return err_sys(e, "cannot make a socket pair");
-	ours = fds[0];
-	theirs = fds[1];
-	pid = fork();
 	if (pid < 0)
-		return err_sys(e, "cannot fork");
+		return pid;
 	if (pid == 0)
-		cut(theirs, sock);
-	*ret_fd = take_fd(&ours);
+		cut(ours, sock);
+	*ret_fd = ours;
 	return 0;
 }
 

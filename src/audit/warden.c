@@ -32,6 +32,7 @@
 #include "base/build.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/helper.h"
 #include "base/jail.h"
 #include "base/list.h"
 #include "base/str.h"
@@ -375,25 +376,19 @@ void warden_serve(struct warden *w)
 
 int warden_start(const struct warden_setup *s, int *ret_fd, struct err *e)
 {
-	_close_ int ours = -1, theirs = -1;
 	struct warden w = { .s = *s };
-	int fds[2];
-	pid_t pid;
+	_close_ int sock = -1;
+	pid_t pid = helper_fork(&sock, e);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
-		return err_sys(e, "cannot make a socket pair");
-	ours = fds[0];
-	theirs = fds[1];
-	if (fcntl(ours, F_SETFL, O_NONBLOCK) < 0)
-		return err_sys(e, "cannot set a socket up");
-	pid = fork();
 	if (pid < 0)
-		return err_sys(e, "cannot fork");
+		return pid;
 	if (pid == 0) {
-		w.sock = theirs;
+		w.sock = take_fd(&sock);
 		guard(&w);
 	}
-	*ret_fd = take_fd(&ours);
+	if (fcntl(sock, F_SETFL, O_NONBLOCK) < 0)
+		return err_sys(e, "cannot set a socket up");
+	*ret_fd = take_fd(&sock);
 	return 0;
 }
 

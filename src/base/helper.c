@@ -50,8 +50,7 @@ child(helper_become *become, const void *start, int report)
 
 /* --- in the caller --- */
 
-int helper_begin(helper_become *become, const void *start, pid_t *ret_pid,
-		 int *ret_report, struct err *e)
+pid_t helper_fork(int *ret_sock, struct err *e)
 {
 	_close_ int ours = -1, theirs = -1;
 	int fds[2];
@@ -64,12 +63,23 @@ int helper_begin(helper_become *become, const void *start, pid_t *ret_pid,
 	pid = fork();
 	if (pid < 0)
 		return err_sys(e, "cannot fork");
-	if (pid == 0) {
-		fd_close(&ours);
-		child(become, start, theirs);
-	}
+	fd_close(pid ? &theirs : &ours);
+	*ret_sock = pid ? take_fd(&ours) : take_fd(&theirs);
+	return pid;
+}
+
+int helper_begin(helper_become *become, const void *start, pid_t *ret_pid,
+		 int *ret_report, struct err *e)
+{
+	int sock = -1;
+	pid_t pid = helper_fork(&sock, e);
+
+	if (pid < 0)
+		return pid;
+	if (pid == 0)
+		child(become, start, sock);
 	*ret_pid = pid;
-	*ret_report = take_fd(&ours);
+	*ret_report = sock;
 	return 0;
 }
 

@@ -20,6 +20,12 @@
 #define HELPER_MESSAGE_MAX (sizeof(((struct err *)0)->msg) + 1)
 
 /*
+ * fork() with a connection of SOCK_SEQPACKET between the two, whose own end each gets. 0 in the child,
+ * its pid in the parent, -errno. Runs in: a process with one thread.
+ */
+pid_t helper_fork(int *ret_sock, struct err *e);
+
+/*
  * In the child: makes itself ready and becomes the program; returns on failure alone. `*report` is
  * the child's end of the connection. As failure is still to be told by it, it is first moved out of
  * the way of what the program gets (helper_move_report()).

@@ -90,29 +90,13 @@ int console_send(int sock, int master, struct err *e)
 
 int console_receive(int sock, int *ret_master, struct err *e)
 {
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {};
 	char name[128];
-	struct iovec iov = { .iov_base = name, .iov_len = sizeof(name) };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control.buf,
-			      .msg_controllen = sizeof(control.buf) };
-	struct cmsghdr *c;
-	ssize_t n;
+	ssize_t n = socket_receive_fd(sock, name, sizeof(name), ret_master);
 
-	do
-		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return err_sys(e, "cannot receive the terminal");
-	c = CMSG_FIRSTHDR(&msg);
-	if (n == 0 || !c || c->cmsg_type != SCM_RIGHTS ||
-	    c->cmsg_len != CMSG_LEN(sizeof(int)))
+		return err_errno(e, (int)n, "cannot receive the terminal");
+	if (*ret_master < 0)
 		return err_set(e, ERR_INTERNAL, EPROTO, "the terminal did not arrive");
-	memcpy(ret_master, CMSG_DATA(c), sizeof(int));
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/fs.h"
 #include "base/helper.h"
+#include "base/socket.h"
 #include "base/spawn.h"
 
 #define PATH_OF_PROGRAMS "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -415,28 +416,17 @@ static int send_request(int sock, const struct buf *request, struct err *e)
 /* *ret_fd gets a descriptor that came with it, or is left as it is. */
 static int receive_answer(int sock, struct answer *ret, int *ret_fd, struct err *e)
 {
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {};
 	unsigned char text[ANSWER_MAX];
-	struct iovec iov = { .iov_base = text, .iov_len = sizeof(text) - 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control.buf,
-			      .msg_controllen = sizeof(control.buf) };
-	struct cmsghdr *c;
-	ssize_t n;
+	int fd = -1;
+	ssize_t n = socket_receive_fd(sock, text, sizeof(text) - 1, &fd);
 
-	do
-		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	if (n == -EMSGSIZE)
+		return err_set(e, ERR_INTERNAL, EPROTO, "CRIU says too much");
 	if (n < 0)
-		return err_sys(e, "cannot hear from CRIU");
-	c = CMSG_FIRSTHDR(&msg);
-	if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int))) {
+		return err_errno(e, (int)n, "cannot hear from CRIU");
+	if (fd >= 0) {
 		fd_close(ret_fd);
-		memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
+		*ret_fd = fd;
 	}
 	if (n == 0)
 		return err_set(e, ERR_KERNEL, EPIPE, "CRIU died");
@@ -444,8 +434,7 @@ static int receive_answer(int sock, struct answer *ret, int *ret_fd, struct err 
 	/* Of our child, before it was CRIU: no answer begins so. */
 	if (text[0] == HELPER_ERROR)
 		return err_set(e, ERR_KERNEL, EIO, "%s", (char *)text + 1);
-	if ((msg.msg_flags & MSG_TRUNC) ||
-	    get_answer((struct bytes){ text, text + n }, ret) < 0)
+	if (get_answer((struct bytes){ text, text + n }, ret) < 0)
 		return err_set(e, ERR_INTERNAL, EPROTO, "CRIU says odd things");
 	return 0;
 }

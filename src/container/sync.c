@@ -6,6 +6,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/fd.h"
+#include "base/socket.h"
+
 int sync_pair(int ret_fds[2], struct err *e)
 {
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret_fds) < 0)
@@ -103,34 +106,21 @@ int sync_send_fd(int fd, enum sync_type type, int passed, struct err *e)
 
 int sync_expect_fd(int fd, enum sync_type type, int *ret_fd, struct err *e)
 {
+	_close_ int got = -1;
 	struct sync_msg m = {};
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {};
-	struct iovec iov = { .iov_base = &m, .iov_len = sizeof(m) };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control.buf,
-			      .msg_controllen = sizeof(control.buf) };
-	struct cmsghdr *c;
-	ssize_t n;
+	ssize_t n = socket_receive_fd(fd, &m, sizeof(m), &got);
 	int r;
 
-	do
-		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
-	if (n == 0 || (n < 0 && errno == ECONNRESET))
+	if (n == 0 || n == -ECONNRESET)
 		return err_peer_died(e);
 	if (n != (ssize_t)sizeof(m))
 		return err_set(e, ERR_INTERNAL, EPROTO, "odd message of %zd bytes", n);
 	r = check_type(&m, type, e);
 	if (r < 0)
 		return r;
-	c = CMSG_FIRSTHDR(&msg);
-	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
+	if (got < 0)
 		return err_set(e, ERR_INTERNAL, EPROTO, "a message without its descriptor");
-	memcpy(ret_fd, CMSG_DATA(c), sizeof(*ret_fd));
+	*ret_fd = take_fd(&got);
 	return 0;
 }
 

@@ -20,19 +20,12 @@ teardown() {
 	purple_teardown
 }
 
-purple_() {
-	"$PURPLE" --root "$PURPLE_ROOT" "$@"
-}
-
 # profile ALERT [KEYS]: p.yaml, which has ALERT below audit.alert, and more keys below audit and behind it.
 profile() {
-	local dir
 	{
-		printf 'name: %s\nfilesystem:\n  immutable_paths:\n' "$ID"
-		for dir in /usr /bin /sbin /lib /lib64; do
-			[[ ! -d $dir ]] || printf '    - host_path: %s\n' "$dir"
-		done
-		printf '  scratch_paths: [/tmp]\naudit:\n  log_path: %s\n  alert: { %s }\n%s\n' "$LOG" "$1" "${2:-}"
+		printf 'name: %s\n' "$ID"
+		host_files
+		printf 'audit:\n  log_path: %s\n  alert: { %s }\n%s\n' "$LOG" "$1" "${2:-}"
 	} >p.yaml
 }
 

@@ -12,20 +12,13 @@ setup() {
 	LOG=$LOGS/$ID.jsonl
 }
 
-purple_() {
-	"$PURPLE" --root "$PURPLE_ROOT" "$@"
-}
-
 # profile [FILE] <YAML: a policy (default p.yaml) in which programs of the host run. What is below
 # `audit` comes first, indented; then the rest.
 profile() {
-	local dir
 	{
-		printf 'name: %s\nfilesystem:\n  immutable_paths:\n' "$ID"
-		for dir in /usr /bin /sbin /lib /lib64; do
-			[[ ! -d $dir ]] || printf '    - host_path: %s\n' "$dir"
-		done
-		printf '  scratch_paths: [/tmp]\naudit:\n'
+		printf 'name: %s\n' "$ID"
+		host_files
+		printf 'audit:\n'
 		grep -q log_path "$BATS_TEST_TMPDIR/keys" || printf '  log_path: %s\n' "$LOG"
 		cat "$BATS_TEST_TMPDIR/keys"
 	} >"${1:-p.yaml}"

@@ -22,19 +22,12 @@ teardown() {
 
 runs=/var/lib/purple/runs
 
-purple_() {
-	"$PURPLE" --root "$PURPLE_ROOT" "$@"
-}
-
 # profile <YAML: p.yaml, audited, in which programs of the host run, and more.
 profile() {
-	local dir
 	{
-		printf 'name: %s\nfilesystem:\n  immutable_paths:\n' "$ID"
-		for dir in /usr /bin /sbin /lib /lib64; do
-			[[ ! -d $dir ]] || printf '    - host_path: %s\n' "$dir"
-		done
-		printf '  scratch_paths: [/tmp]\naudit: { log_path: "%s" }\n' "$LOG"
+		printf 'name: %s\n' "$ID"
+		host_files
+		printf 'audit: { log_path: "%s" }\n' "$LOG"
 		cat
 	} >p.yaml
 }

@@ -46,12 +46,8 @@ policy_with_provider() {
 
 # profile: p.yaml, the same for `purple run`, in which the host's programs run.
 profile() {
-	local dir
 	{
-		printf 'filesystem:\n  scratch_paths: [/tmp]\n  immutable_paths:\n'
-		for dir in /usr /bin /sbin /lib /lib64 /etc/ssl /etc/ca-certificates; do
-			[[ ! -d $dir ]] || printf '    - host_path: %s\n' "$dir"
-		done
+		host_files /etc/ssl /etc/ca-certificates
 		grep -v '^filesystem:' t.yaml
 	} >p.yaml
 }

@@ -51,14 +51,9 @@ agent_policy() {
 
 # host_policy BUDGET: host.yaml, for purple run: programs of the host.
 host_policy() {
-	local dir
 	agent_policy host "$1"
 	{
-		printf 'filesystem:\n  immutable_paths:\n'
-		for dir in /usr /bin /sbin /lib /lib64; do
-			[[ ! -d $dir ]] || printf '    - host_path: %s\n' "$dir"
-		done
-		printf '  scratch_paths: [/tmp]\n'
+		host_files
 	} | cat /etc/purple/policies/host.yaml - >host.yaml
 }
 

@@ -144,6 +144,10 @@ teardown() {
 	purple_teardown
 }
 
+purple_() {
+	"$PURPLE" --root "$PURPLE_ROOT" "$@"
+}
+
 # The runtime under test with the test's own state folder. Use with `run` where it may fail.
 purple_rt() {
 	"$PURPLE_RUNTIME" --root "$PURPLE_ROOT" "$@"
@@ -220,6 +224,15 @@ create_container() {
 # container_status [ID]: the word that `state` says.
 container_status() {
 	purple_rt state "${1:-$ID}" | jq -r .status
+}
+
+# host_files [DIR]...: YAML of a policy's files: programs of the host run, and have /tmp.
+host_files() {
+	local dir
+	printf 'filesystem:\n  scratch_paths: [/tmp]\n  immutable_paths:\n'
+	for dir in /usr /bin /sbin /lib /lib64 "$@"; do
+		[[ ! -d $dir ]] || printf '    - host_path: %s\n' "$dir"
+	done
 }
 
 # A loop for a shell in a container, until its terminal has a size, which it prints.

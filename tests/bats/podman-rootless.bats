@@ -259,12 +259,10 @@ teardown_file() {
 }
 
 @test "purple run as that user: a policy's files, calls and network hold; a limit is refused" {
-	local policy=$RL_DIR/home/p.yaml dir
+	local policy=$RL_DIR/home/p.yaml
 	{
-		printf 'name: mine\nfilesystem:\n  scratch_paths: [/tmp]\n  immutable_paths:\n'
-		for dir in /usr /bin /sbin /lib /lib64; do
-			[[ ! -d $dir ]] || printf '    - host_path: %s\n' "$dir"
-		done
+		printf 'name: mine\n'
+		host_files
 		printf 'network: { isolated: true }\nsyscalls: { default_deny: false, deny: [mkdir, mkdirat] }\n'
 	} >"$policy"
 	run rootless "$PURPLE" run --profile ./p.yaml -- sh -c 'id -u; mkdir /tmp/x; touch /tmp/y && ls /sys/class/net; touch /usr/x; exit 4'

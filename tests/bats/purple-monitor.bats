@@ -10,10 +10,6 @@ setup() {
 	mountpoint -q /sys/fs/bpf || mount -t bpf -o mode=0700 purple-test /sys/fs/bpf
 }
 
-purple_() {
-	"$PURPLE" --root "$PURPLE_ROOT" "$@"
-}
-
 # screen SIZE STEP... [-- OPTION...]: `run`s the monitor on a terminal; see helpers/screen.py.
 screen() {
 	# Debian's Python, whatever else is in PATH: python3-pyte is its module.
@@ -24,13 +20,10 @@ screen() {
 
 # agent SCRIPT: runs it in the sandbox ID, and waits for its denials; sets SUPERVISOR.
 agent() {
-	local dir
 	{
-		printf 'name: watched\nfilesystem:\n  immutable_paths:\n'
-		for dir in /usr /bin /sbin /lib /lib64; do
-			[[ ! -d $dir ]] || printf '    - host_path: %s\n' "$dir"
-		done
-		printf '  scratch_paths: [/tmp]\nnetwork: { allow_outgoing: ["127.0.0.1:1"] }\n'
+		printf 'name: watched\n'
+		host_files
+		printf 'network: { allow_outgoing: ["127.0.0.1:1"] }\n'
 		printf 'resources: { memory_limit_bytes: "64M", pids_limit: 20 }\n'
 	} >p.yaml
 	# Not by a function: $! would be a shell's.

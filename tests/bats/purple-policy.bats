@@ -10,13 +10,9 @@ setup() {
 }
 
 policy_file() { # FILE <YAML without the paths of the host
-	local dir
 	{
-		printf 'name: p\nfilesystem:\n  immutable_paths:\n'
-		for dir in /usr /bin /sbin /lib /lib64; do
-			[[ ! -d $dir ]] || printf '    - host_path: %s\n' "$dir"
-		done
-		printf '  scratch_paths: [/tmp]\n'
+		printf 'name: p\n'
+		host_files
 		cat
 	} >"$1"
 }

@@ -12,19 +12,12 @@ setup() {
 }
 
 # purple with the test's own state folder.
-purple_() {
-	"$PURPLE" --root "$PURPLE_ROOT" "$@"
-}
-
 # profile [FILE] <YAML: a policy (default p.yaml) in which programs of the host run, and more.
 profile() {
-	local dir name=$ID
+	local name=$ID
 	{
-		printf 'name: %s\nfilesystem:\n  immutable_paths:\n' "$name"
-		for dir in /usr /bin /sbin /lib /lib64; do
-			[[ ! -d $dir ]] || printf '    - host_path: %s\n' "$dir"
-		done
-		printf '  scratch_paths: [/tmp]\n'
+		printf 'name: %s\n' "$name"
+		host_files
 		cat
 	} >"${1:-p.yaml}"
 }

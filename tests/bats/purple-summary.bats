@@ -14,19 +14,11 @@ setup() {
 
 runs=/var/lib/purple/runs
 
-purple_() {
-	"$PURPLE" --root "$PURPLE_ROOT" "$@"
-}
-
 # profile <YAML: p.yaml, in which programs of the host run, and more.
 profile() {
-	local dir
 	{
-		printf 'name: %s\nfilesystem:\n  immutable_paths:\n' "$ID"
-		for dir in /usr /bin /sbin /lib /lib64; do
-			[[ ! -d $dir ]] || printf '    - host_path: %s\n' "$dir"
-		done
-		printf '  scratch_paths: [/tmp]\n'
+		printf 'name: %s\n' "$ID"
+		host_files
 		cat
 	} >p.yaml
 }

@@ -66,12 +66,9 @@ podman_group() {
 }
 
 profile() { # <YAML
-	local dir
 	{
-		printf 'name: mine\nfilesystem:\n  scratch_paths: [/tmp]\n  immutable_paths:\n'
-		for dir in /usr /bin /sbin /lib /lib64; do
-			[[ ! -d $dir ]] || printf '    - host_path: %s\n' "$dir"
-		done
+		printf 'name: mine\n'
+		host_files
 		cat
 	} >"$RUN/p.yaml"
 	chmod 0644 "$RUN/p.yaml"
