@@ -12,6 +12,14 @@ setup() {
 	LOG=$LOGS/$ID.jsonl
 }
 
+teardown() {
+	local mount
+	for mount in other/inner merged; do
+		! mountpoint -q "$mount" || umount "$mount"
+	done
+	purple_teardown
+}
+
 # profile [FILE] <YAML: a policy (default p.yaml) in which programs of the host run. What is below
 # `audit` comes first, indented; then the rest.
 profile() {
@@ -232,7 +240,7 @@ assert_schema() {
 	mkdir -p seen/logs
 	echo visible >seen/file
 	audited "  log_path: $PWD/seen/logs/log.jsonl"
-	sed -i "s|^  scratch_paths:|    - { host_path: $PWD/seen, sandbox_path: /seen }\n&|" p.yaml
+	sed -i "s|^  immutable_paths:|&\n    - { host_path: $PWD/seen, sandbox_path: /seen }|" p.yaml
 	agent 'cat /seen/file; ls -A /seen/logs; cat /seen/logs/log.jsonl 2>&1'
 	assert_contains visible
 	assert_contains "No such file"
@@ -246,7 +254,7 @@ assert_schema() {
 	mount --bind real other/inner
 	mount -t overlay none -o "lowerdir=$PWD/empty:$PWD/real" merged
 	audited "  log_path: $PWD/real/logs/log.jsonl"
-	sed -i "s|^  scratch_paths:|    - { host_path: $PWD/other, sandbox_path: /other }\n    - { host_path: $PWD/merged, sandbox_path: /merged }\n&|" p.yaml
+	sed -i "s|^  immutable_paths:|&\n    - { host_path: $PWD/other, sandbox_path: /other }\n    - { host_path: $PWD/merged, sandbox_path: /merged }|" p.yaml
 	agent 'cat /other/inner/file /merged/file; ls -A /other/inner/logs /merged/logs; cat /other/inner/logs/log.jsonl /merged/logs/log.jsonl 2>&1'
 	assert_contains visible
 	assert_contains "/other/inner/logs/log.jsonl: No such file"
@@ -258,8 +266,7 @@ assert_schema() {
 	agent 'echo started'
 	assert_status 125
 	assert_lacks started
-	umount other/inner
-	umount merged
+	umount other/inner merged
 	# An overlay that the runtime is to mount, as an engine asks for it.
 	audited "  log_path: $PWD/real/logs/log.jsonl"
 	policy_install overlaid <p.yaml
