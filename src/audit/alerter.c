@@ -131,10 +131,8 @@ static void obey(const struct alerter_setup *s, int sock, const void *message, s
 	struct alerter_run x = {};
 	struct alerter_reply reply;
 
-	if (s->read(s->arg, message, len, &x)) {
-		reply.status = run_command(&x);
-		(void)!send(sock, &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
-	}
+	reply.status = s->read(s->arg, message, len, &x) ? run_command(&x) : -EPROTO;
+	(void)!send(sock, &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
 	strv_free(&x.environment);
 	buf_free(&x.input);
 }

@@ -30,9 +30,9 @@ struct alerter_setup {
 		     struct alerter_run *ret);
 	const void *arg;
 };
-/* To each message that was one. */
+/* To each message. */
 struct alerter_reply {
-	int32_t status; /* of the command, as from waitpid(); -ETIMEDOUT; -errno: not started */
+	int32_t status; /* of the command, as from waitpid(); -ETIMEDOUT; -errno: not started (-EPROTO: no such message) */
 };
 
 /*

@@ -18,7 +18,8 @@
 #include "base/spawn.h"
 
 #define PROGRAM PKGLIBEXECDIR "/purple-alert"
-#define READY_MS 5000
+#define READY_MS 15000 /* libraries on a busy machine */
+#define HEAR_BATCH 64  /* of its messages in a turn: it may be anybody by now */
 #define ALERTS_BURST 16
 #define ALERTS_SECOND 16
 
@@ -83,7 +84,7 @@ static void tell_failure(struct monitor *m, const char *policy, const char *acti
 	_buf_free_ struct buf line = {};
 
 	audit_event_alert_failed(&head, policy, action, why, &line);
-	monitor_tell(m, 0, &line, true);
+	monitor_tell(m, 0, &line, false);
 }
 
 void monitor_alert_hear(struct monitor *m)
@@ -93,20 +94,22 @@ void monitor_alert_hear(struct monitor *m)
 	struct alert_failure x;
 	ssize_t n;
 
-	while (a->fd >= 0 && (n = recv(a->fd, &x, sizeof(x), MSG_DONTWAIT)) != 0) {
+	for (int i = 0; i < HEAR_BATCH; i++) {
+		n = recv(a->fd, &x, sizeof(x), MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			return;
-		if (n < 0)
-			break;
+		if (n <= 0) {
+			fd_close(&a->fd);
+			tell_failure(m, NULL, "alert", "who gives alerts has died");
+			return;
+		}
 		x.why[sizeof(x.why) - 1] = '\0';
 		if (n == sizeof(x) && x.target < all->n)
 			tell_failure(m, all->v[x.target].policy,
 				     x.is_webhook ? "webhook" : "alert", x.why);
 	}
-	fd_close(&a->fd);
-	tell_failure(m, NULL, "alert", "who gives alerts has died");
 }
 
 /* --- its start --- */

@@ -69,7 +69,8 @@ struct recorder {
 	int lines, others, report; /* -1: closed */
 	struct audit_recorder_end end;
 	bool ends_container;
-	int alerts; /* -1: there is none */
+	int alerts;		      /* -1: there is none */
+	uint64_t untold[ALERT_TYPES]; /* alerts that its socket did not take */
 	struct entry entries[ENTRIES_MAX];
 	size_t entries_n;
 	struct iovec wanted[ENTRIES_MAX];
@@ -174,6 +175,25 @@ static void write_sink(struct recorder *r, struct sink *s)
 	}
 }
 
+/* `line` NULL: those that are untold, if there are any. */
+static void send_alert(struct recorder *r, int type, const char *line, size_t len)
+{
+	const struct alert_message m = { .type = (uint32_t)type,
+					 .count = r->untold[type] + (line ? 1 : 0) };
+
+	if (m.count == 0)
+		return;
+	r->untold[type] = alert_send(r->alerts, &m, line, len) < 0 ? m.count : 0;
+	if (r->untold[type] && !r->tell_at)
+		r->tell_at = clock_ms(CLOCK_MONOTONIC) + PAUSE_MS;
+}
+
+static void send_untold(struct recorder *r)
+{
+	for (int i = 0; r->alerts >= 0 && i < ALERT_TYPES; i++)
+		send_alert(r, i, NULL, 0);
+}
+
 /* Times at which there is something to tell that was not told. */
 static void tell(struct recorder *r)
 {
@@ -185,6 +205,7 @@ static void tell(struct recorder *r)
 	for (size_t i = 0; i < r->n; i++)
 		if (!is_writable(r, &r->sinks[i]))
 			r->tell_at = now + PAUSE_MS;
+	send_untold(r);
 }
 
 /* --- records --- */
@@ -230,10 +251,7 @@ static void alert(struct recorder *r, const char *s, size_t len)
 	int type = r->alerts < 0 ? -1 : alert_type_of(s, len);
 
 	if (type >= 0)
-		(void)!alert_send(r->alerts,
-				  &(struct alert_message){ .type = (uint32_t)type,
-							   .count = 1 },
-				  s, len);
+		send_alert(r, type, s, len);
 }
 
 static void take_record(struct recorder *r, const char *s, size_t len)
@@ -405,6 +423,7 @@ static void end(struct recorder *r)
 		(void)is_writable(r, &r->sinks[i]);
 		(void)fdatasync(r->sinks[i].file.fd);
 	}
+	send_untold(r);
 }
 
 static void run(struct recorder *r)

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "audit/alert.h"
 #include "audit/alerter.h"
@@ -116,23 +117,39 @@ static void run_command(struct channel *ch, int type, uint64_t count)
 		tell_failure(ch, strerror(-r));
 }
 
+/* Of so many that came as a count only: what is known of them. */
+static void make_line(const struct courier *c, const char *type, struct buf *out)
+{
+	struct audit_head head = { .sequence = 1,
+				   .container = c->config->container,
+				   .provider = PROVIDER };
+
+	clock_gettime(CLOCK_REALTIME, &head.time);
+	audit_event_begin(out, &head, type, NULL);
+	audit_event_close(out);
+}
+
 static void give(struct channel *ch, uint64_t now, bool all)
 {
 	const struct audit_alert_config *x = &ch->c->config->alerts.v[ch->target];
 	uint64_t count;
 	int type = ch->is_busy ? -1 : alert_queue_take(&ch->queue, now, all, &count);
-	const struct buf *line = type < 0 ? NULL : &ch->queue.of[type].line;
+	_buf_free_ struct buf plain = {};
+	const struct buf *line;
 
-	if (!line)
+	if (type < 0)
 		return;
-	/* So many came, and no memory for one of them. */
+	line = &ch->queue.of[type].line;
 	if (!line->len) {
-		tell_failure(ch, "out of memory");
-		return;
+		make_line(ch->c, alert_name((enum alert_type)type), &plain);
+		if (plain.len)
+			plain.len--;
+		line = &plain;
 	}
 	ch->text.len = 0;
-	alert_print(line->s, line->len, x->policy, count, &ch->text);
-	if (ch->text.failed) {
+	if (!line->failed)
+		alert_print(line->s, line->len, x->policy, count, &ch->text);
+	if (line->failed || ch->text.failed) {
 		buf_free(&ch->text);
 		ch->text = (struct buf){};
 		tell_failure(ch, "out of memory");
@@ -167,7 +184,9 @@ static void alerter_ready(struct loop_source *s, uint32_t events)
 	}
 	if (n == -EAGAIN)
 		return;
+	n = s->fd;
 	loop_remove(&ch->c->loop, s);
+	close(n);
 	ch->is_gone = true;
 	ch->is_busy = false;
 	tell_failure(ch, "who runs it has died");
@@ -188,14 +207,9 @@ static void add(struct courier *c, const struct alert_message *m, const char *li
 static void add_death(struct courier *c)
 {
 	const struct alert_message m = { .type = ALERT_MONITOR_DIED, .count = 1 };
-	struct audit_head head = { .sequence = 1,
-				   .container = c->config->container,
-				   .provider = PROVIDER };
 	_buf_free_ struct buf line = {};
 
-	clock_gettime(CLOCK_REALTIME, &head.time);
-	audit_event_begin(&line, &head, "monitor_died", NULL);
-	audit_event_close(&line);
+	make_line(c, "monitor_died", &line);
 	if (!line.failed)
 		add(c, &m, line.s, line.len - 1);
 }

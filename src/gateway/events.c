@@ -433,7 +433,7 @@ static void copy_line(struct gateway_events *ev, enum gateway_event_type type,
 		ev->untold++;
 	} else if (ev->untold) {
 		ev->log.sequence++;
-		audit_log_write(&ev->log, &lost, true);
+		audit_log_write(&ev->log, &lost, false);
 		ev->untold = 0;
 	}
 }

@@ -13,9 +13,9 @@ struct webhook {
 	void *arg;
 	struct webhook *next, **link;
 	struct transfer *transfer;
-	const char *text; /* until the transfer has begun, which copies it */
-	size_t len;
 	unsigned int status;
+	size_t len;
+	char text[]; /* a long one is sent piece by piece, until the end */
 };
 
 static void webhook_free(struct webhook *w)
@@ -83,28 +83,24 @@ void webhook_post(struct webhooks *all, const char *url, const char *text, size_
 	const struct transfer_ask ask = {
 		.url = url, .is_post = true, .body_len = len, .headers = &headers
 	};
-	struct webhook *w = calloc(1, sizeof(*w));
+	struct webhook *w = calloc(1, sizeof(*w) + len);
 	struct err e = {};
 
 	if (!w) {
 		all->posted(arg, "out of memory");
 		return;
 	}
-	*w = (struct webhook){ .all = all,
-			       .arg = arg,
-			       .next = all->first,
-			       .link = &all->first,
-			       .text = text,
-			       .len = len };
+	*w = (struct webhook){
+		.all = all, .arg = arg, .next = all->first, .link = &all->first, .len = len
+	};
+	memcpy(w->text, text, len);
 	if (w->next)
 		w->next->link = &w->next;
 	all->first = w;
 	if (transfer_start(all->upstream, &ask, &ops, w, &w->transfer, &e) < 0) {
 		webhook_free(w);
 		all->posted(arg, e.msg);
-		return;
 	}
-	w->text = NULL;
 }
 
 void webhooks_drop(struct webhooks *all)

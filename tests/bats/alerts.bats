@@ -162,3 +162,33 @@ assert_schema() {
 	wait_for 30 told '.type == "monitor_died"'
 	assert_schema alerts.jsonl
 }
+
+@test "a long line, and alerts of which only the count is known, reach a webhook" {
+	webhook
+	# purple-alert as its monitor starts it: with a socket, and audit.json.
+	run python3 - "$PURPLE_LIBEXEC/purple-alert" "${WEBHOOK#*\"}" 3>&- 4>&- <<-'END'
+		import json, os, socket, struct, sys, tempfile
+		ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+		config = tempfile.TemporaryFile()
+		config.write(json.dumps({"container": "box", "alerts": [
+		    {"policy": "p", "webhook": sys.argv[2].rstrip('"')}]}).encode())
+		config.seek(0)
+		fds = [os.dup2(fd, at) for fd, at in ((theirs.fileno(), 20), (config.fileno(), 21))]
+		pid = os.fork()
+		if pid == 0:
+		    os.dup2(20, 3)
+		    os.dup2(21, 4)
+		    os.execv(sys.argv[1], sys.argv[1:2])
+		theirs.close()
+		os.close(20)
+		ours.recv(65536)
+		line = '{"@timestamp":"2026-11-22T20:00:00.000000Z","type":"network","x":"%s"}' % ("x" * 62000)
+		for type, count, text in ((0, 1, line), (2, 7, ""), (16, 0, "")):
+		    ours.send(struct.pack("=IIQ", type, 0, count) + text.encode())
+		ours.close()
+		sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+	END
+	assert_status 0
+	told '.type == "network" and (.x | length) == 62000' hook.jsonl
+	told '.type == "file" and .alert.count == 7 and .container.id == "box"' hook.jsonl
+}
