@@ -296,8 +296,8 @@ static __noinline void note_allowed(const struct network_config *config,
 	copy_address(a->address, t->address);
 	a->rule = rule;
 	a->index = NETWORK_HITS_INDEX(rule, config->rules);
-	BARRIER();
-	*(volatile __u32 *)&a->turn = turn + 2;
+	/* Other processors read it (network/hits.c): a store alone keeps no order on some. */
+	__sync_val_compare_and_swap(&a->turn, turn + 1, turn + 2);
 }
 
 /* decide(), from the rules themselves. */

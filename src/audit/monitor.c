@@ -139,10 +139,18 @@ static int open_group(struct monitor *m, struct err *e)
 
 /* --- an audited container that cannot be recorded --- */
 
+/* It ended by itself, or was ended, whatever is found since: its reason stays. */
+static bool has_init_ended(void)
+{
+	struct pollfd init = { .fd = MONITOR_FD_INIT, .events = POLLIN };
+
+	return poll(&init, 1, 0) == 1;
+}
+
 /* What it did not do by itself: it ends, at once. */
 static void end_all(struct monitor *m, const char *note, const char *why)
 {
-	if (m->is_ended)
+	if (m->is_ended || has_init_ended())
 		return;
 	m->is_ended = true;
 	warden_note(MONITOR_FD_ENDED, note);
@@ -196,10 +204,8 @@ static int start_warden(struct monitor *m, struct err *e)
 /* What it kept is ours from here on: to record, and the time. It ends by itself after init. */
 static void warden_died(struct monitor *m)
 {
-	struct pollfd init = { .fd = MONITOR_FD_INIT, .events = POLLIN };
-
 	fd_close(&m->warden);
-	if (m->limits.ends_on_death && poll(&init, 1, 0) == 0)
+	if (m->limits.ends_on_death)
 		end_all(m, m->limits.death_note,
 			"who ends it when it is not recorded has died");
 }
@@ -221,6 +227,8 @@ static void end_overdue(struct monitor *m, uint64_t now)
 {
 	if (m->warden < 0 && m->timeout_at && m->timeout_at <= now) {
 		m->timeout_at = 0;
+		if (has_init_ended())
+			return;
 		warden_note(MONITOR_FD_ENDED, m->limits.timeout_note);
 		(void)fd_write_all(MONITOR_FD_KILL, "1", 1);
 	}

@@ -175,8 +175,7 @@ void monitor_record_hear(struct monitor *m)
 		recorder_died(m);
 }
 
-/* Waits for what the recorder says or takes. */
-static void await_recorder(struct monitor *m, uint64_t until)
+void monitor_record_await(struct monitor *m, uint64_t until)
 {
 	struct monitor_record *r = &m->record;
 	uint64_t now = clock_ns(CLOCK_BOOTTIME);
@@ -206,7 +205,7 @@ void monitor_record_finish(struct monitor *m, uint64_t ms)
 		if (!asked && r->recorder.lines_fd >= 0 && r->sent == r->pending.len)
 			asked = audit_recorder_say(r->recorder.report_fd,
 						   AUDIT_RECORDER_FLUSH) == 0;
-		await_recorder(m, until);
+		monitor_record_await(m, until);
 	}
 	if (r->recorder.report_fd >= 0)
 		(void)!audit_recorder_say(r->recorder.report_fd, AUDIT_RECORDER_BYE);

@@ -168,6 +168,8 @@ int monitor_record_wait(struct monitor *m, struct err *e);
 void monitor_record_push(struct monitor *m);
 /* Its reports. */
 void monitor_record_hear(struct monitor *m);
+/* Waits for what it says or takes. */
+void monitor_record_await(struct monitor *m, uint64_t until);
 /* All is over: at most so long until it is all written. */
 void monitor_record_finish(struct monitor *m, uint64_t ms);
 

@@ -75,6 +75,12 @@ static void tell(struct monitor *m, const struct stop_note *x)
 	monitor_tell(m, is_by_policy(x) ? AUDIT_ALERT : 0, &line, true);
 }
 
+/* Told already, as audit_stopped. */
+static bool is_own(const struct monitor *m, const struct stop_note *x)
+{
+	return m->is_ended && streq(x->reason, "audit");
+}
+
 /* How a program ended is told at the end. */
 static void take_note(struct monitor *m, const char *s, size_t len)
 {
@@ -84,14 +90,14 @@ static void take_note(struct monitor *m, const char *s, size_t len)
 
 	if (json_parse(s, len, "a note", &doc, &ignored) == 0 &&
 	    json_read(doc, &note_type, "a note", &x, &ignored) == 0 &&
-	    (is_by_policy(&x) || streq(x.reason, "stopped")))
+	    (is_by_policy(&x) || streq(x.reason, "stopped")) && !is_own(m, &x))
 		tell(m, &x);
 	json_clear(&note_type, &x);
 }
 
 void monitor_stop_read(struct monitor *m)
 {
-	char events[1024] __attribute__((aligned(8))), text[4096];
+	char events[1024] __attribute__((aligned(8))), text[NOTES_MAX];
 	char *newline;
 	ssize_t n;
 

@@ -4,8 +4,9 @@
  * calls. Runs in purple-monitor: monitor_trace_make() as root, the rest as nobody.
  *
  * Neither ring waits for us. They wake us when we sleep on them, and else at each eighth that
- * fills: while there is something in one, it is looked at every LOOK_NS. When the recorder is behind, the bulk ring is left alone: what it cannot hold is counted
- * by the kernel, and told as lost.
+ * fills: while there is something in one, it is looked at every LOOK_NS. When the recorder is
+ * behind, the bulk ring is left alone: what it cannot hold is counted by the kernel, and told as
+ * lost.
  */
 #include "audit/monitor_parts.h"
 
@@ -369,8 +370,12 @@ void monitor_trace_drain(struct monitor *m)
 	while (!monitor_trace_read_urgent(m) && clock_ns(CLOCK_BOOTTIME) < until)
 		monitor_record_push(m);
 	while (clock_ns(CLOCK_BOOTTIME) < until &&
-	       (monitor_record_is_full(m) || !monitor_trace_read_bulk(m)))
-		monitor_record_push(m);
+	       (monitor_record_is_full(m) || !monitor_trace_read_bulk(m))) {
+		if (monitor_record_is_full(m))
+			monitor_record_await(m, until);
+		else
+			monitor_record_push(m);
+	}
 	count_unread(m);
 	tell_repeated(m);
 	if (m->trace.calls)

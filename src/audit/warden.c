@@ -39,7 +39,7 @@
 
 #define GRACE_MS 10000
 #define RETRY_MS 1000
-#define NOTE_MAX 2048
+#define NOTE_MAX 32768 /* a policy's path may be long, and each byte of it escaped */
 #define DAY_MS (24 * 60 * 60 * 1000)
 
 struct warden {

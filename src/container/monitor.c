@@ -23,10 +23,10 @@
 #include "container/end.h"
 #include "network/rules_json.h"
 
-/* More than it lingers for the forwarder's lines. */
-#define END_MS 1500
-/* And than it waits for its log. */
-#define AUDITED_END_MS 8000
+/* More than it takes for the forwarder's lines (1 s) and the ring behind them (1 s), */
+#define END_MS 3000
+/* and for what was traced (2 s) and its log (5 s), too. */
+#define AUDITED_END_MS 12000
 
 #define WHO_DIED "who records it died"
 
@@ -107,7 +107,7 @@ static int open_audit(struct container *c, const struct container_audit *a,
 		return err_set(e, ERR_UNSUPPORTED, EOPNOTSUPP,
 			       "a container that ends when it cannot be recorded needs a group with "
 			       "cgroup.kill (Linux 5.14), and it has none");
-	if (r == 0 && c->st.cgroup && (audit_config_levels(a->config) & AUDIT_RESOURCE))
+	if (c->st.cgroup && (audit_config_levels(a->config) & AUDIT_RESOURCE))
 		r = cgroup_dirs_open(c->st.cgroup, &h->dirs, e);
 	if (r == 0 && h->ended < 0)
 		r = container_end_open(c, &h->ended, e);

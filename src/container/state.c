@@ -333,6 +333,7 @@ uint64_t process_start_time(pid_t pid)
 	_free_ char *text = NULL;
 	unsigned long long start;
 	char path[64], state;
+	long threads;
 	struct err e;
 	char *after;
 
@@ -341,14 +342,15 @@ uint64_t process_start_time(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	if (fs_read(AT_FDCWD, path, 4096, &text, NULL, &e) < 0)
 		return 0;
-	/* The name may hold anything; the last ")" ends it. Field 3 is the state, 22 the start. */
+	/* The name may hold anything; the last ")" ends it. Fields 3, 20 and 22. */
 	after = strrchr(text, ')');
 	if (!after ||
 	    sscanf(after + 1,
-		   " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-		   &state, &start) != 2)
+		   " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld %*d %llu",
+		   &state, &threads, &start) != 3)
 		return 0;
-	return state == 'Z' || state == 'X' ? 0 : start;
+	/* Others may go on when the first thread has ended: the kernel says 'Z' then, too. */
+	return (state == 'Z' && threads <= 1) || state == 'X' ? 0 : start;
 }
 
 bool process_is_alive(pid_t pid, uint64_t start)

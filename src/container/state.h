@@ -150,7 +150,8 @@ int container_connect_init(const struct container *c, int flags);
 
 /* True while the process with this pid and start time runs (zombies do not). */
 bool process_is_alive(pid_t pid, uint64_t start);
-/* Start time of a process, field 22 of /proc/PID/stat; 0 when there is none, or it is dead. */
+/* Start time of a process, field 22 of /proc/PID/stat; 0 when there is none, or it is dead. One
+ * whose first thread has ended is not, while others run. */
 uint64_t process_start_time(pid_t pid);
 
 /* The state document for hooks ("creating", ...) or for people, with `status` as given. */

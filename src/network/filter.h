@@ -87,7 +87,11 @@ int network_filter_open(const char *name, struct network_filter *ret, struct err
 /* What one rule has denied; not all of what it has allowed. */
 int network_filter_hits(const struct network_filter *f, uint32_t rule,
 			struct network_hits *ret);
-/* All that all rules have done, by NETWORK_HITS_INDEX(); to be freed. */
+/*
+ * All that all rules have done, by NETWORK_HITS_INDEX(); to be freed. What they allow meanwhile goes
+ * on from one place to another: while there is traffic the sums are near, and may be less than they
+ * were a moment ago.
+ */
 int network_filter_hits_all(const struct network_filter *f, struct network_hits **ret,
 			    struct err *e);
 void network_filter_clear(struct network_filter *f);

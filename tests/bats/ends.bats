@@ -32,9 +32,9 @@ profile() {
 	} >p.yaml
 }
 
-# sandbox SCRIPT: stderr apart.
+# sandbox SCRIPT [POLICY]: stderr apart.
 sandbox() {
-	run --separate-stderr purple_ run --summary text --profile ./p.yaml --name "$ID" -- bash -c "$1"
+	run --separate-stderr purple_ run --summary text --profile "${2:-./p.yaml}" --name "$ID" -- bash -c "$1"
 }
 
 # begin SCRIPT: in the background. end: waits for it, and sets stderr as sandbox does.
@@ -113,10 +113,12 @@ audited() {
 	mkdir -m 0700 logs
 	mount -t tmpfs -o size=64k,mode=0700 none logs
 	profile </dev/null
-	sandbox 'while :; do cat /missing 2>/dev/null; done'
+	# The note of it has the policy's path, however long that is.
+	sandbox 'while :; do cat /missing 2>/dev/null; done' "$(printf './%.0s' {1..1500})p.yaml"
 	says "stopped: what it did could not be recorded"
 	[[ $stderr == *"log cannot be written"* && $stderr == *"p.yaml:"* ]]
 	assert_equal "$(record '.end | [.reason, .setting] | join(" ")')" "audit audit.on_log_failure"
+	(($(record '.end.policy | length') > 3000))
 	# What the log has of it is whole; that it lacks the rest is to be seen.
 	run purple_ audit verify "$LOG"
 	assert_status 0

@@ -2,12 +2,17 @@
 /* A state folder whose files are damaged: an error that says so, and nothing is taken from it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -132,6 +137,63 @@ static void test_a_damaged_configuration_is_refused(void **state)
 	container_close(&c);
 }
 
+static void *sleep_on(void *unused)
+{
+	for (;;)
+		pause();
+	return unused;
+}
+
+/* As an agent may, whose first thread has nothing left to do. */
+static void __attribute__((noreturn)) end_first_thread(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, sleep_on, NULL) == 0)
+		syscall(SYS_exit, 0);
+	_exit(1);
+}
+
+static bool is_zombie(pid_t pid)
+{
+	char path[64], *text = NULL, *name_end;
+	struct err e = {};
+	bool ret;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	assert_int_equal(fs_read(AT_FDCWD, path, 4096, &text, NULL, &e), 0);
+	name_end = strrchr(text, ')');
+	ret = name_end && name_end[2] == 'Z';
+	free(text);
+	return ret;
+}
+
+static void await_zombie(pid_t pid)
+{
+	for (int i = 0; i < 30000 && !is_zombie(pid); i++)
+		usleep(1000);
+	assert_true(is_zombie(pid));
+}
+
+static void test_a_process_lives_as_long_as_a_thread(void **state)
+{
+	pid_t pid = fork();
+	uint64_t start;
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		end_first_thread();
+	await_zombie(pid);
+	start = process_start_time(pid);
+	kill(pid, SIGKILL);
+	assert_int_not_equal(start, 0);
+	/* All have ended; nobody has reaped it. */
+	assert_int_equal(waitid(P_PID, (id_t)pid, &(siginfo_t){}, WEXITED | WNOWAIT), 0);
+	assert_true(is_zombie(pid));
+	assert_false(process_is_alive(pid, start));
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +201,7 @@ int main(void)
 		cmocka_unit_test(test_a_group_that_is_none_is_refused),
 		cmocka_unit_test(test_a_whole_state_is_read),
 		cmocka_unit_test(test_a_damaged_configuration_is_refused),
+		cmocka_unit_test(test_a_process_lives_as_long_as_a_thread),
 	};
 
 	return cmocka_run_group_tests(tests, make_root, remove_root);
