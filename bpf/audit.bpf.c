@@ -21,8 +21,12 @@
  * not traced would tell as well, but makes the host's system calls twice as dear.
  *
  * Not seen: what io_uring does, which under every policy nobody can set up (policy/merge_network.c);
- * opens by the kernel for a process; times of files; what is written, and to which place of a file;
- * listen() and accept(), and datagrams of Unix sockets that are not connected.
+ * opens by the kernel for a process; times of files, and their flags (ioctl(FS_IOC_SETFLAGS),
+ * file_setattr()); what is written, and to which place of a file; listen() and accept(), and
+ * datagrams of Unix sockets that are not connected; a Unix socket's connect() or bind() when other
+ * threads put both another socket in place of the descriptor and another address into memory
+ * before it returns; namespaces of a clone() whose tracer changes the number before it returns (the
+ * child is told).
  *
  * The least kernel is 5.17: bpf_loop().
  */
@@ -161,7 +165,7 @@ static __noinline int tell_return(const struct pt_regs *regs, long result)
 	const struct trace_control *c = get_control();
 	struct trace_group *group;
 	enum trace_denier denier;
-	struct call call;
+	struct call call = {};
 
 	group = c ? find_group(c) : NULL;
 	if (!group)
@@ -178,8 +182,9 @@ static __noinline int tell_return(const struct pt_regs *regs, long result)
 	if (call.kind == CALL_OTHER && !failed)
 		return 0;
 	arguments_of(regs, &call);
-	if ((call.kind == CALL_CONNECT || call.kind == CALL_BIND) && !is_unix(&call))
-		call.kind = CALL_SOCKET;
+	if (call.kind == CALL_CONNECT || call.kind == CALL_BIND ||
+	    call.kind == CALL_SOCKETCALL)
+		settle_socket(&call, result);
 	if (wants_file(group, &call, result))
 		tell_file(group, &call, result);
 	if (failed) {

@@ -15,8 +15,11 @@
 #include <linux/types.h>
 
 /*
- * The rings. None wakes its reader at each event: see struct trace_stats.waiting. Starts and ends of programs may fill the urgent one; what else is urgent is lost when
- * half of it is full, so that no flood of that hides them.
+ * The rings. None wakes its reader at each event: see struct trace_stats.waiting. Starts and ends
+ * of programs may fill the urgent one; privileges and mounts are lost when three quarters of it are
+ * full, what else is urgent when half of it is, so that no flood of that hides them. From half on
+ * programs are told without their arguments (TRACE_CUT), so that no flood of these hides the others
+ * soon; a longer one does, and what was lost is counted.
  */
 #define TRACE_URGENT_SIZE (1 << 20)
 #define TRACE_BULK_SIZE (4 << 20)
@@ -143,7 +146,7 @@ struct trace_denied {
 
 /*
  * A call of these that was done: set*id(), setgroups(), capset(), unshare(), setns(), clone(),
- * ptrace() and its like, bpf(), calls for modules and mounts that have no path.
+ * ptrace() and its like, bpf(), calls for modules, other kernels (kexec) and mounts that have no path.
  */
 struct trace_privilege {
 	struct trace_head head; /* of afterwards */

@@ -52,7 +52,8 @@ enum call_kind {
 	CALL_PIVOT_ROOT,
 	CALL_MOUNT,
 	CALL_MOVE_MOUNT,
-	CALL_SOCKET, /* told by the programs at the cgroup */
+	CALL_SOCKET,	 /* told by the programs at the cgroup */
+	CALL_SOCKETCALL, /* one of those three */
 	/* privileges */
 	CALL_SET_ID,
 	CALL_SET_FS_ID,
@@ -131,6 +132,7 @@ struct call {
 	__u32 number;
 	__u32 arch;
 	bool foreign; /* of the other ABI */
+	bool is_socketcall;
 	__u8 kind;
 	__u64 arguments[6];
 };
@@ -204,7 +206,10 @@ static const volatile __u8 native_kinds[TRACE_CALLS] = {
 	[__NR_init_module] = CALL_POWER,
 	[__NR_finit_module] = CALL_POWER,
 	[__NR_delete_module] = CALL_POWER,
+	[__NR_kexec_load] = CALL_POWER,
+	[__NR_kexec_file_load] = CALL_POWER,
 	[__NR_fsmount] = CALL_POWER,
+	[438] = CALL_POWER, /* pidfd_getfd */
 	[__NR_mount_setattr] = CALL_POWER,
 	[__NR_unshare] = CALL_UNSHARE,
 	[__NR_setns] = CALL_SETNS,
@@ -257,7 +262,7 @@ static const volatile __u8 foreign_kinds[TRACE_CALLS] = {
 	[93] = CALL_FTRUNCATE,	     /* ftruncate */
 	[94] = CALL_FCHMOD,	     /* fchmod */
 	[95] = CALL_FCHOWN,	     /* fchown */
-	[102] = CALL_SOCKET,	     /* socketcall */
+	[102] = CALL_SOCKETCALL,     /* socketcall */
 	[120] = CALL_CLONE,	     /* clone */
 	[128] = CALL_POWER,	     /* init_module */
 	[129] = CALL_POWER,	     /* delete_module */
@@ -289,6 +294,7 @@ static const volatile __u8 foreign_kinds[TRACE_CALLS] = {
 	[235] = CALL_REMOVEXATTR,    /* removexattr */
 	[236] = CALL_REMOVEXATTR,    /* lremovexattr */
 	[237] = CALL_FREMOVEXATTR,   /* fremovexattr */
+	[283] = CALL_POWER,	     /* kexec_load */
 	[295] = CALL_OPENAT,	     /* openat */
 	[296] = CALL_MKDIR_AT,	     /* mkdirat */
 	[297] = CALL_MKNOD_AT,	     /* mknodat */
@@ -315,6 +321,7 @@ static const volatile __u8 foreign_kinds[TRACE_CALLS] = {
 	[432] = CALL_POWER,	     /* fsmount */
 	[435] = CALL_CLONE3,	     /* clone3 */
 	[437] = CALL_OPENAT2,	     /* openat2 */
+	[438] = CALL_POWER,	     /* pidfd_getfd */
 	[442] = CALL_POWER,	     /* mount_setattr */
 	[452] = CALL_CHMOD_AT,	     /* fchmodat2 */
 	[463] = CALL_SETXATTR_AT,    /* setxattrat */

@@ -15,6 +15,10 @@
 #define O_CREAT_FLAGS 01101 /* of creat(): O_CREAT | O_WRONLY | O_TRUNC */
 #define FMODE_CREATED (1u << 20)
 #define AF_UNIX 1
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
+#define SYS_BIND 2 /* of socketcall() */
+#define SYS_CONNECT 3
 
 static __always_inline struct file *file_of(int fd)
 {
@@ -87,13 +91,59 @@ static __noinline int add_said(struct draft *d, __u32 which, int folder, const v
 	return 0;
 }
 
-/* Whether a call that connects or binds is of a Unix socket. */
-static __always_inline bool is_unix(const struct call *call)
+/* Descriptor, address and length of connect() or bind(); those of socketcall() lie in memory. */
+static __always_inline void socket_arguments(const struct call *call, __u64 ret[3])
+{
+	__u32 from[3] = {};
+
+	__builtin_memcpy(ret, call->arguments, 3 * sizeof(*ret));
+	if (!call->is_socketcall)
+		return;
+	if (bpf_probe_read_user(from, sizeof(from), (const void *)call->arguments[1]) < 0)
+		from[0] = -1;
+	for (int i = 0; i < 3; i++)
+		ret[i] = from[i];
+}
+
+static __always_inline __u16 family_said(__u64 address)
 {
 	__u16 family = 0;
 
-	bpf_probe_read_user(&family, sizeof(family), (const void *)call->arguments[1]);
-	return family == AF_UNIX;
+	bpf_probe_read_user(&family, sizeof(family), (const void *)address);
+	return family;
+}
+
+/*
+ * Of which kind a call that connects or binds is. The kernel's word comes first: the address, which
+ * a thread may have overwritten, can but add to it. If the descriptor is no socket any more, though
+ * the call was done, it is told rather than not.
+ */
+static __noinline int settle_socket(struct call *call, long result)
+{
+	struct file *file;
+	struct socket *socket;
+	__u64 arguments[3];
+
+	if (call->kind == CALL_SOCKETCALL) {
+		call->kind = call->arguments[0] == SYS_BIND    ? CALL_BIND :
+			     call->arguments[0] == SYS_CONNECT ? CALL_CONNECT :
+								 CALL_SOCKET;
+		call->is_socketcall = true;
+	}
+	if (call->kind == CALL_SOCKET)
+		return 0;
+	socket_arguments(call, arguments);
+	if (family_said(arguments[1]) == AF_UNIX)
+		return 0;
+	file = file_of(arguments[0]);
+	if (file && (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) == S_IFSOCK) {
+		socket = BPF_CORE_READ(file, private_data);
+		if (BPF_CORE_READ(socket, sk, __sk_common.skc_family) != AF_UNIX)
+			call->kind = CALL_SOCKET;
+	} else if (result < 0) {
+		call->kind = CALL_SOCKET;
+	}
+	return 0;
 }
 
 /* Such a socket's path, which need not end with a NUL, or its name behind one. */
@@ -103,6 +153,10 @@ static __always_inline void add_socket_path(struct draft *d)
 	__u32 room = d->arguments[2] - sizeof(__u16);
 	char first = 0;
 
+	if (family_said(d->arguments[1]) != AF_UNIX) {
+		d->head.flags |= TRACE_UNREAD;
+		return;
+	}
 	/* One without a name. */
 	if ((__u32)d->arguments[2] <= sizeof(__u16))
 		return;
@@ -179,6 +233,8 @@ static __always_inline void write_file_event(struct draft *d,
 
 	fill_head(&d->head, group, shape->type);
 	__builtin_memcpy(d->arguments, call->arguments, sizeof(call->arguments));
+	if (call->is_socketcall)
+		socket_arguments(call, d->arguments);
 	d->file.call = call->number;
 	d->file.arch = call->arch;
 	d->file.result = result < 0 ? result : 0;

@@ -34,8 +34,13 @@ static __always_inline void write_exec_event(struct draft *d,
 	d->exec.lengths[TRACE_EXECUTABLE] = add_path(d, BPF_CORE_READ(file, f_path.mnt),
 						     dentry);
 	d->exec.lengths[TRACE_CALLED] = add_kernel_string(d, bprm->filename);
-	d->exec.lengths[TRACE_ARGUMENTS] = add_user_bytes(d, (const void *)start,
-							  end > start ? end - start : 0);
+	d->exec.lengths[TRACE_ARGUMENTS] = 0;
+	if (end > start && is_half_full(group))
+		d->head.flags |= TRACE_CUT;
+	else
+		d->exec.lengths[TRACE_ARGUMENTS] =
+			add_user_bytes(d, (const void *)start,
+				       end > start ? end - start : 0);
 }
 
 static __always_inline int tell_exec(const struct linux_binprm *bprm)

@@ -155,13 +155,24 @@ static __always_inline void wake_reader(__u32 *waiting, void *ring)
 		bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
 }
 
-/* Starts and ends of programs have all of the urgent ring; a flood of others leaves them half. */
+/* See TRACE_URGENT_SIZE. */
 static __always_inline bool has_room(const struct trace_head *h, enum trace_type type,
 				     __u64 filled)
 {
-	return is_bulk(type) || type == TRACE_EXEC ||
-	       (type == TRACE_EXIT && !(h->flags & TRACE_THREAD)) ||
-	       filled < TRACE_URGENT_SIZE / 2;
+	if (is_bulk(type) || type == TRACE_EXEC ||
+	    (type == TRACE_EXIT && !(h->flags & TRACE_THREAD)))
+		return true;
+	if (type == TRACE_PRIVILEGE || type == TRACE_MOUNT)
+		return filled < TRACE_URGENT_SIZE / 4 * 3;
+	return filled < TRACE_URGENT_SIZE / 2;
+}
+
+static __always_inline bool is_half_full(const struct trace_group *group)
+{
+	__u64 key = group->key;
+	void *ring = bpf_map_lookup_elem(&rings, &key);
+
+	return ring && bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= TRACE_URGENT_SIZE / 2;
 }
 
 /* h->number and h->size are set here. */

@@ -76,6 +76,19 @@ struct file {
 	unsigned int f_mode;
 	struct path f_path;
 	struct inode *f_inode;
+	void *private_data;
+};
+
+struct sock_common {
+	unsigned short skc_family;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+};
+
+struct socket {
+	struct sock *sk;
 };
 
 struct fdtable {

@@ -335,7 +335,10 @@ static int change_mounts(void *arg)
 	    mount("none", "/mnt/m", "tmpfs", 0, NULL) < 0 || chdir("/mnt") < 0 ||
 	    umount2("m", MNT_DETACH) < 0 || rmdir("m") < 0 || chroot("/mnt") < 0)
 		return 1;
-	return prctl(PR_SET_DUMPABLE, 1) < 0 || ptrace(PTRACE_TRACEME, 0, 0, 0) < 0;
+	if (prctl(PR_SET_DUMPABLE, 1) < 0 ||
+	    syscall(SYS_pidfd_getfd, syscall(SYS_pidfd_open, getpid(), 0), 0, 0) < 0)
+		return 2;
+	return ptrace(PTRACE_TRACEME, 0, 0, 0) < 0 ? 3 : 0;
 }
 
 static void mounts_are_told_with_their_paths(void **state)
@@ -369,6 +372,8 @@ static void mounts_are_told_with_their_paths(void **state)
 	at = 0;
 	p = next_event(&env.box, TRACE_PRIVILEGE, &at);
 	assert_int_equal(p->call, SYS_unshare);
+	p = next_event(&env.box, TRACE_PRIVILEGE, &at);
+	assert_int_equal(p->call, SYS_pidfd_getfd);
 	p = next_event(&env.box, TRACE_PRIVILEGE, &at);
 	assert_int_equal(p->call, SYS_ptrace);
 	assert_null(next_event(&env.box, TRACE_PRIVILEGE, &at));
@@ -521,6 +526,50 @@ static void a_flood_leaves_room_for_processes(void **state)
 	assert_all_is_counted(s);
 }
 
+/* Long arguments, and nobody reads. */
+static int execute_often(void *arg)
+{
+	static char text[2 * TRACE_TEXT_MAX];
+	char *const argv[] = { "true", text, NULL };
+
+	memset(text, 'x', sizeof(text) - 1);
+	for (int i = 0; i < 400; i++) {
+		pid_t pid;
+
+		if (posix_spawn(&pid, "/bin/true", NULL, NULL, argv, argv + 2) != 0 ||
+		    waitpid(pid, NULL, 0) != pid)
+			return 1;
+	}
+	return unshare(CLONE_NEWUTS) < 0 ? 2 : 0;
+}
+
+static void a_flood_of_programs_leaves_room_for_privileges(void **state)
+{
+	const struct trace_exec *x = NULL, *next;
+	const struct trace_privilege *p;
+	size_t at = 0;
+
+	needs_root();
+	start(TRACE_PRIVILEGES | TRACE_PROCESSES);
+	assert_int_equal(run_in(env.box.group, execute_often, NULL, NULL), 0);
+	assert_int_equal(env.box.stats->sent[TRACE_EXEC], 400);
+	assert_int_equal(env.box.stats->lost[TRACE_PRIVILEGE], 0);
+	read_events(&env.box);
+	p = only_event(&env.box, TRACE_PRIVILEGE);
+	assert_int_equal(p->call, SYS_unshare);
+	/* The first ones have their arguments, the last one has its path. */
+	for (next = next_event(&env.box, TRACE_EXEC, &at); next;
+	     next = next_event(&env.box, TRACE_EXEC, &at)) {
+		assert_int_equal(next->head.flags, TRACE_CUT);
+		if (!x)
+			assert_true(next->lengths[TRACE_ARGUMENTS] > 0);
+		x = next;
+	}
+	assert_int_equal(x->lengths[TRACE_ARGUMENTS], 0);
+	assert_string_equal(TEXT(x, TRACE_CALLED), "/bin/true");
+	assert_all_is_counted(env.box.stats);
+}
+
 /* --- connections --- */
 
 static struct sockaddr_in loopback(uint16_t port)
@@ -652,6 +701,7 @@ int main(void)
 		TEST(calls_that_have_no_place_are_counted_as_such),
 		TEST(odd_numbers_are_one_call),
 		TEST(a_flood_leaves_room_for_processes),
+		TEST(a_flood_of_programs_leaves_room_for_privileges),
 		TEST(connections_are_told),
 		TEST(what_the_filter_denies_is_told_as_denied),
 	};

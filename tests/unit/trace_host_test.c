@@ -579,6 +579,70 @@ static void what_changes_files_is_told(void **state)
 	assert_int_equal(system("rm -r /mnt/c"), 0);
 }
 
+struct overwriting {
+	pid_t thread;
+	int listener;
+	struct sockaddr_un to;
+};
+
+/* Overwrites the address while the connection waits, and then lets it go on. */
+static void *overwrite(void *arg)
+{
+	struct overwriting *o = arg;
+	char path[64];
+	long call = -1;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", o->thread);
+	while (call != SYS_connect) {
+		FILE *f = fopen(path, "re");
+
+		if (!f || fscanf(f, "%ld", &call) != 1)
+			call = -1;
+		if (f)
+			fclose(f);
+	}
+	*(volatile sa_family_t *)&o->to.sun_family = 2;
+	accept(o->listener, NULL, NULL);
+	return NULL;
+}
+
+static int connect_and_overwrite(void *arg)
+{
+	struct overwriting o = { .thread = gettid(),
+				 .to = { .sun_family = AF_UNIX, .sun_path = "\0purple-o" } };
+	const socklen_t size = offsetof(struct sockaddr_un, sun_path) + 9;
+	int first = socket(AF_UNIX, SOCK_STREAM, 0),
+	    second = socket(AF_UNIX, SOCK_STREAM, 0);
+	pthread_t t;
+
+	o.listener = socket(AF_UNIX, SOCK_STREAM, 0);
+	if (bind(o.listener, (struct sockaddr *)&o.to, size) < 0 ||
+	    listen(o.listener, 0) < 0 || connect(first, (struct sockaddr *)&o.to, size) < 0)
+		return 1;
+	if (pthread_create(&t, NULL, overwrite, &o) != 0 ||
+	    connect(second, (struct sockaddr *)&o.to, size) < 0)
+		return 2;
+	return pthread_join(t, NULL);
+}
+
+static void a_unix_socket_is_told_whatever_becomes_of_its_address(void **state)
+{
+	const struct trace_file *f;
+	size_t at = 0;
+
+	needs_root();
+	start(TRACE_FILES);
+	assert_int_equal(run_in(env.box.group, connect_and_overwrite, NULL, NULL), 0);
+	read_events(&env.box);
+	assert_change(&at, TRACE_UNIX_BIND, "", "", "purple-o");
+	assert_change(&at, TRACE_UNIX_CONNECT, "", "", "purple-o");
+	f = next_event(&env.box, TRACE_CHANGE, &at);
+	assert_non_null(f);
+	assert_int_equal(f->change, TRACE_UNIX_CONNECT);
+	assert_int_equal(f->head.flags & TRACE_UNREAD, TRACE_UNREAD);
+	assert_null(next_event(&env.box, TRACE_CHANGE, &at));
+}
+
 static int be_refused_files(void *arg)
 {
 	if (setresgid(65534, 65534, 65534) < 0 || setresuid(65534, 65534, 65534) < 0)
@@ -623,17 +687,27 @@ static int open_by_the_old_gate(void *arg)
 {
 	char *low = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = "\0purple-c" };
+	uint32_t words[3] = { socket(AF_UNIX, SOCK_STREAM, 0), 0,
+			      offsetof(struct sockaddr_un, sun_path) + 9 };
 
 	if (low == MAP_FAILED)
 		return 1;
 	strcpy(low, "/etc/passwd");
 	/* open() is 5 there, which is fstat() here. */
-	return old_call(5, (long)low, O_RDONLY, 0) >= 0 ? 0 : 2;
+	if (old_call(5, (long)low, O_RDONLY, 0) < 0)
+		return 2;
+	/* connect() by socketcall(), to nobody. */
+	memcpy(low, &to, sizeof(to));
+	memcpy(low + 256, words, sizeof(words));
+	((uint32_t *)(low + 256))[1] = (uint32_t)(uintptr_t)low;
+	return old_call(102, 3, (long)low + 256, 0) == -ECONNREFUSED ? 0 : 3;
 }
 
 static void calls_of_32_bits_are_no_way_round(void **state)
 {
 	const struct trace_file *f;
+	size_t at = 0;
 	int status;
 
 	needs_root();
@@ -648,6 +722,9 @@ static void calls_of_32_bits_are_no_way_round(void **state)
 	assert_string_equal(TEXT(f, TRACE_PATH), "/etc/passwd");
 	assert_int_equal(f->call, 5);
 	assert_true(f->head.flags & TRACE_RESOLVED);
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_change(&at, TRACE_UNIX_CONNECT, "", "", "purple-c");
+	assert_null(next_event(&env.box, TRACE_CHANGE, &at));
 }
 #endif
 
@@ -873,6 +950,7 @@ int main(void)
 		TEST(paths_are_as_the_container_sees_them),
 		TEST(removed_and_renamed_files_are_told),
 		TEST(what_changes_files_is_told),
+		TEST(a_unix_socket_is_told_whatever_becomes_of_its_address),
 		TEST(refused_files_are_told_with_their_paths),
 #ifdef __x86_64__
 		TEST(calls_of_32_bits_are_no_way_round),
