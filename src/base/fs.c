@@ -276,6 +276,11 @@ char *fs_join(const char *a, const char *b)
 	return str_printf("%.*s/%s", (int)la, a, b);
 }
 
+char *fs_from(const char *dir, const char *path)
+{
+	return path[0] == '/' ? strdup(path) : fs_join(dir, path);
+}
+
 char *fs_clean_path(const char *path)
 {
 	size_t out = 0, len = strlen(path);

@@ -52,6 +52,9 @@ int fs_realpath(const char *path, char **ret, struct err *e);
 /* a + "/" + b with exactly one slash between; NULL when out of memory. */
 char *fs_join(const char *a, const char *b);
 
+/* `path`, or dir/path when it is relative; NULL when out of memory. */
+char *fs_from(const char *dir, const char *path);
+
 /* Text cleaning of an absolute path: no `.`, `..`, `//` or trailing slash. Does not touch the
  * file system. `..` at the root stays there. NULL when out of memory. */
 char *fs_clean_path(const char *path);

@@ -162,7 +162,7 @@ static int check_mount(struct oci_spec *spec, const struct log_place *l, const c
 	mount_options_free(&o);
 	if (!is_bind)
 		return check_other(spec, l, m, explanations, e);
-	source = m->source[0] == '/' ? strdup(m->source) : fs_join(bundle, m->source);
+	source = fs_from(bundle, m->source);
 	if (!source)
 		return err_oom(e);
 	return check_shown(spec, l, &(struct shown){ source, m->destination, is_writable },
@@ -177,7 +177,7 @@ static int check_root(struct oci_spec *spec, const struct log_place *l,
 
 	if (!path)
 		return 0;
-	root = path[0] == '/' ? strdup(path) : fs_join(bundle, path);
+	root = fs_from(bundle, path);
 	if (!root)
 		return err_oom(e);
 	return check_shown(spec, l, &(struct shown){ root, "/", !spec->root->readonly },

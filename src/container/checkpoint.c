@@ -32,9 +32,9 @@ static const struct json_type checkpoint_mount_type = {
 const struct json_type checkpoint_image_type = {
 	sizeof(struct checkpoint_image),
 	(const struct json_field[]){
-		JSON_F(checkpoint_image, stdio, "stdio", JSON_STRV),
-		JSON_FT(checkpoint_image, mounts, "mounts", JSON_STRUCTS,
-			&checkpoint_mount_type),
+		JSON_FR(checkpoint_image, stdio, "stdio", JSON_STRV),
+		JSON_FTR(checkpoint_image, mounts, "mounts", JSON_STRUCTS,
+			 &checkpoint_mount_type),
 		{},
 	},
 };
@@ -89,6 +89,10 @@ static int check(const struct container *c, const struct oci_spec *s, struct err
 		return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
 			       "only what create, run or restore have made can be "
 			       "checkpointed");
+	if (faccessat(c->dirfd, "notify", F_OK, 0) == 0)
+		return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
+			       "a container that was made with NOTIFY_SOCKET cannot be "
+			       "checkpointed");
 	if (c->st.policies.n)
 		return checkpoint_refuse_policy(c->st.policies.v[0].name, e);
 	r = container_status(c, &status, e);
@@ -115,8 +119,13 @@ static pid_t parent_of(pid_t pid)
 static int check_processes(const struct container *c, struct err *e)
 {
 	cgroup_pid_list pids = {};
-	int r = c->st.cgroup ? cgroup_pids(c->st.cgroup, &pids, e) : 0;
+	int r;
 
+	if (!c->st.cgroup || c->st.cgroup->mode == CGROUP_NONE)
+		return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
+			       "a container without a control group cannot be checkpointed: "
+			       "nothing tells which processes are its own");
+	r = cgroup_pids(c->st.cgroup, &pids, e);
 	for (size_t i = 0; r == 0 && i < pids.n; i++) {
 		pid_t pid = pids.v[i];
 

@@ -75,9 +75,21 @@ const struct mount_seen *mounts_find(const struct mounts_seen *m, uint64_t id)
 	return NULL;
 }
 
-/* The mount that has its root at this path of the container; NULL: there is none, or no more. */
+static bool is_file(int fd, const char *of_host)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && stat(of_host, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
+/*
+ * The mount that has its root at this path of the container; NULL: there is none, or no more. Who may
+ * rename the folders above mount points in the container could lead the path to another mount: unless
+ * `source` is NULL, it must be of that file of the host.
+ */
 static int mount_at(const struct mounts_seen *m, int root_fd, const char *path,
-		    const struct mount_seen **ret, struct err *e)
+		    const char *source, const struct mount_seen **ret, struct err *e)
 {
 	_close_ int fd = rootfs_openat2(root_fd, path, O_PATH, 0, 0);
 	struct statx stx;
@@ -89,8 +101,13 @@ static int mount_at(const struct mounts_seen *m, int root_fd, const char *path,
 		return err_errno(e, fd, "cannot open '%s' of the container", path);
 	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) < 0)
 		return err_sys(e, "cannot examine '%s' of the container", path);
-	if (stx.stx_attributes & STATX_ATTR_MOUNT_ROOT)
-		*ret = mounts_find(m, stx.stx_mnt_id);
+	if (!(stx.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+		return 0;
+	if (source && !is_file(fd, source))
+		return err_set(e, ERR_STATE, EBUSY,
+			       "'%s' of the container is no longer what was mounted there",
+			       path);
+	*ret = mounts_find(m, stx.stx_mnt_id);
 	return 0;
 }
 
@@ -112,12 +129,13 @@ static int is_bind(const struct oci_mount *m, bool *ret, bool *ret_idmap, struct
 	return 0;
 }
 
-static int add_binds(const struct mounts_seen *m, int root_fd, const struct oci_spec *s,
-		     struct strv *external, struct err *e)
+static int add_binds(const struct mounts_seen *m, int root_fd, const struct container *c,
+		     const struct oci_spec *s, struct strv *external, struct err *e)
 {
 	for (size_t i = 0; i < s->mounts.n; i++) {
 		const char *path = s->mounts.v[i].destination;
 		const struct mount_seen *at;
+		_free_ char *source = NULL;
 		bool bind, idmap;
 		int r = is_bind(&s->mounts.v[i], &bind, &idmap, e);
 
@@ -129,7 +147,10 @@ static int add_binds(const struct mounts_seen *m, int root_fd, const struct oci_
 			return r;
 		if (!bind)
 			continue;
-		r = mount_at(m, root_fd, path, &at, e);
+		source = fs_from(c->st.bundle, s->mounts.v[i].source);
+		if (!source)
+			return err_oom(e);
+		r = mount_at(m, root_fd, path, source, &at, e);
 		if (r == 0 && at)
 			r = add_mount(external, at->point, path, e);
 		if (r < 0)
@@ -146,7 +167,7 @@ static int add_masks(const struct mounts_seen *m, int root_fd, const struct oci_
 
 	for (size_t i = 0; i < masked->n; i++) {
 		const struct mount_seen *at;
-		int r = mount_at(m, root_fd, masked->v[i], &at, e);
+		int r = mount_at(m, root_fd, masked->v[i], NULL, &at, e);
 
 		if (r == 0 && at && !streq(at->root, "/"))
 			r = add_mount(external, at->point, KEY_MASK, e);
@@ -159,10 +180,8 @@ static int add_masks(const struct mounts_seen *m, int root_fd, const struct oci_
 static bool is_same_file(int root_fd, const char *path, const char *of_host)
 {
 	_close_ int fd = rootfs_openat2(root_fd, path, O_PATH, 0, 0);
-	struct stat a, b;
 
-	return fd >= 0 && fstat(fd, &a) == 0 && stat(of_host, &b) == 0 &&
-	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+	return fd >= 0 && is_file(fd, of_host);
 }
 
 /* Without a namespace of its own the container sees its groups by binds of them. */
@@ -202,7 +221,7 @@ int checkpoint_mounts(const struct container *c, const struct oci_spec *s,
 	root_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root_fd < 0)
 		return err_sys(e, "cannot open '%s'", path);
-	r = add_binds(m, root_fd, s, external, e);
+	r = add_binds(m, root_fd, c, s, external, e);
 	if (r == 0)
 		r = add_masks(m, root_fd, s, external, e);
 	if (r == 0 && !oci_spec_namespace(s, "cgroup"))
@@ -224,8 +243,7 @@ int restore_mounts(const struct container *c, const struct oci_spec *s,
 		r = is_bind(m, &bind, &idmap, e);
 		if (r < 0 || !bind)
 			continue;
-		source = m->source[0] == '/' ? strdup(m->source) :
-					       fs_join(c->st.bundle, m->source);
+		source = fs_from(c->st.bundle, m->source);
 		r = source ? add_mount(external, m->destination, source, e) : err_oom(e);
 	}
 	if (r == 0 && cg && cg->unified)
@@ -268,9 +286,7 @@ int restore_mount_points(int root_fd, const struct container *c, const struct oc
 			return r;
 		if (is_below_another(s, i))
 			continue;
-		source = bind ? m->source[0] == '/' ? strdup(m->source) :
-						      fs_join(c->st.bundle, m->source) :
-				NULL;
+		source = bind ? fs_from(c->st.bundle, m->source) : NULL;
 		fd = source && stat(source, &st) == 0 && !S_ISDIR(st.st_mode) ?
 			     rootfs_make_file(root_fd, m->destination, e) :
 			     rootfs_mkdir_p(root_fd, m->destination, e);

@@ -83,7 +83,7 @@ static int fill_state(struct create *k, struct err *e)
 	st->id = strdup(k->rq->id);
 	st->oci_version = strdup(k->spec->oci_version);
 	st->bundle = strdup(k->bundle);
-	st->rootfs = path[0] == '/' ? strdup(path) : fs_join(k->bundle, path);
+	st->rootfs = fs_from(k->bundle, path);
 	st->created = container_end_time();
 	st->owner = container_owner_name(getuid());
 	st->no_new_keyring = k->rq->no_new_keyring;

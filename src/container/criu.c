@@ -4,12 +4,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -21,6 +22,7 @@
 #define PATH_OF_PROGRAMS "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define ANSWER_MAX 16384
 #define LOG_LEVEL 4
+#define END_MS 60000
 #define LOG_MAX (16 * 1024 * 1024)
 
 /* criu_req_type */
@@ -294,10 +296,13 @@ void criu_end(struct criu *c)
 /* It has answered, and ends when it sees that nothing more is asked. */
 static void let_end(struct criu *c)
 {
+	_close_ int pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
 	fd_close(&c->sock);
-	while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
+	while (pidfd >= 0 && poll(&p, 1, END_MS) < 0 && errno == EINTR)
 		;
-	c->pid = 0;
+	criu_end(c);
 }
 
 /* --- requests --- */
@@ -534,6 +539,8 @@ int criu_restore(struct criu *c, const struct criu_request *rq,
 		r = receive_answer(c->sock, &a, to->terminal_fd, e);
 		if (r < 0 || a.type != REQUEST_NOTIFY)
 			break;
+		if (a.pid > 0)
+			*ret_pid = a.pid;
 		r = answer_notification(c, to, &a, e);
 	}
 	if (r == 0 && (!a.success || a.type != REQUEST_RESTORE || a.pid <= 0))

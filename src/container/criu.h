@@ -77,7 +77,8 @@ struct criu_restored {
 	int *terminal_fd; /* its master */
 };
 
-/* *ret_pid, a child of the caller, runs when this returns. */
+/* *ret_pid, a child of the caller, runs when this returns. It is set as soon as CRIU tells it: after a
+ * failure the caller ends and reaps it. */
 int criu_restore(struct criu *c, const struct criu_request *rq,
 		 const struct criu_restored *to, pid_t *ret_pid, struct err *e);
 

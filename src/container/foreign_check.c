@@ -143,7 +143,7 @@ static int check_bind_at(const struct oci_mount *m, const char *source,
 static int check_bind(const struct oci_mount *m, const char *bundle, struct err *e)
 {
 	const char *named = m->source ? m->source : "";
-	_free_ char *path = named[0] == '/' ? strdup(named) : fs_join(bundle, named);
+	_free_ char *path = fs_from(bundle, named);
 	_free_ char *source = path ? realpath(path, NULL) : NULL;
 	struct mntent entry;
 	char line[8192];

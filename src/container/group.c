@@ -32,11 +32,11 @@ static int make_unit(struct container *c, const struct oci_spec *s, struct cgrou
 
 /*
  * As the specification has it: a container with a cgroup namespace of its own and its group mounted
- * to be written gets the group for the user that its process is. Under a policy no such mount is
- * writable.
+ * to be written gets the group for the user that its process is; under a policy it never does.
  */
-static int delegate(const struct cgroup *cg, const struct oci_spec *s, struct err *e)
+static int delegate(const struct container *c, const struct oci_spec *s, struct err *e)
 {
+	const struct cgroup *cg = c->st.cgroup;
 	const struct oci_namespace *cgroups = oci_spec_namespace(s, "cgroup");
 	const struct oci_namespace *user = oci_spec_namespace(s, "user");
 	uint32_t uid = s->process && s->process->user ? s->process->user->uid : 0;
@@ -46,10 +46,13 @@ static int delegate(const struct cgroup *cg, const struct oci_spec *s, struct er
 	for (size_t i = 0; i < s->mounts.n; i++) {
 		const struct oci_mount *m = &s->mounts.v[i];
 
-		if (m->type && str_has_prefix(m->type, "cgroup"))
-			is_writable = !oci_mount_has_option(m, "ro");
+		if (m->type && str_has_prefix(m->type, "cgroup") &&
+		    !oci_mount_has_option(m, "bind") && !oci_mount_has_option(m, "rbind"))
+			is_writable = !oci_mount_has_option(m, "ro") &&
+				      !oci_mount_has_option(m, "rro");
 	}
-	if (cg->mode != CGROUP_V2 || !cgroups || cgroups->path || !is_writable)
+	if (c->st.policies.n || cg->mode != CGROUP_V2 || !cgroups || cgroups->path ||
+	    !is_writable)
 		return 0;
 	if (user && !oci_map_id(&s->linux_->uid_mappings, &uid))
 		return 0;
@@ -84,7 +87,7 @@ int group_make(struct container *c, const struct oci_spec *s, bool *ret_made,
 		r = cgroup_apply(cg, res, false, e);
 	if (r == 0)
 		r = devices_apply(cg, s, e);
-	return r < 0 ? r : delegate(cg, s, e);
+	return r < 0 ? r : delegate(c, s, e);
 }
 
 int group_adopt_pending(struct container *c, struct err *e)

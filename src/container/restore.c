@@ -47,8 +47,19 @@ struct restore {
 
 static int check(const struct create *k, struct err *e)
 {
+	_free_ char *named = NULL, *root = NULL;
+	int r;
+
 	if (k->plan.sources.n)
 		return checkpoint_refuse_policy(k->plan.sources.v[0].name, e);
+	named = fs_from(k->bundle, k->spec->root->path);
+	if (!named)
+		return err_oom(e);
+	r = fs_realpath(named, &root, e);
+	if (r < 0)
+		return err_wrap(e, "root file system '%s'", named);
+	if (streq(root, "/"))
+		return err_set(e, ERR_CONFIG, EINVAL, "root.path is the host's own root");
 	return checkpoint_check(k->spec, e);
 }
 
@@ -91,7 +102,10 @@ static int read_image(struct restore *x, struct err *e)
 	int r = json_read_file(x->criu.images_fd, CHECKPOINT_IMAGE, IMAGE_MAX,
 			       &checkpoint_image_type, &x->image, e);
 
-	for (size_t i = 0; r == 0 && i < stdio->n && i <= 2; i++)
+	if (r == 0 && stdio->n != 3)
+		r = err_set(e, ERR_CONFIG, EINVAL,
+			    "%s: \"stdio\" must have three members", CHECKPOINT_IMAGE);
+	for (size_t i = 0; r == 0 && i < stdio->n; i++)
 		if (*stdio->v[i])
 			r = criu_request_inherit(&x->criu, stdio->v[i], (int)i, e);
 	return r;
@@ -164,9 +178,8 @@ static int set_attributes(const void *arg, int *report, struct err *e)
 	_exit(EXIT_SUCCESS);
 }
 
-static int complete_mounts(void *arg, pid_t pid, struct err *e)
+static int complete_mounts(const struct restore *x, pid_t pid, struct err *e)
 {
-	const struct restore *x = arg;
 	_close_ int mount_ns = -1, report = -1;
 	pid_t child = 0;
 	char path[64];
@@ -182,6 +195,60 @@ static int complete_mounts(void *arg, pid_t pid, struct err *e)
 		r = helper_await(report, "restore", MOUNTS_MS, e);
 	helper_end(&child, &report);
 	return r;
+}
+
+static bool is_namespace(int fd, const char *path)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
+/* CRIU makes the namespaces that the images have. Those that the configuration asks for must be
+ * there: the restored process would share the host's. */
+static int check_namespace(const struct create *k, const struct oci_namespace *ns,
+			   pid_t pid, struct err *e)
+{
+	const char *name = streq(ns->type, "network") ? "net" :
+			   streq(ns->type, "mount")   ? "mnt" :
+							ns->type;
+	_close_ int fd = -1;
+	char path[64], own[64];
+	bool is_right;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, name);
+	snprintf(own, sizeof(own), "/proc/self/ns/%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(e, "cannot open '%s'", path);
+	if (ns->path) {
+		snprintf(own, sizeof(own), "/proc/self/fd/%d", network_fd(k));
+		is_right = is_namespace(fd, own);
+	} else {
+		/* What cannot be examined is not right either. */
+		is_right = access(own, F_OK) == 0 && !is_namespace(fd, own);
+	}
+	if (is_right)
+		return 0;
+	return err_set(e, ERR_CONFIG, EINVAL,
+		       "linux.namespaces: the images hold no %s namespace as the configuration "
+		       "has it",
+		       ns->type);
+}
+
+/* Before the restored processes run. */
+static int complete(void *arg, pid_t pid, struct err *e)
+{
+	const struct restore *x = arg;
+	const struct oci_linux *l = x->k.spec->linux_;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < l->namespaces.n; i++)
+		/* Of groups: CRIU is started in a new one, and what it restores is in it. */
+		if (!streq(l->namespaces.v[i].type, "cgroup"))
+			r = check_namespace(&x->k, &l->namespaces.v[i], pid, e);
+	return r == 0 ? complete_mounts(x, pid, e) : r;
 }
 
 static int send_terminal(const struct create *k, int master, struct err *e)
@@ -213,7 +280,7 @@ static int run_criu(struct restore *x, struct err *e)
 	};
 	const struct criu_restored to = {
 		.in_namespaces = run_hooks,
-		.before_resume = complete_mounts,
+		.before_resume = complete,
 		.arg = x,
 		.terminal_fd = &master,
 	};

@@ -126,12 +126,6 @@ static int open_root(struct rootfs *r, struct err *e)
 	return 0;
 }
 
-/* `path`, or bundle/path when it is relative. */
-static char *from_bundle(const char *bundle, const char *path)
-{
-	return path[0] == '/' ? strdup(path) : fs_join(bundle, path);
-}
-
 static int prepare_entry(struct rootfs *r, const struct oci_spec *s,
 			 const struct oci_mount *m, const char *bundle, bool privileged,
 			 struct err *e)
@@ -158,7 +152,7 @@ static int prepare_entry(struct rootfs *r, const struct oci_spec *s,
 	}
 	if (!rm->o.is_bind)
 		return 0;
-	rm->source = from_bundle(bundle, m->source);
+	rm->source = fs_from(bundle, m->source);
 	if (!rm->source)
 		return err_oom(e);
 	if (!privileged)
@@ -188,7 +182,7 @@ static int prepare(const struct oci_spec *s, const char *bundle, struct rootfs *
 	bool privileged;
 	int n;
 
-	path = from_bundle(bundle, s->root->path);
+	path = fs_from(bundle, s->root->path);
 	if (!path)
 		return err_oom(e);
 	n = fs_realpath(path, &r->path, e);

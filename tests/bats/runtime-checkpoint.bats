@@ -145,12 +145,26 @@ facts() { # PID
 	is_status running "$ID"
 }
 
+@test "images without a namespace that the configuration asks for are not restored" {
+	requires criu
+	cp "$BUNDLE/config.json" whole.json
+	edit_config 'del(.linux.namespaces[] | select(.type == "network"))'
+	start_counting
+	purple_rt checkpoint --image-path images "$ID"
+	cp whole.json "$BUNDLE/config.json"
+	run restore images
+	assert_status 1
+	run cat err
+	assert_contains "the images hold no network namespace as the configuration has it"
+	[[ ! -e $PURPLE_ROOT/$ID ]]
+}
+
 @test "images that are no images restore nothing" {
 	requires criu
 	mkdir images
 	run restore images
 	assert_status 1
-	echo '{"stdio":[],"mounts":[]}' >images/purple.json
+	echo '{"stdio":["","",""],"mounts":[]}' >images/purple.json
 	run restore images
 	assert_status 1
 	run cat err
@@ -179,6 +193,22 @@ facts() { # PID
 	[[ ! -e $PURPLE_ROOT/$ID ]]
 }
 
+@test "a mount point that the container has led to another of its mounts is refused" {
+	mkdir read-only writable
+	edit_config '.root.readonly = false | .mounts +=
+		[{ destination: "/data/ro", type: "bind", source: "\($ARGS.named.here)/read-only", options: ["bind", "ro"] },
+		 { destination: "/work/vol", type: "bind", source: "\($ARGS.named.here)/writable", options: ["bind"] }]' \
+		--arg here "$PWD"
+	set_script 'mv /data /data2 && mv /work /work2 && mkdir /data /work && ln -s /work2/vol /data/ro &&
+		ln -s /data2/ro /work/vol && echo swapped; sleep 1000'
+	create_container
+	purple_rt start "$ID"
+	wait_for 10 grep -q swapped out
+	run purple_rt checkpoint --image-path images "$ID"
+	assert_status 1
+	assert_contains "'/data/ro' of the container is no longer what was mounted there"
+}
+
 @test "refused by name: what CRIU would not bring back, what does not run, and options that cannot hold" {
 	run purple_rt checkpoint "$ID"
 	assert_status 1
@@ -199,7 +229,24 @@ facts() { # PID
 	run purple_rt checkpoint "$ID"
 	assert_status 1
 	assert_contains "shares a namespace (ipc)"
+	edit_config 'del(.linux.namespaces[] | select(.type == "ipc").path)'
 	new_id
+	"$PURPLE_RUNTIME" --root "$PURPLE_ROOT" --cgroup-manager disabled create --bundle "$BUNDLE" "$ID" </dev/null >out 2>err
+	purple_rt start "$ID"
+	run purple_rt checkpoint "$ID"
+	assert_status 1
+	assert_contains "a container without a control group cannot be checkpointed"
+	new_id
+	NOTIFY_SOCKET=$PWD/manager create_container
+	purple_rt start "$ID"
+	run purple_rt checkpoint "$ID"
+	assert_status 1
+	assert_contains "was made with NOTIFY_SOCKET"
+	new_id
+	run bash -c 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@" 3</dev/null' - "$PURPLE_RUNTIME" --root "$PURPLE_ROOT" \
+		restore --bundle "$BUNDLE" "$ID"
+	assert_status 1
+	assert_contains "LISTEN_FDS: restored processes"
 	run purple_rt restore --no-pivot --bundle "$BUNDLE" "$ID"
 	assert_status 1
 	assert_contains "--no-pivot"
@@ -208,5 +255,19 @@ facts() { # PID
 	assert_contains "unknown option"
 	run purple_rt restore --image-path none --bundle "$BUNDLE" "$ID"
 	assert_status 1
+	[[ ! -e $PURPLE_ROOT/$ID ]]
+	mkdir -p images
+	echo '{}' >images/purple.json
+	run purple_rt restore --image-path images --bundle "$BUNDLE" "$ID"
+	assert_status 1
+	assert_contains stdio
+	echo '{"stdio":[],"mounts":[]}' >images/purple.json
+	run purple_rt restore --image-path images --bundle "$BUNDLE" "$ID"
+	assert_status 1
+	assert_contains "must have three members"
+	edit_config '.root.path = "/"'
+	run purple_rt restore --image-path images --bundle "$BUNDLE" "$ID"
+	assert_status 1
+	assert_contains "root.path is the host's own root"
 	[[ ! -e $PURPLE_ROOT/$ID ]]
 }

@@ -86,6 +86,11 @@ static int run_restore(const void *global, void *opts, char **args, int n,
 		return err_set(e, ERR_UNSUPPORTED, ENOTSUP,
 			       "--no-pivot: CRIU always uses pivot_root");
 	r = create_request_fill(global, &o->create, args[0], &rq.create, e);
+	if (r == 0 && rq.create.listen_fds)
+		r = err_set(e, ERR_UNSUPPORTED, ENOTSUP,
+			    "LISTEN_FDS: restored processes get no further descriptors");
+	/* Nothing of a restored process says that it is ready: it has been. */
+	rq.create.notify_socket = NULL;
 	return r < 0 ? r : container_restore(&rq, ret_status, e);
 }
 
