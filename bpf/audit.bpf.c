@@ -26,7 +26,7 @@
  * datagrams of Unix sockets that are not connected; a Unix socket's connect() or bind() when other
  * threads put both another socket in place of the descriptor and another address into memory
  * before it returns; namespaces of a clone() whose tracer changes the number before it returns (the
- * child is told).
+ * child is told); what succeeds of x32 by its own numbers, 512 to 547.
  *
  * The least kernel is 5.17: bpf_loop().
  */

@@ -371,6 +371,12 @@ static __always_inline void arguments_of(const struct pt_regs *regs, struct call
 	ret->arguments[4] = regs->r8;
 	ret->arguments[5] = regs->r9;
 }
+
+/* Whether seccomp killed it for the call: its result is put back to what was there before. */
+static __always_inline bool is_rolled_back(const struct pt_regs *regs)
+{
+	return regs->ax == regs->orig_ax;
+}
 #elif defined(__TARGET_ARCH_arm64)
 /* 32-bit programs: counted and told when denied, but not their files. */
 #define TIF_32BIT (1ul << 22)
@@ -402,6 +408,11 @@ static __always_inline void arguments_of(const struct pt_regs *regs, struct call
 	ret->arguments[3] = regs->regs[3];
 	ret->arguments[4] = regs->regs[4];
 	ret->arguments[5] = regs->regs[5];
+}
+
+static __always_inline bool is_rolled_back(const struct pt_regs *regs)
+{
+	return regs->regs[0] == regs->orig_x0;
 }
 #else
 #error "no system calls of this processor are known here"

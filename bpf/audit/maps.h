@@ -96,6 +96,17 @@ struct {
 	__type(value, __u32);
 } gone SEC(".maps");
 
+/* Processes that seccomp kills, by a thread that is not the last one: the call. */
+struct kill {
+	__u32 call, arch;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct ended);
+	__type(value, struct kill);
+} kills SEC(".maps");
+
 /* Where processes have sent datagrams without connect(). */
 struct destination {
 	__u64 key;

@@ -126,6 +126,33 @@ static __always_inline void say_times(struct trace_exit *x)
 	}
 }
 
+/*
+ * The call that seccomp killed a thread for, or its process: that is remembered until the last
+ * thread ends. Others may send the signal, too.
+ */
+static __always_inline void find_kill(bool last, struct kill *ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	const struct pt_regs *regs = (const struct pt_regs *)bpf_task_pt_regs(task);
+	bool is_whole = task->signal->flags & SIGNAL_GROUP_EXIT;
+	struct ended key = { .pid = task->tgid,
+			     .started = task->group_leader->start_boottime };
+	struct kill *found;
+	struct call call;
+
+	if (!is_whole || is_rolled_back(regs)) {
+		number_of(regs, &call);
+		ret->call = call.number;
+		ret->arch = call.arch;
+		if (is_whole && !last)
+			bpf_map_update_elem(&kills, &key, ret, BPF_ANY);
+		return;
+	}
+	found = last ? bpf_map_lookup_elem(&kills, &key) : NULL;
+	if (found)
+		*ret = *found;
+}
+
 static __always_inline int tell_exit(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -133,7 +160,7 @@ static __always_inline int tell_exit(void)
 	struct trace_group *group = c ? find_group(c) : NULL;
 	struct trace_exit x = {};
 	struct trace_stats *s;
-	struct call call;
+	struct kill call = { .call = TRACE_NO_CALL };
 	int status;
 	bool last;
 
@@ -145,6 +172,8 @@ static __always_inline int tell_exit(void)
 		status = task->signal->group_exit_code;
 	if ((status & 0x7f) != SIGSYS && (!last || !(group->wants & TRACE_PROCESSES)))
 		return 0;
+	if ((status & 0x7f) == SIGSYS)
+		find_kill(last, &call);
 	/* The threads of a process that was killed as a whole. */
 	if (!last && (task->signal->flags & SIGNAL_GROUP_EXIT))
 		return 0;
@@ -157,12 +186,8 @@ static __always_inline int tell_exit(void)
 		x.head.flags |= TRACE_THREAD;
 	x.code = (status >> 8) & 0xff;
 	x.signal = status & 0x7f;
-	x.call = TRACE_NO_CALL;
-	if (x.signal == SIGSYS) {
-		number_of((const struct pt_regs *)bpf_task_pt_regs(task), &call);
-		x.call = call.number;
-		x.arch = call.arch;
-	}
+	x.call = call.call;
+	x.arch = call.arch;
 	say_times(&x);
 	send(group, s, &x.head, TRACE_EXIT, sizeof(x));
 	return 0;

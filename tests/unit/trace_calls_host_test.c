@@ -242,6 +242,49 @@ static void a_kill_by_seccomp_names_the_call(void **state)
 	assert_int_equal(x->call, SYS_getsid);
 }
 
+static int send_sigsys(void *arg)
+{
+	signal(SIGSYS, SIG_DFL);
+	kill(getpid(), SIGSYS);
+	return 1;
+}
+
+static void *sleep_on(void *arg)
+{
+	while (pause() < 0)
+		;
+	return NULL;
+}
+
+static int be_killed_with_threads(void *arg)
+{
+	pthread_t t;
+
+	for (int i = 0; i < 4; i++)
+		if (pthread_create(&t, NULL, sleep_on, NULL) != 0)
+			return 1;
+	return be_killed_by_seccomp(NULL);
+}
+
+static void the_signal_alone_is_no_denial(void **state)
+{
+	const struct trace_exit *x;
+
+	needs_root();
+	start(TRACE_PROCESSES);
+	assert_int_equal(WTERMSIG(run_in(env.box.group, send_sigsys, NULL, NULL)), SIGSYS);
+	read_events(&env.box);
+	x = only_event(&env.box, TRACE_EXIT);
+	assert_int_equal(x->signal, SIGSYS);
+	assert_int_equal(x->call, TRACE_NO_CALL);
+	forget_events(&env.box);
+	assert_int_equal(WTERMSIG(run_in(env.box.group, be_killed_with_threads, NULL, NULL)),
+			 SIGSYS);
+	read_events(&env.box);
+	x = only_event(&env.box, TRACE_EXIT);
+	assert_int_equal(x->call, SYS_getsid);
+}
+
 /* --- privileges --- */
 
 static int change_privileges(void *arg)
@@ -694,6 +737,7 @@ int main(void)
 		TEST(the_end_of_a_signal_handler_is_no_call),
 		TEST(a_flood_of_denials_is_a_few_events),
 		TEST(a_kill_by_seccomp_names_the_call),
+		TEST(the_signal_alone_is_no_denial),
 		TEST(changes_of_privileges_are_told_with_what_came_of_them),
 		TEST(a_set_uid_program_is_told),
 		TEST(mounts_are_told_with_their_paths),
