@@ -73,14 +73,6 @@ has_not_told() {
 	[[ -z $(jq -c "select($1)" "${2:-alerts.jsonl}") ]]
 }
 
-assert_schema() {
-	local file
-	for file; do
-		run python3 -W ignore "$PURPLE_SRCDIR/tests/unit/validate_lines.py" "$PURPLE_SRCDIR/docs/events.schema.json" "$file"
-		assert_status 0
-	done
-}
-
 @test "a command and a webhook hear of each kind of violation, whatever detail_level is" {
 	webhook
 	command_ "$keeps"
@@ -191,4 +183,6 @@ assert_schema() {
 	assert_status 0
 	told '.type == "network" and (.x | length) == 62000' hook.jsonl
 	told '.type == "file" and .alert.count == 7 and .container.id == "box"' hook.jsonl
+	jq -c 'select(.type == "file")' hook.jsonl >plain.jsonl
+	assert_schema plain.jsonl
 }

@@ -226,6 +226,16 @@ container_status() {
 	purple_rt state "${1:-$ID}" | jq -r .status
 }
 
+# assert_schema FILE...: each line is an event as docs/events.schema.json has it.
+assert_schema() {
+	local python=python3 file
+	python3 -c 'import jsonschema' 2>/dev/null || python=/usr/bin/python3
+	for file; do
+		run "$python" -W ignore "$PURPLE_SRCDIR/tests/unit/validate_lines.py" "$PURPLE_SRCDIR/docs/events.schema.json" "$file"
+		assert_status 0
+	done
+}
+
 # host_files [DIR]...: YAML of a policy's files: programs of the host run, and have /tmp.
 host_files() {
 	local dir
