@@ -158,7 +158,7 @@ file chmod of /a, mode 4755, by sh (process 7)
 file chown of /a, user 7, by sh (process 7)
 privilege mount of none to /mnt by sh (process 7), user 0
 denied system call repeated, 12 times
-lost not told one by one: 5 events of processes (faster than they were read)'
+lost not told one by one: 5 events (faster than they were read)'
 }
 
 @test "audit --follow goes on over rotations until nobody reads" {

@@ -96,12 +96,13 @@ running() {
 @test "report tells hosts and files from audit logs, and each denial once" {
 	requires log_record
 	local log=$PWD/logs/a.jsonl rest='"event":{"sequence":1},"container":{"id":"x"}'
+	local open=${rest/1/'1,"action":"open"'}
 	mkdir -m 0700 logs
 	printf '0%s\n' \
 		"{\"@timestamp\":\"2026-03-01T10:00:00.000000Z\",\"type\":\"network\",\"verdict\":\"allow\",\"destination\":{\"domain\":\"api.test\",\"ip\":\"192.0.2.1\",\"port\":443},$rest}" \
 		"{\"@timestamp\":\"2026-03-01T10:01:00.000000Z\",\"type\":\"network\",\"verdict\":\"deny\",\"count\":2,\"rule\":{\"name\":\"of the record\"},\"destination\":{\"domain\":\"api.test\",\"port\":443},$rest}" \
-		"{\"@timestamp\":\"2026-03-01T10:02:00.000000Z\",\"type\":\"file\",\"verdict\":\"allow\",\"file\":{\"path\":\"/etc/passwd\",\"access\":\"read\"},$rest}" \
-		"{\"@timestamp\":\"2026-03-01T10:03:00.000000Z\",\"type\":\"file\",\"verdict\":\"deny\",\"file\":{\"path\":\"/etc/shadow\",\"access\":\"write\"},$rest}" |
+		"{\"@timestamp\":\"2026-03-01T10:02:00.000000Z\",\"type\":\"file\",\"verdict\":\"allow\",\"file\":{\"path\":\"/etc/passwd\",\"access\":\"read\"},$open}" \
+		"{\"@timestamp\":\"2026-03-01T10:03:00.000000Z\",\"type\":\"file\",\"verdict\":\"deny\",\"file\":{\"path\":\"/etc/shadow\",\"access\":\"write\"},$open}" |
 		"$PURPLE_LOG_RECORD" x 0 "$log" >record.out
 	grep -qx 'lost: 0' record.out
 	run report --policy "$POLICY" --audit "$log"
